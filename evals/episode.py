@@ -1,0 +1,124 @@
+"""Episodes: which texts are shown, which are asked. A pure function of data, class split, part, way, seed and index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from evals.kinds import kind_named
+from evals.task import Task
+from evals.types import Example, Gold, Problem, Query
+from fewshot.core.errors import UsageError
+from fewshot.core.hashing import digest, text_key
+from fewshot.core.seeds import random_state
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """A problem with its gold. Only the harness holds one; learners are given `problem`.
+
+    Attributes:
+        index: position in its sampler.
+        gold: one per query, in the order of `problem.queries`.
+        query_ids: ids of the query rows in the data (the problem hides them).
+        pairing: hash of labels and queries alone; equal for the same episode at another shot.
+    """
+
+    index: int
+    problem: Problem
+    gold: tuple[Gold, ...]
+    query_ids: tuple[str, ...]
+    pairing: str
+
+    @property
+    def id(self) -> str:
+        return self.problem.id
+
+
+@dataclass(frozen=True)
+class EpisodeSampler:
+    """`sampler[i]` is episode i, the same in any order, process or machine.
+
+    Shots are nested: the support at shot k is the beginning of the support at k + 1, and the queries do not depend on
+    the shot, so results at different shots are paired.
+
+    Args:
+        task: where texts come from.
+        way: classes per episode (ignored by kinds without classes).
+        shot: support texts per class.
+        query: query texts per class.
+        seed: drawn anew with every value.
+        class_split: name of a class split of the task, or None for all classes.
+        part: "train", "valid" or "test": which classes (class split) or rows the queries come from.
+
+    Raises:
+        UsageError, TaskError: when the data cannot fill such an episode; raised at construction, not in the middle.
+    """
+
+    task: Task
+    way: int
+    shot: int
+    query: int
+    seed: int = 0
+    class_split: str | None = None
+    part: str = "test"
+
+    def __post_init__(self) -> None:
+        for name in ("way", "shot", "query"):
+            if getattr(self, name) < (0 if name == "shot" else 1):
+                raise UsageError(f"--{name} {getattr(self, name)} is too small")
+        kind = kind_named(self.task.info.kind)
+        labels = self.task.labels_in(self.class_split, self.part)
+        # The sampling rule itself says what the data lacks: ask it once for every class at the largest way.
+        kind.draw(self._pools, labels, min(self.way, len(labels)) if self.way <= len(labels) else self.way,
+                  self.shot, self.query, ["check"])
+        if labels and self.way < len(labels):
+            kind.draw(self._pools, labels, len(labels), self.shot, self.query, ["check"])
+
+    @property
+    def _pools(self):
+        return self.task.pools(self.class_split, self.part)
+
+    def __getitem__(self, index: int) -> Episode:
+        """Draw episode `index` (0, 1, 2, ...; there is no last one)."""
+        if index < 0:
+            raise IndexError("episodes are numbered from 0")
+        seed = [self.task.data_fingerprint, self.class_split, self.part, self.way, self.seed, index]
+        kind = kind_named(self.task.info.kind)
+        labels = self.task.labels_in(self.class_split, self.part)
+        drawn = kind.draw(self._pools, labels, self.way, self.shot, self.query, seed)
+        order = random_state(*seed, "query order").permutation(len(drawn.queries)).tolist()
+        rows = [drawn.queries[at] for at in order]
+        _refuse_leaks(drawn.support, rows)
+        by_name = {label.name: label for label in labels}
+        contents = [self.task.data_fingerprint, list(drawn.labels), [row.id for row in rows]]
+        problem = Problem(
+            id=digest([*contents, [row.id for row in drawn.support]]),
+            task=self.task.info,
+            labels=tuple(by_name[name] for name in drawn.labels),
+            support=tuple(self._visible(row) for row in drawn.support),
+            queries=tuple(Query(f"q{at}", row.text, self._visible(row).fields) for at, row in enumerate(rows)),
+        )
+        gold = tuple(row.label for row in rows if row.label is not None)
+        return Episode(index, problem, gold, tuple(row.id for row in rows), digest(contents))
+
+    def take(self, count: int) -> Iterator[Episode]:
+        """The first `count` episodes."""
+        return (self[index] for index in range(count))
+
+    def manifest(self, count: int) -> list[str]:
+        """The hashes of the first `count` episodes. Two runs are comparable on the common prefix of theirs."""
+        return [episode.id for episode in self.take(count)]
+
+    def _visible(self, row: Example) -> Example:
+        """The row with only those extra fields that the task declares."""
+        declared = self.task.info.fields
+        return replace(row, fields={name: row.fields[name] for name in declared if name in row.fields})
+
+
+def _refuse_leaks(support: tuple[Example, ...], queries: list[Example]) -> None:
+    """Support and queries share no row and no text. Pools are built so; this is the lock on the door."""
+    shown = {row.id for row in support} | {text_key(row.text) for row in support}
+    for row in queries:
+        if row.id in shown or text_key(row.text) in shown:
+            raise UsageError(f"row {row.id!r} would be both shown and asked: {row.text[:60]!r}")

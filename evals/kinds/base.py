@@ -1,0 +1,100 @@
+"""What a kind of task owns: its gold, its sampling rule, its answer check, its metrics and its chance level."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from evals.types import Answer, Example, Gold, Label, Problem
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a sampling rule picked for one episode: label names in order, support rounds, queries (not yet shuffled)."""
+
+    labels: tuple[str, ...]
+    support: tuple[Example, ...]
+    queries: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One finished episode, as the metrics see it."""
+
+    labels: tuple[str, ...]
+    gold: tuple[Gold, ...]
+    answers: tuple[Answer, ...]
+
+
+class Pool:
+    """Rows that an episode may draw from, grouped by the label names in their gold."""
+
+    def __init__(self, rows: Sequence[Example], kind: Kind) -> None:
+        self.rows = tuple(rows)
+        self._kind = kind
+
+    @cached_property
+    def by_label(self) -> dict[str, tuple[Example, ...]]:
+        """Label name to its rows, in file order. Rows of tasks without labels stand under ""."""
+        groups: dict[str, list[Example]] = {}
+        for row in self.rows:
+            assert row.label is not None, "pools hold labelled rows only"
+            for name in self._kind.names(row.label) or ("",):
+                groups.setdefault(name, []).append(row)
+        return {name: tuple(rows) for name, rows in groups.items()}
+
+
+@dataclass(frozen=True)
+class Pools:
+    """Where support and queries come from: the same pool where a task has one file or class splits."""
+
+    support: Pool
+    query: Pool
+
+    @property
+    def shared(self) -> bool:
+        return self.support is self.query
+
+
+class Kind(Protocol):
+    """One kind of task. Implementations are stateless."""
+
+    name: str
+
+    def names(self, gold: Gold) -> tuple[str, ...]:
+        """The label names that occur in a gold, each once; empty for kinds without labels."""
+        ...
+
+    def read_gold(self, row: Mapping[str, Any], column: str) -> Gold:
+        """Take the gold out of a data row. Raises ValueError with what is wrong."""
+        ...
+
+    def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, seed: Sequence[Any]) -> Draw:
+        """Sample one episode. Each choice depends on `seed` alone: the support of shot k is the beginning of that of
+        shot k + 1, and the queries do not depend on the shot. `query` is per class where there are classes."""
+        ...
+
+    def check(self, decision: Gold, problem: Problem, query: int) -> bool:
+        """Whether a decision is of the right form for the query with this index."""
+        ...
+
+    def score(self, answer: Answer, gold: Gold) -> float:
+        """The primary metric of one query, 0 to 1. Non-ok answers score 0."""
+        ...
+
+    def metrics(self, episodes: Sequence[Scored]) -> dict[str, Any]:
+        """Secondary metrics over all episodes, JSON-ready."""
+        ...
+
+    def chance(self, problem: Problem) -> float | None:
+        """The primary metric of a guess that knows the labels and nothing else, or None if there is no such notion."""
+        ...
+
+
+def permutation(n: int, random: np.random.RandomState) -> list[int]:
+    """A random order of range(n). Support is taken from its front, queries from its back, so neither moves the other."""
+    return random.permutation(n).tolist()

@@ -1,0 +1,194 @@
+"""The contract that prompting and training both implement. The harness knows learners by nothing else."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from evals.types import Answer, Prediction, Problem, Status, Usage
+from fewshot.core.errors import BudgetReached
+from fewshot.core.spec import Spec
+
+
+class Ledger(Protocol):
+    """Where a learner notes requests that cost money, so that a killed run does not pay twice."""
+
+    def get(self, key: str) -> dict[str, Any] | None: ...
+
+    def put(self, key: str, record: dict[str, Any]) -> None: ...
+
+
+class NoLedger:
+    """Remembers nothing: for learners whose work is free to repeat."""
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        return None
+
+    def put(self, key: str, record: dict[str, Any]) -> None:
+        return None
+
+
+@dataclass
+class Budget:
+    """Hard limits of a run. None is no limit. `charge` raises before a limit would be passed."""
+
+    max_usd: float | None = None
+    max_requests: int | None = None
+    spent: Usage = field(default_factory=Usage)
+
+    def charge(self, usage: Usage) -> None:
+        total = self.spent + usage
+        if self.max_requests is not None and total.requests > self.max_requests:
+            raise BudgetReached(f"--max-requests {self.max_requests} is reached; the run can be resumed")
+        if self.max_usd is not None and (total.usd is None or total.usd > self.max_usd):
+            raise BudgetReached(f"--max-cost {self.max_usd} USD is reached; the run can be resumed")
+        self.spent = total
+
+
+def _ignore(message: str) -> None:
+    return None
+
+
+@dataclass
+class Context:
+    """The surroundings of a prediction: everything a learner may use that is not the problem.
+
+    Attributes:
+        device: a torch device name, or "auto".
+        seed: the run's seed; a learner derives its own with `seed_of(ctx.seed, problem.id, ...)`.
+        deadline: `time.monotonic()` value after which a learner stops cleanly, or None.
+        cancel: set when the user interrupts; a learner stops cleanly after the problem at hand.
+        notify: called with one-line messages meant for the user (fallbacks, waits).
+    """
+
+    device: str = "auto"
+    seed: int = 0
+    deadline: float | None = None
+    cancel: threading.Event = field(default_factory=threading.Event)
+    budget: Budget = field(default_factory=Budget)
+    ledger: Ledger = field(default_factory=NoLedger)
+    notify: Callable[[str], None] = _ignore
+
+    @property
+    def stopping(self) -> bool:
+        """Whether to stop before the next problem."""
+        return self.cancel.is_set() or (self.deadline is not None and time.monotonic() >= self.deadline)
+
+
+@dataclass(frozen=True)
+class Background:
+    """Texts of classes that are not tested, without labels: the only door for data beyond the support."""
+
+    texts: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run is expected to take, told before it starts. None is unknown."""
+
+    seconds: float | None = None
+    tokens: int | None = None
+    usd: float | None = 0.0
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """Answers problems. One method is the contract; `BaseLearner` has sensible defaults for the rest."""
+
+    name: str
+    transductive: bool
+
+    def predict(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
+        """Yield one prediction per problem, in any order, each as soon as it is finished, failures included."""
+        ...
+
+    def prepare(self, background: Background, ctx: Context) -> None:
+        """See texts of other classes (for IDF, vocabularies). Called once, before `predict`."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Everything that decides the result, JSON-ready: it lands in the record and guards `--resume`."""
+        ...
+
+    def estimate(self, problems: Sequence[Problem], n_problems: int, ctx: Context) -> Estimate:
+        """Foresee the cost of `n_problems` from a few of them. Sends nothing that costs money."""
+        ...
+
+
+@runtime_checkable
+class MetaLearner(Learner, Protocol):
+    """A learner that is trained on other classes or tasks first."""
+
+    def meta_fit(self, train: Iterable[Problem], valid: Iterable[Problem], ctx: Context) -> None: ...
+
+    def save(self, folder: Path) -> None: ...
+
+    def load(self, folder: Path) -> None: ...
+
+
+class BaseLearner:
+    """Defaults for learners written here: subclasses set `name` and define `solve` (or `predict`).
+
+    The constructor of a subclass only stores its arguments, under their own names, so that `describe` can read them.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def transductive(self) -> bool:
+        """Whether the answer to one query may depend on the other queries."""
+        return False
+
+    def prepare(self, background: Background, ctx: Context) -> None:
+        """Needs no background."""
+
+    def predict(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
+        """Solve the problems one by one, until they end or the context says stop."""
+        for problem in problems:
+            if ctx.stopping:
+                return
+            started = time.perf_counter()
+            answers = self.solve(problem, ctx)
+            usage = Usage(seconds=time.perf_counter() - started)
+            yield Prediction(problem.id, tuple(answers), {"predict": usage})
+
+    def solve(self, problem: Problem, ctx: Context) -> Sequence[Answer]:
+        """Answer the queries of one problem."""
+        raise TypeError(f"{type(self).__name__} defines neither solve nor predict")
+
+    def describe(self) -> dict[str, Any]:
+        """Name and constructor arguments."""
+        params = {
+            key: _describe(getattr(self, key))
+            for key, parameter in inspect.signature(type(self).__init__).parameters.items()
+            if key != "self" and parameter.kind is not parameter.VAR_KEYWORD
+        }
+        return {"name": self.name, **params}
+
+    def estimate(self, problems: Sequence[Problem], n_problems: int, ctx: Context) -> Estimate:
+        """Time and tokens unknown, and nothing to pay."""
+        return Estimate()
+
+
+def _describe(value: Any) -> Any:
+    """A JSON-ready form of a constructor argument."""
+    if hasattr(value, "describe"):
+        return value.describe()
+    if isinstance(value, Spec):
+        return str(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_describe(item) for item in value]
+    return value
+
+
+def failure(problem: Problem, status: Status, detail: str) -> Prediction:
+    """The prediction of a problem that could not be answered: every query gets the same status."""
+    return Prediction(problem.id, tuple(Answer(None, status, detail=detail) for _ in problem.queries))

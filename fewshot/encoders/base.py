@@ -1,0 +1,36 @@
+"""The encoder contract: texts in, one vector per text out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+    Vectors = np.ndarray | csr_array
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors. Rows are L2-normalised, so a dot product is the cosine similarity."""
+
+    name: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that decides a vector: weights or corpus, pooling, version of the code."""
+        ...
+
+    def fit(self, texts: Sequence[str]) -> Encoder:
+        """A new encoder that has seen `texts` (document frequencies, ...); itself where there is nothing to learn."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """(len(texts), d) float32, dense or CSR."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-ready parameters for the record."""
+        ...

@@ -1,0 +1,129 @@
+"""The language model contract: four verbs and a capability record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from evals.types import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat turn."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a model is shown: either plain text (completion) or chat messages that end with a user turn.
+
+    Control tokens that stand in `text` or in a message's content are data: the model spells them out and never takes
+    them as its own.
+    """
+
+    text: str = ""
+    messages: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """Continuations to be scored after one prompt. In a chat prompt they begin the assistant's turn."""
+
+    prompt: Prompt
+    continuations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContinuationScore:
+    """Log-probabilities of one continuation, token by token.
+
+    Attributes:
+        token_ids: the tokens scored. Where a token straddles the boundary it is the first one here.
+        logprobs: (n_tokens,) natural logarithms, float32 precision.
+        n_bytes: UTF-8 length of the continuation.
+        straddles: whether the first token also covers characters of the prompt.
+    """
+
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    n_bytes: int
+    straddles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreResult:
+    """Scores of one request, in the order of its continuations, with what they cost."""
+
+    scores: tuple[ContinuationScore, ...]
+    tokens_fresh: int = 0
+    tokens_shared: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """Text to be continued greedily, up to `max_tokens` or the first of `stop`."""
+
+    prompt: Prompt
+    max_tokens: int = 16
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """What a model wrote, or why it did not."""
+
+    text: str
+    status: Status = Status.OK
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a model can do, so that nobody finds out by failing.
+
+    Attributes:
+        context_length: tokens, prompt and answer together.
+        scores: whether `score` gives exact log-probabilities of whole continuations.
+        chat: whether it has a chat format. system_role: whether that format knows system messages.
+        languages: languages it was made for (BCP 47), empty if unknown.
+    """
+
+    context_length: int
+    scores: bool = True
+    chat: bool = False
+    system_role: bool = False
+    languages: tuple[str, ...] = ()
+
+
+class LanguageModel(Protocol):
+    """A language model behind four verbs. Models are built cheaply and loaded on first use."""
+
+    name: str
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
+        """Exact log-probabilities. Requests of one call share work wherever their prompts share a beginning."""
+        ...
+
+    def next_token(self, prompts: Sequence[Prompt], top_k: int = 20) -> list[dict[str, float]]:
+        """The `top_k` most probable next tokens of each prompt with their log-probabilities."""
+        ...
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation]:
+        """Greedy continuations."""
+        ...
+
+    def count_tokens(self, prompt: Prompt | str) -> int:
+        """Length in this model's tokens, special tokens included for a Prompt, excluded for a bare string."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Identity for the record: name, revision or file hash, dtype, device."""
+        ...

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from evals.types import Answer, Prediction, Problem, Status, Usage
-from fewshot.core.errors import BudgetReached
+from fewshot.core.errors import BudgetReached, UsageError
 from fewshot.core.spec import Spec
 
 
@@ -192,3 +192,11 @@ def _describe(value: Any) -> Any:
 def failure(problem: Problem, status: Status, detail: str) -> Prediction:
     """The prediction of a problem that could not be answered: every query gets the same status."""
     return Prediction(problem.id, tuple(Answer(None, status, detail=detail) for _ in problem.queries))
+
+
+def require_kind(problem: Problem, kind: str, learner: str) -> None:
+    """Refuse a problem of another kind at once: a request that a learner cannot serve is not a failed answer."""
+    if problem.task.kind != kind:
+        raise UsageError(
+            f"learner {learner!r} answers tasks of kind {kind!r}; task {problem.task.name!r} is of kind {problem.task.kind!r}"
+        )

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 
 class Encoder(Protocol):
-    """Turns texts into vectors. Rows are L2-normalised, so a dot product is the cosine similarity."""
+    """Turns texts into vectors. Rows are L2-normalised, so a dot product is the cosine similarity.
+
+    Attributes:
+        expensive: whether vectors are worth keeping on disk.
+    """
 
     name: str
+    expensive: bool
 
     @property
     def fingerprint(self) -> str:
@@ -28,7 +33,7 @@ class Encoder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """(len(texts), d) float32, dense or CSR."""
+        """(len(texts), d) float32, dense or CSR. A text with nothing to encode is a zero row, never NaN."""
         ...
 
     def describe(self) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+# make demo    install, then few-shot classification with the embedded model
+# make test    install, then linters, types, import rules and all tests
+# make bench   speed against named peers and oracles, one JSON line each
+# make docs    write the generated parts of docs/ and README again
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test lint bench docs clean
+
+# torch goes first and alone, so that nothing else chooses another build of it.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,data]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	touch $@
+
+demo: $(READY)
+	$(BIN)/fewshot icl run --task sentiment-ko
+	$(BIN)/fewshot icl run --task intents-en --way 5 --shot 1
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/fewshot models pull smollm2 minilm
+	$(BIN)/pytest
+
+bench: $(READY)
+	$(BIN)/python benchmarks/scoring.py
+
+docs: $(READY)
+	$(BIN)/python docs/generate.py
+
+clean:
+	rm -rf $(VENV) runs dist build *.egg-info

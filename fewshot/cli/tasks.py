@@ -1,0 +1,138 @@
+"""`fewshot tasks`: list, show, begin and check tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fewshot.cli.output import offline, say, show, show_json, show_table
+from fewshot.core.errors import UsageError
+
+app = typer.Typer(no_args_is_help=True, help="Tasks: what is classified.")
+
+_JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+_NEW_CARD = """\
+# A task card. Every value is read as it is written: yes, no, 012 and null are labels like any other.
+name: {name}
+language: ko            # BCP 47
+title: One line about the data
+instruction: 다음 글을 분류하세요.
+input_name: 글           # what an input is called in the prompt
+output_name: 분류        # what a label is called in the prompt
+
+# Leave `labels` out to take them from the data. A bare word is the verbalizer: the word that stands for the label.
+labels:
+  positive: 긍정
+  negative:
+    verbalizer: 부정
+    description: 글쓴이가 불만족했다     # used by zero-shot methods
+    aliases: ["0", neg]               # other values in the data that mean this label
+
+# Rows: a file, or a folder with train and test (or all) as .jsonl, .jsonl.gz, .csv, .tsv or .parquet.
+# It is looked for in $FEWSHOT_DATA and beside this card.
+source:
+  path: {name}
+  text: text
+  label: label
+"""
+
+
+@app.command("ls")
+def list_tasks(as_json: _JSON = False) -> None:
+    """List the tasks that are shipped, and whether their rows are here."""
+    from evals.card import packaged_cards, read_card
+    from evals.loading import has_local_rows
+
+    rows = []
+    for name, path in packaged_cards().items():
+        card = read_card(path)
+        variants = [variant for variant in card.variants if variant != card.default_variant]
+        rows.append(
+            {
+                "name": name,
+                "language": card.language,
+                "labels": len(card.labels),
+                "variants": variants,
+                "rows": "here" if has_local_rows(card) else "hub" if card.source.hub else "$FEWSHOT_DATA",
+                "title": card.title,
+            }
+        )
+    if as_json:
+        show_json(rows)
+        return
+    show_table(
+        ["task", "language", "rows", "about"],
+        [[row["name"], row["language"], row["rows"], row["title"]] for row in rows],
+    )
+    show("A path to a .csv, .tsv, .jsonl or .parquet file with the columns text and label is a task as well.")
+
+
+@app.command("show")
+def show_task(name: Annotated[str, typer.Argument(help="Task name or path.")], as_json: _JSON = False) -> None:
+    """Show labels, sizes and fingerprints of a task."""
+    from evals.loading import load_task
+
+    task = load_task(name, offline=offline())
+    rows = {part: len(rows) for part, rows in task.rows.items()}
+    splits = {name: {part: len(names) for part, names in split.items()} for name, split in task.class_splits.items()}
+    document = {
+        "name": task.name,
+        "language": task.info.language,
+        "kind": task.info.kind,
+        "instruction": task.info.instruction,
+        "labels": [{"name": x.name, "verbalizer": x.verbalizer, "description": x.description} for x in task.labels],
+        "rows": rows,
+        "class_splits": splits,
+        "notes": list(task.notes),
+        "data_fingerprint": task.data_fingerprint,
+        "card_fingerprint": task.card_fingerprint,
+    }
+    if as_json:
+        show_json(document)
+        return
+    show(f"{task.name} ({task.info.language}, {task.info.kind}): {task.info.instruction}")
+    show(f"rows: {', '.join(f'{count} {part}' for part, count in rows.items())}")
+    for split, parts in splits.items():
+        show(f"class split {split}: {', '.join(f'{count} {part}' for part, count in parts.items())} classes")
+    for note in task.notes:
+        show(f"note: {note}")
+    counts = {label.name: 0 for label in task.labels}
+    for part in task.rows.values():
+        for row in part:
+            for label in (row.label,) if isinstance(row.label, str) else row.label or ():
+                if label in counts:
+                    counts[label] += 1
+    show_table(["label", "verbalizer", "rows"], [[x.name, x.verbalizer, counts[x.name]] for x in task.labels], right=["rows"])
+    show(f"data {task.data_fingerprint[:16]}  card {task.card_fingerprint[:16]}")
+
+
+@app.command("new")
+def new_task(name: Annotated[str, typer.Argument(help="Name of the task.")]) -> None:
+    """Write a commented card NAME.yaml to begin with."""
+    from fewshot.core.paths import safe_name, write_atomically
+
+    path = Path(f"{safe_name(name, 'task name')}.yaml")
+    if path.exists():
+        raise UsageError(f"{path} exists already; remove it or choose another name")
+    write_atomically(path, _NEW_CARD.format(name=name))
+    show(str(path))
+    say(f"put the rows into {name}/train.csv and {name}/test.csv (or {name}/all.csv), then: fewshot tasks check {path}")
+
+
+@app.command("check")
+def check_task(name: Annotated[str, typer.Argument(help="Task name or path.")]) -> None:
+    """Check a card and its data: labels, sizes, duplicates, leaks. Exit code 2 if it cannot be used."""
+    from evals.episode import EpisodeSampler
+    from evals.loading import load_task
+
+    task = load_task(name, offline=offline())
+    split = task.default_class_split()
+    labels = task.labels_in(split, "test")
+    part = "test" if len(task.rows) == 1 or "test" in task.rows or split else next(reversed(task.rows))
+    EpisodeSampler(task, way=min(5, len(labels)) or 1, shot=1, query=1, class_split=split, part=part)[0]
+    show(f"{task.name}: {sum(map(len, task.rows.values()))} rows, {len(task.labels)} labels, usable")
+    for note in task.notes:
+        show(f"note: {note}")

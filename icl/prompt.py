@@ -1,0 +1,108 @@
+"""The prompt builder: a template, an instruction and demonstrations, put together for a query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from evals.types import Query, TaskInfo
+from icl.formatters import Rendered, chat, completion
+from icl.models.base import Prompt
+from icl.template import Template
+
+_NO_TASK = TaskInfo("prompt", "en", "classification")
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One worked example of a prompt: a query and its label as it is written in the prompt."""
+
+    query: Query
+    label: str
+
+
+@dataclass(frozen=True)
+class PromptBuilder:
+    """Builds prompts. Immutable: every call returns a new builder, so a common beginning can be shared.
+
+    >>> builder = PromptBuilder("minimal").example("good film", "positive").example("dull", "negative")
+    >>> print(builder.build("loved it").text)
+    good film -> positive
+    dull -> negative
+    loved it ->
+
+    Args:
+        template: name of a shipped template, path of a `.j2` file, or a `Template`.
+        task: the words that the template may use.
+        labels: every label as written in the prompt; by default those of the demonstrations.
+
+    Raises:
+        TemplateError: the template is not usable, or does not fit the task.
+    """
+
+    template: str | Path | Template = "classify"
+    task: TaskInfo = _NO_TASK
+    labels: tuple[str, ...] = ()
+    demonstrations: tuple[Demonstration, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.template, Template):
+            self._template.check(self.task)
+
+    def instruction(self, words: str) -> PromptBuilder:
+        """With this instruction instead of the task's."""
+        return replace(self, task=replace(self.task, instruction=words))
+
+    def example(self, text: str, label: str, **fields: Any) -> PromptBuilder:
+        """With one more demonstration, after those already there. `fields` are those that the task declares."""
+        return replace(self, demonstrations=(*self.demonstrations, Demonstration(Query("", text, fields), label)))
+
+    def build(self, query: str | Query) -> Prompt:
+        """The prompt as plain text, ending where the label begins."""
+        return completion(self.render(query))
+
+    def messages(self, query: str | Query, system: str | None = None) -> Prompt:
+        """The prompt as chat turns, ending with a user turn.
+
+        Args:
+            query: the text that is asked.
+            system: None makes the instruction the system message. Any other value is the system message itself ("" for
+                none), and the instruction opens the first user turn.
+        """
+        return chat(self.render(query), system)
+
+    def continuation(self, label: str) -> str:
+        """What a completion model writes to give this label; stripped, it is what a chat model answers."""
+        return self._template.render("output", {**self._words, "label": label})
+
+    def render(self, query: str | Query) -> Rendered:
+        """The blocks behind both forms."""
+        query = Query("", query) if isinstance(query, str) else query
+        return Rendered(self._instruction, self._shown, self._input(query), self.separator)
+
+    @cached_property
+    def separator(self) -> str:
+        """What stands between demonstrations."""
+        return self._template.render("separator", {})
+
+    @cached_property
+    def _template(self) -> Template:
+        return Template.load(self.template)
+
+    @cached_property
+    def _words(self) -> dict[str, Any]:
+        named = self.labels or tuple(dict.fromkeys(example.label for example in self.demonstrations))
+        return {"task": self.task, "labels": named}
+
+    @cached_property
+    def _instruction(self) -> str:
+        return self._template.render("instruction", self._words).strip()
+
+    @cached_property
+    def _shown(self) -> tuple[tuple[str, str], ...]:
+        return tuple((self._input(shown.query), self.continuation(shown.label)) for shown in self.demonstrations)
+
+    def _input(self, query: Query) -> str:
+        return self._template.render("input", {**query.fields, **self._words, "text": query.text})

@@ -1,0 +1,1 @@
+"""The training side: zero-training baselines."""

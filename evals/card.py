@@ -154,8 +154,14 @@ def _validate(document: Document, data: Mapping[str, Any], prefix: tuple[str | i
         path = tuple(part for part in first["loc"] if part != "function-before[_label_card(), LabelCard]")
         where = document.where((*prefix, *path) if (*prefix, *path) in document.lines else path)
         name = ".".join(map(str, path)) or "the card"
-        problem = "is not a known key" if first["type"] == "extra_forbidden" else first["msg"][:1].lower() + first["msg"][1:]
-        known = f" (known keys: {', '.join(Card.model_fields)})" if first["type"] == "extra_forbidden" and len(path) == 1 else ""
+        problem = (
+            "is not a known key" if first["type"] == "extra_forbidden" else first["msg"][:1].lower() + first["msg"][1:]
+        )
+        known = (
+            f" (known keys: {', '.join(Card.model_fields)})"
+            if first["type"] == "extra_forbidden" and len(path) == 1
+            else ""
+        )
         raise TaskError(f"{where}: {name}: {problem}{known}") from error
     _refuse_equal_labels(card, document)
     return card

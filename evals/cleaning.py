@@ -22,7 +22,9 @@ def clean(rows: Mapping[str, tuple[Example, ...]]) -> tuple[dict[str, tuple[Exam
     for part_rows in rows.values():
         for row in part_rows:
             golds.setdefault(text_key(row.text), set()).add(row.label)
-    held_out = {text_key(row.text) for part, part_rows in rows.items() if part in ("valid", "test") for row in part_rows}
+    held_out = {
+        text_key(row.text) for part, part_rows in rows.items() if part in ("valid", "test") for row in part_rows
+    }
     counts = {"empty": 0, "doubled": 0, "conflicting": 0, "leaking": 0}
     kept: dict[str, tuple[Example, ...]] = {}
     for part, part_rows in rows.items():

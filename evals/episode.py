@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from evals.kinds import kind_named
+from evals.kinds import Kind, Pools, kind_named
 from evals.task import Task
-from evals.types import Example, Gold, Problem, Query
+from evals.types import Example, Gold, Label, Problem, Query
 from fewshot.core.errors import UsageError
 from fewshot.core.hashing import digest, text_key
 from fewshot.core.seeds import random_state
@@ -67,16 +67,18 @@ class EpisodeSampler:
         for name in ("way", "shot", "query"):
             if getattr(self, name) < (0 if name == "shot" else 1):
                 raise UsageError(f"--{name} {getattr(self, name)} is too small")
-        kind = kind_named(self.task.info.kind)
-        labels = self.task.labels_in(self.class_split, self.part)
-        # The sampling rule itself says what the data lacks: ask it once for every class at the largest way.
-        kind.draw(self._pools, labels, min(self.way, len(labels)) if self.way <= len(labels) else self.way,
-                  self.shot, self.query, ["check"])
-        if labels and self.way < len(labels):
-            kind.draw(self._pools, labels, len(labels), self.shot, self.query, ["check"])
+        self._kind.require(self._pools, self._labels, self.way, self.shot, self.query)
 
     @property
-    def _pools(self):
+    def _kind(self) -> Kind:
+        return kind_named(self.task.info.kind)
+
+    @property
+    def _labels(self) -> tuple[Label, ...]:
+        return self.task.labels_in(self.class_split, self.part)
+
+    @property
+    def _pools(self) -> Pools:
         return self.task.pools(self.class_split, self.part)
 
     def __getitem__(self, index: int) -> Episode:
@@ -84,9 +86,8 @@ class EpisodeSampler:
         if index < 0:
             raise IndexError("episodes are numbered from 0")
         seed = [self.task.data_fingerprint, self.class_split, self.part, self.way, self.seed, index]
-        kind = kind_named(self.task.info.kind)
-        labels = self.task.labels_in(self.class_split, self.part)
-        drawn = kind.draw(self._pools, labels, self.way, self.shot, self.query, seed)
+        labels = self._labels
+        drawn = self._kind.draw(self._pools, labels, self.way, self.shot, self.query, seed)
         order = random_state(*seed, "query order").permutation(len(drawn.queries)).tolist()
         rows = [drawn.queries[at] for at in order]
         _refuse_leaks(drawn.support, rows)

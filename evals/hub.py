@@ -22,7 +22,7 @@ def hub_rows(hub: HubCard, split: str) -> Iterator[Row]:
         raise MissingExtra(f"reading {hub.id} from the Hugging Face hub", "data") from error
     try:
         data = datasets.load_dataset(hub.id, hub.config, split=split, revision=hub.revision)
-    except Exception as error:  # noqa: BLE001 - the hub client raises many unrelated types; each means "not to be had"
+    except Exception as error:
         raise ModelUnavailable(
             f"the data set {hub.id} cannot be had from the Hugging Face hub ({type(error).__name__}: {error}). "
             "Check the network, or set FEWSHOT_DATA to a folder with a copy"

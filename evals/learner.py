@@ -102,7 +102,11 @@ class Learner(Protocol):
     """Answers problems. One method is the contract; `BaseLearner` has sensible defaults for the rest."""
 
     name: str
-    transductive: bool
+
+    @property
+    def transductive(self) -> bool:
+        """Whether the answer to one query may depend on the other queries."""
+        ...
 
     def predict(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
         """Yield one prediction per problem, in any order, each as soon as it is finished, failures included."""
@@ -166,8 +170,8 @@ class BaseLearner:
         """Name and constructor arguments."""
         params = {
             key: _describe(getattr(self, key))
-            for key, parameter in inspect.signature(type(self).__init__).parameters.items()
-            if key != "self" and parameter.kind is not parameter.VAR_KEYWORD
+            for key, parameter in inspect.signature(type(self)).parameters.items()
+            if parameter.kind is not parameter.VAR_KEYWORD
         }
         return {"name": self.name, **params}
 

@@ -39,8 +39,14 @@ def load_task(source: str | Path, *, offline: bool = False) -> Task:
     path = Path(text)
     if text.endswith((".yaml", ".yml")):
         return _build(read_card(path), path.parent, offline)
-    if text.endswith(SUFFIXES) or path.is_dir():
-        return _build(Card.model_validate({"name": _stem(path), "source": {"path": str(path.absolute())}}), None, offline)
+    if text.endswith(SUFFIXES) or path.exists() or "/" in text:
+        if not path.exists():
+            raise TaskError(f"{path}: no such file or folder")
+        if path.is_file() and not text.endswith(SUFFIXES):
+            raise TaskError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)} or a card (.yaml)")
+        return _build(
+            Card.model_validate({"name": _stem(path), "source": {"path": str(path.absolute())}}), None, offline
+        )
     card_path, variant = find_card(text)
     return _build(read_card(card_path, variant), None, offline)
 
@@ -48,23 +54,27 @@ def load_task(source: str | Path, *, offline: bool = False) -> Task:
 def _stem(path: Path) -> str:
     suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), "")
     name = path.absolute().name.removesuffix(suffix).lower()
-    return "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in name).strip("-._") or "data"
+    return (
+        "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in name).strip("-._")
+        or "data"
+    )
 
 
 def _build(card: Card, beside: Path | None, offline: bool) -> Task:
     kind = kind_named(card.kind)
     columns, parts, splits = _locate(card, beside, offline)
     names = {normal_label(v): name for name, label in card.labels.items() for v in (name, *label.aliases)}
-    rows = {
-        part: tuple(_examples(card, kind, part, source, columns, names)) for part, source in parts.items()
-    }
+    rows = {part: tuple(_examples(card, kind, part, source, columns, names)) for part, source in parts.items()}
     rows, renumbered = _with_unique_ids(rows)
     cleaned, notes = clean(rows)
     notes = [*renumbered, *notes]
     labels = _labels(card, kind, cleaned)
     if kind.name == "classification" and len(labels) < 2:
-        raise TaskError(f"task {card.name!r} has only the class {labels[0].name!r}; at least two are needed" if labels
-                        else f"task {card.name!r} has no labelled rows")
+        raise TaskError(
+            f"task {card.name!r} has only the class {labels[0].name!r}; at least two are needed"
+            if labels
+            else f"task {card.name!r} has no labelled rows"
+        )
     info = TaskInfo(
         name=card.name,
         language=card.language if card.language != "und" else _guess_language(cleaned),
@@ -115,7 +125,9 @@ def _find_rows(card: Card, beside: Path | None) -> tuple[_Place | None, list[Pat
     return None, tried
 
 
-def _locate(card: Card, beside: Path | None, offline: bool) -> tuple[_Columns, dict[str, Iterable[Row]], dict[str, ClassSplit]]:
+def _locate(
+    card: Card, beside: Path | None, offline: bool
+) -> tuple[_Columns, dict[str, Iterable[Row]], dict[str, ClassSplit]]:
     """Columns, rows by part and class splits, from this machine or from the hub."""
     columns = _Columns(card.source.text, card.source.label, card.source.id)
     place, tried = _find_rows(card, beside)
@@ -125,9 +137,13 @@ def _locate(card: Card, beside: Path | None, offline: bool) -> tuple[_Columns, d
     where = f"set FEWSHOT_DATA to the folder that holds a folder {tried[0].name!r} with train and test (or all) files"
     hub = card.source.hub
     if hub is None:
-        raise TaskError(f"the rows of task {card.name!r} are not here: {where}. Looked at: {', '.join(map(str, tried))}")
+        raise TaskError(
+            f"the rows of task {card.name!r} are not here: {where}. Looked at: {', '.join(map(str, tried))}"
+        )
     if offline:
-        raise OfflineError(f"--offline forbids fetching task {card.name!r} from the Hugging Face hub ({hub.id}); {where}")
+        raise OfflineError(
+            f"--offline forbids fetching task {card.name!r} from the Hugging Face hub ({hub.id}); {where}"
+        )
     columns = _Columns(hub.text or columns.text, hub.label or columns.label, columns.id)
     return columns, {part: hub_rows(hub, split) for part, split in hub.splits.items()}, {}
 
@@ -182,7 +198,9 @@ def _named(gold: Any, names: Mapping[str, str], row: Row, card: Card) -> Any:
 
 
 def _labels(card: Card, kind: Kind, rows: Mapping[str, tuple[Example, ...]]) -> tuple[Label, ...]:
-    present = {name for part in rows.values() for row in part if row.label is not None for name in kind.names(row.label)}
+    present = {
+        name for part in rows.values() for row in part if row.label is not None for name in kind.names(row.label)
+    }
     if not card.labels:
         return tuple(Label(name, verbalizer_of(name)) for name in sorted(present))
     return tuple(
@@ -198,9 +216,14 @@ def _read_splits(folder: Path) -> dict[str, ClassSplit]:
         return {}
     try:
         splits = json.loads(path.read_text(encoding="utf-8"))["splits"]
-        return {str(name): {part: tuple(map(str, split[part])) for part in ("train", "valid", "test")} for name, split in splits.items()}
+        return {
+            str(name): {part: tuple(map(str, split[part])) for part in ("train", "valid", "test")}
+            for name, split in splits.items()
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TaskError(f'{path}: expected {{"splits": {{NAME: {{"train": [...], "valid": [...], "test": [...]}}}}}}') from error
+        raise TaskError(
+            f'{path}: expected {{"splits": {{NAME: {{"train": [...], "valid": [...], "test": [...]}}}}}}'
+        ) from error
 
 
 def _checked_splits(splits: Mapping[str, ClassSplit], labels: tuple[Label, ...], task: str) -> dict[str, ClassSplit]:

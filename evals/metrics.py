@@ -94,17 +94,6 @@ def token_f1(gold: str, predicted: str) -> float:
     return 2 * (wanted & given).total() / (wanted.total() + given.total())
 
 
-def accuracy(gold: Sequence[Gold], answers: Sequence[Answer]) -> float | None:
-    """Share of right answers over all queries; an answer that is not ok is wrong."""
-    return mean(float(_right(wanted, answer)) for wanted, answer in zip(gold, answers, strict=True))
-
-
-def accuracy_ok(gold: Sequence[Gold], answers: Sequence[Answer]) -> float | None:
-    """Share of right answers over the queries whose answer is ok; None if there are none."""
-    pairs = zip(gold, answers, strict=True)
-    return mean(float(_right(wanted, answer)) for wanted, answer in pairs if answer.status is Status.OK)
-
-
 def macro_f1(labels: Sequence[str], gold: Sequence[Gold], answers: Sequence[Answer]) -> float:
     """Unweighted mean over the classes of F1; 0 for a class without a right answer.
 
@@ -168,10 +157,6 @@ def _is_constant(episode: Scored) -> float | None:
     return float(max(decisions.values()) >= _NEARLY_ALL * decisions.total())
 
 
-def _right(gold: Gold, answer: Answer) -> bool:
-    return answer.status is Status.OK and answer.decision == gold
-
-
 def _label_sets(gold: Sequence[Gold], answers: Sequence[Answer]) -> Iterator[tuple[set[Gold], set[Gold]]]:
     for wanted, answer in zip(gold, answers, strict=True):
         yield {wanted}, {answer.decision} if answer.status is Status.OK and answer.decision is not None else set()
@@ -181,6 +166,7 @@ def _with_logprobs(episodes: Iterable[Scored]) -> Iterator[tuple[Sequence[Gold],
     """(labels, gold, decision, scores) of every ok answer that has log-probabilities."""
     for episode in episodes:
         for gold, answer in zip(episode.gold, episode.answers, strict=True):
-            if answer.status is Status.OK and answer.decision is not None:
-                if answer.scores is not None and answer.score_kind == "logprob":
-                    yield episode.labels, gold, answer.decision, answer.scores
+            if answer.status is not Status.OK or answer.decision is None or answer.scores is None:
+                continue
+            if answer.score_kind == "logprob":
+                yield episode.labels, gold, answer.decision, answer.scores

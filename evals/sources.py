@@ -84,7 +84,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         try:
             for number, raw in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):
                 if len(raw) > MAX_LINE:
-                    raise TaskError(f"{path}:{number}: the line is longer than {MAX_LINE:,} bytes; is this the right file?")
+                    raise TaskError(
+                        f"{path}:{number}: the line is longer than {MAX_LINE:,} bytes; is this the right file?"
+                    )
                 yield number, _decode(raw, path, number)
         except EOFError as error:
             raise TaskError(f"{path}: the compressed file is cut short") from error
@@ -118,7 +120,9 @@ def _read_table(path: Path) -> Iterator[Row]:
     tabbed = path.suffix == ".tsv"
     csv.field_size_limit(MAX_LINE)
     lines = (line for _, line in _lines(path))
-    reader = csv.reader(lines, delimiter="\t" if tabbed else ",", quoting=csv.QUOTE_NONE if tabbed else csv.QUOTE_MINIMAL)
+    reader = csv.reader(
+        lines, delimiter="\t" if tabbed else ",", quoting=csv.QUOTE_NONE if tabbed else csv.QUOTE_MINIMAL
+    )
     header: list[str] | None = None
     try:
         for cells in reader:
@@ -144,7 +148,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
         raise MissingExtra("reading Parquet files", "data") from error
     try:
         file = parquet.ParquetFile(path)
-    except Exception as error:  # noqa: BLE001 - pyarrow's errors share no base class below Exception
+    except Exception as error:
         raise TaskError(f"{path}: not a readable Parquet file: {error}") from error
     number = 0
     for batch in file.iter_batches():
@@ -160,12 +164,16 @@ def text_of(row: Row, column: str) -> str:
         TaskError: no such column (the columns there are named), not text, or a lone surrogate in it.
     """
     if column not in row.values:
-        raise TaskError(f"{row.where}: there is no column {column!r}; the columns are {', '.join(map(str, row.values))}")
+        raise TaskError(
+            f"{row.where}: there is no column {column!r}; the columns are {', '.join(map(str, row.values))}"
+        )
     value = row.values[column]
     if value is None:
         return ""
     if not isinstance(value, str):
         raise TaskError(f"{row.where}: column {column!r} holds {type(value).__name__}, not text")
     if _SURROGATE.search(value):
-        raise TaskError(f"{row.where}: column {column!r} holds half a character (a lone surrogate); remove or repair it")
+        raise TaskError(
+            f"{row.where}: column {column!r} holds half a character (a lone surrogate); remove or repair it"
+        )
     return value

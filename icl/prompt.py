@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,9 @@ class PromptBuilder:
     demonstrations: tuple[Demonstration, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.template, Template):
-            self._template.check(self.task)
+        loaded = Template.load(self.template)
+        _check(loaded, self.task)
+        object.__setattr__(self, "template", loaded)
 
     def instruction(self, words: str) -> PromptBuilder:
         """With this instruction instead of the task's."""
@@ -58,6 +60,10 @@ class PromptBuilder:
     def example(self, text: str, label: str, **fields: Any) -> PromptBuilder:
         """With one more demonstration, after those already there. `fields` are those that the task declares."""
         return replace(self, demonstrations=(*self.demonstrations, Demonstration(Query("", text, fields), label)))
+
+    def showing(self, demonstrations: Iterable[Demonstration]) -> PromptBuilder:
+        """With these demonstrations, in this order, instead of those already there."""
+        return replace(self, demonstrations=tuple(demonstrations))
 
     def build(self, query: str | Query) -> Prompt:
         """The prompt as plain text, ending where the label begins."""
@@ -87,9 +93,10 @@ class PromptBuilder:
         """What stands between demonstrations."""
         return self._template.render("separator", {})
 
-    @cached_property
+    @property
     def _template(self) -> Template:
-        return Template.load(self.template)
+        assert isinstance(self.template, Template), "loaded on construction"
+        return self.template
 
     @cached_property
     def _words(self) -> dict[str, Any]:
@@ -106,3 +113,9 @@ class PromptBuilder:
 
     def _input(self, query: Query) -> str:
         return self._template.render("input", {**query.fields, **self._words, "text": query.text})
+
+
+@lru_cache(maxsize=64)
+def _check(template: Template, task: TaskInfo) -> None:
+    """Check a pair once, not once per demonstration."""
+    template.check(task)

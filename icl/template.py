@@ -1,14 +1,14 @@
 """Prompt templates: four Jinja blocks, read once, checked once, rendered many times.
 
-A template says how one example looks; it computes nothing. Data reach it as values and are never compiled, so `{{ 7*7 }}`
-in a review is printed as it stands. What a template may do is a short list of Jinja nodes (print, branch, one level of
-loop): without calls, arithmetic and assignment its work and its output are bounded by its size and its data.
+A template says how one example looks; it computes nothing. Data reach it as values and are never compiled, so
+`{{ 7*7 }}` in a review is printed as it stands. What a template may do is a short list of Jinja nodes (print, branch,
+one level of loop): without calls, arithmetic and assignment its work is bounded by its size and its data.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -89,6 +89,8 @@ class Template:
             _ = self._compiled
         except jinja2.TemplateSyntaxError as error:
             raise self._error(error.lineno, str(error.message)) from error
+        except RecursionError as error:
+            raise TemplateError(f"{self.name}: expressions are nested too deeply") from error
         self._check_blocks(tree)
 
     @classmethod
@@ -114,7 +116,7 @@ class Template:
         """Name and content hash."""
         return {"name": self.name, "sha256": digest(self.source)}
 
-    def render(self, block: str, values: Mapping[str, Any]) -> str:
+    def render(self, block: str, values: dict[str, Any]) -> str:
         """Render one block; a block that is not defined is empty, an undefined separator is an empty line.
 
         Raises:
@@ -125,7 +127,9 @@ class Template:
         try:
             return "".join(_bounded(self._compiled.blocks[block](self._compiled.new_context(values))))
         except _TooLong as error:
-            raise TemplateError(f"{self.name}: block {block!r} renders to more than {MAX_RENDERED} characters") from error
+            raise TemplateError(
+                f"{self.name}: block {block!r} renders to more than {MAX_RENDERED} characters"
+            ) from error
         except (jinja2.TemplateError, TypeError, ValueError) as error:
             raise self._error(self._line_of(error), f"block {block!r}: {error}") from error
 
@@ -141,10 +145,10 @@ class Template:
                 declared = ", ".join(task.fields) or "none"
                 raise self._error(
                     _line_using(block, variable),
-                    f"block {name!r} uses {variable!r}, which it does not have. It has {', '.join(sorted(known)) or 'none'}; "
+                    f"block {name!r} does not have {variable!r}. It has {', '.join(sorted(known)) or 'no variables'}; "
                     f"fields that task {task.name!r} declares: {declared}",
                 )
-        probe = {name: "text" for name in task.fields} | {"task": task, "labels": ["label"], "text": "text"}
+        probe = dict.fromkeys(task.fields, "text") | {"task": task, "labels": ["label"], "text": "text"}
         shown = self.render("input", probe)
         if shown != shown.rstrip():
             raise self._error(
@@ -170,7 +174,8 @@ class Template:
         for node, depth in _walk(tree):
             if not isinstance(node, _NODES):
                 raise self._error(
-                    node.lineno, f"{type(node).__name__!r} is not possible in a template: print, branch and loop over values"
+                    node.lineno,
+                    f"{type(node).__name__!r} is not possible in a template: print, branch and loop over values",
                 )
             if isinstance(node, nodes.For) and depth > 1:
                 raise self._error(node.lineno, "a loop inside of a loop is not possible in a template")
@@ -193,7 +198,8 @@ class Template:
     @staticmethod
     def _variables(block: nodes.Block) -> set[str]:
         body = nodes.Template(block.body, lineno=block.lineno)
-        return meta.find_undeclared_variables(body.set_environment(_ENVIRONMENT))
+        body.set_environment(_ENVIRONMENT)
+        return meta.find_undeclared_variables(body)
 
     def _error(self, line: int | None, message: str) -> TemplateError:
         return TemplateError(f"{self.name}:{line}: {message}" if line else f"{self.name}: {message}")

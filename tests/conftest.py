@@ -7,6 +7,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How fast a machine is must not decide whether a property holds.
+settings.register_profile("fewshot", deadline=None)
+settings.load_profile("fewshot")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

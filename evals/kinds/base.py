@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
-import numpy as np
-
 from evals.types import Answer, Example, Gold, Label, Problem
 
 
@@ -31,10 +29,13 @@ class Scored:
 
 
 class Pool:
-    """Rows that an episode may draw from, grouped by the label names in their gold."""
+    """The labelled rows that an episode may draw from, grouped by the label names in their gold.
+
+    Rows without gold are left out: they can be neither shown nor asked.
+    """
 
     def __init__(self, rows: Sequence[Example], kind: Kind) -> None:
-        self.rows = tuple(rows)
+        self.rows = tuple(row for row in rows if row.label is not None)
         self._kind = kind
 
     @cached_property
@@ -42,7 +43,7 @@ class Pool:
         """Label name to its rows, in file order. Rows of tasks without labels stand under ""."""
         groups: dict[str, list[Example]] = {}
         for row in self.rows:
-            assert row.label is not None, "pools hold labelled rows only"
+            assert row.label is not None
             for name in self._kind.names(row.label) or ("",):
                 groups.setdefault(name, []).append(row)
         return {name: tuple(rows) for name, rows in groups.items()}
@@ -61,9 +62,15 @@ class Pools:
 
 
 class Kind(Protocol):
-    """One kind of task. Implementations are stateless."""
+    """One kind of task. Implementations are stateless.
+
+    Attributes:
+        name: as task cards write it.
+        metric: name of the primary metric, the one that `score` gives.
+    """
 
     name: str
+    metric: str
 
     def names(self, gold: Gold) -> tuple[str, ...]:
         """The label names that occur in a gold, each once; empty for kinds without labels."""
@@ -71,6 +78,15 @@ class Kind(Protocol):
 
     def read_gold(self, row: Mapping[str, Any], column: str) -> Gold:
         """Take the gold out of a data row. Raises ValueError with what is wrong."""
+        ...
+
+    def require(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int) -> None:
+        """Refuse data that cannot fill every such episode, so that `draw` cannot fail in the middle of a run.
+
+        Raises:
+            UsageError: way is larger than the number of classes.
+            TaskError: a class has too few texts.
+        """
         ...
 
     def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, seed: Sequence[Any]) -> Draw:
@@ -93,8 +109,3 @@ class Kind(Protocol):
     def chance(self, problem: Problem) -> float | None:
         """The primary metric of a guess that knows the labels and nothing else, or None if there is no such notion."""
         ...
-
-
-def permutation(n: int, random: np.random.RandomState) -> list[int]:
-    """A random order of range(n). Support is taken from its front, queries from its back, so neither moves the other."""
-    return random.permutation(n).tolist()

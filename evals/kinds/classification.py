@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evals import metrics
-from evals.kinds.base import Draw, Pools, Scored, permutation
-from evals.types import Answer, Example, Gold, Label, Problem, Status
-from fewshot.core.errors import TaskError, UsageError
-from fewshot.core.seeds import random_state
+from evals.kinds.base import Draw, Pools, Scored
+from evals.kinds.sampling import choose_names, front_and_back, require_rows, require_way
+from evals.types import Answer, Gold, Label, Problem, Status
 
 
 class Classification:
     """Episodes of `way` classes; `shot` support and `query` query texts of each."""
 
     name = "classification"
+    metric = "accuracy"
 
     def names(self, gold: Gold) -> tuple[str, ...]:
         """The label itself."""
@@ -31,31 +31,19 @@ class Classification:
             raise ValueError(f"column {column!r} holds {value!r}: one label per row is expected")
         return str(value).lower() if isinstance(value, bool) else str(value)
 
+    def require(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int) -> None:
+        """Enough classes, and enough texts of every class."""
+        require_way(labels, way)
+        for label in labels:
+            require_rows(pools, label.name, shot, query)
+
     def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, seed: Sequence[Any]) -> Draw:
         """Draw classes, then per class the support from the front and the queries from the back of a permutation."""
-        if way > len(labels):
-            raise UsageError(f"--way {way} is larger than the {len(labels)} classes at hand; use --way {len(labels)} or less")
-        order = permutation(len(labels), random_state(*seed, "classes"))[:way]
-        chosen = tuple(labels[at].name for at in order)
-        per_class = [self._draw_class(pools, name, shot, query, seed) for name in chosen]
+        chosen = choose_names(labels, way, seed)
+        per_class = [front_and_back(pools, name, shot, query, seed) for name in chosen]
         support = tuple(rows[0][k] for k in range(shot) for rows in per_class)
         queries = tuple(row for rows in per_class for row in rows[1])
         return Draw(chosen, support, queries)
-
-    def _draw_class(
-        self, pools: Pools, name: str, shot: int, query: int, seed: Sequence[Any]
-    ) -> tuple[list[Example], list[Example]]:
-        support_rows = pools.support.by_label.get(name, ())
-        query_rows = pools.query.by_label.get(name, ())
-        needed = shot + query if pools.shared else shot
-        if len(support_rows) < needed:
-            what = f"{shot} shots and {query} queries" if pools.shared else f"{shot} shots"
-            raise TaskError(f"class {name!r} has {len(support_rows)} usable texts, but {what} need {needed}; lower --shot or --query")
-        if len(query_rows) < query:
-            raise TaskError(f"class {name!r} has {len(query_rows)} test texts, but --query {query} are wanted per class")
-        front = permutation(len(support_rows), random_state(*seed, "support", name))
-        back = front if pools.shared else permutation(len(query_rows), random_state(*seed, "query", name))
-        return [support_rows[at] for at in front[:shot]], [query_rows[at] for at in back[::-1][:query]]
 
     def check(self, decision: Gold, problem: Problem, query: int) -> bool:
         """The decision is the name of one of the problem's labels."""

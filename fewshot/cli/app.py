@@ -60,7 +60,9 @@ def _version(wanted: bool) -> None:
 def root(
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     """Few-shot text classification, by prompting and by training, measured on the same episodes."""
     if offline:

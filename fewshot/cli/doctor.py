@@ -60,7 +60,9 @@ def _packages() -> Iterator[Finding]:
         found = importlib.util.find_spec(name)
         origin = Path(found.origin).resolve() if found and found.origin else None
         ours = origin is not None and origin.parent.parent == home
-        detail = str(origin) if ours else f"{origin or 'nothing'} hides ours in {home}; uninstall the other distribution"
+        detail = (
+            str(origin) if ours else f"{origin or 'nothing'} hides ours in {home}; uninstall the other distribution"
+        )
         yield Finding(f"package {name}", ours, detail)
 
 

@@ -31,7 +31,10 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print one 
         return
     show_table(
         ["model", "languages", "parameters", "licence", "here"],
-        [[r["name"], ", ".join(r["languages"]), f"{r['parameters'] / 1e6:.0f} M", r["licence"], r["path"] or "no"] for r in rows],
+        [
+            [r["name"], ", ".join(r["languages"]), f"{r['parameters'] / 1e6:.0f} M", r["licence"], r["path"] or "no"]
+            for r in rows
+        ],
     )
     show("Any Hugging Face id (hf:ORG/NAME), model directory or GGUF file can be named as a model, too.")
 
@@ -51,6 +54,7 @@ def show_model(name: Annotated[str, typer.Argument(help="Embedded model.")]) -> 
     from dataclasses import asdict
 
     from fewshot.core.embedded import EMBEDDED, locate
+
     from fewshot.core.errors import unknown_name
 
     if name not in EMBEDDED:

@@ -105,7 +105,9 @@ def show_task(name: Annotated[str, typer.Argument(help="Task name or path.")], a
             for label in (row.label,) if isinstance(row.label, str) else row.label or ():
                 if label in counts:
                     counts[label] += 1
-    show_table(["label", "verbalizer", "rows"], [[x.name, x.verbalizer, counts[x.name]] for x in task.labels], right=["rows"])
+    show_table(
+        ["label", "verbalizer", "rows"], [[x.name, x.verbalizer, counts[x.name]] for x in task.labels], right=["rows"]
+    )
     show(f"data {task.data_fingerprint[:16]}  card {task.card_fingerprint[:16]}")
 
 

@@ -56,9 +56,14 @@ ENCODERS = Registry(
     "encoder",
     [
         Entry("lexical", "fewshot.encoders.lexical:Lexical", "TF-IDF of words and character n-grams"),
-        Entry("minilm", "fewshot.encoders.transformer:minilm", "embedded English sentence encoder", extra="local"),
-        Entry("hf", "fewshot.encoders.transformer:TransformerEncoder", "any sentence-transformers or Hugging Face model",
-              extra="local", positional="model"),
+        Entry("minilm", "fewshot.encoders.transformer:MiniLM", "embedded English sentence encoder", extra="local"),
+        Entry(
+            "hf",
+            "fewshot.encoders.transformer:TransformerEncoder",
+            "any sentence-transformers or Hugging Face model",
+            extra="local",
+            positional="model",
+        ),
     ],
 )
 
@@ -66,8 +71,13 @@ MODELS = Registry(
     "model",
     [
         Entry("smollm2", "icl.models.local:smollm2", "embedded English language model, 135M parameters", extra="local"),
-        Entry("hf", "icl.models.local:LocalModel", "a Hugging Face id, a model directory or a GGUF file",
-              extra="local", positional="model"),
+        Entry(
+            "hf",
+            "icl.models.local:LocalModel",
+            "a Hugging Face id, a model directory or a GGUF file",
+            extra="local",
+            positional="model",
+        ),
     ],
 )
 

@@ -21,7 +21,9 @@ def cache_dir(*parts: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        raise StorageError(f"cannot create {folder}: {error.strerror}. Set FEWSHOT_CACHE to a folder that can be written") from error
+        raise StorageError(
+            f"cannot create {folder}: {error.strerror}. Set FEWSHOT_CACHE to a folder that can be written"
+        ) from error
     return folder
 
 
@@ -34,7 +36,9 @@ def data_dir() -> Path | None:
 def safe_name(name: str, what: str) -> str:
     """Refuse names that could leave their folder or confuse a file system."""
     if not _SAFE_NAME.fullmatch(name) or ".." in name:
-        raise UsageError(f"{what} {name!r} is not usable: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit")
+        raise UsageError(
+            f"{what} {name!r} is not usable: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit"
+        )
     return name
 
 

@@ -53,7 +53,8 @@ class Lexical:
         self.words = words
         self.min_chars = min_chars
         self.max_chars = max_chars
-        self._idf: np.ndarray | None = None
+        self._frequencies: np.ndarray | None = None
+        self._n_texts = 0
         self._corpus = ""
 
     @property
@@ -66,10 +67,10 @@ class Lexical:
         return {"name": self.name, "words": self.words, "min_chars": self.min_chars, "max_chars": self.max_chars}
 
     def fit(self, texts: Sequence[str]) -> Lexical:
-        """A new encoder with the inverse document frequencies of `texts`, in any order."""
+        """A new encoder with the document frequencies of `texts`, whose order does not matter."""
         fitted = Lexical(self.words, self.min_chars, self.max_chars)
-        frequencies = np.bincount(self._counts(texts).indices, minlength=_N_COLUMNS)
-        fitted._idf = (np.log((1 + len(texts)) / (1 + frequencies)) + 1).astype(np.float32)
+        fitted._frequencies = np.bincount(self._counts(texts).indices, minlength=_N_COLUMNS)
+        fitted._n_texts = len(texts)
         fitted._corpus = digest(sorted(texts))
         return fitted
 
@@ -78,8 +79,9 @@ class Lexical:
         from fewshot.encoders.prototypes import normalized
 
         vectors = self._counts(texts)
-        if self._idf is not None:
-            vectors.data *= self._idf[vectors.indices]
+        vectors.data = 1 + np.log(vectors.data)
+        if self._frequencies is not None:
+            vectors.data *= 1 + np.log((1 + self._n_texts) / (1 + self._frequencies[vectors.indices]))
         return normalized(vectors)
 
     def _counts(self, texts: Sequence[str]) -> csr_array:

@@ -41,8 +41,9 @@ def squared_lengths(vectors: Vectors) -> np.ndarray:
     """(n,) squared L2 norms of the rows, float64."""
     if isinstance(vectors, np.ndarray):
         return np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
-    rows = np.repeat(np.arange(vectors.shape[0]), np.diff(vectors.indptr))
-    return np.bincount(rows, weights=np.square(vectors.data, dtype=np.float64), minlength=vectors.shape[0])
+    n = len(vectors.indptr) - 1
+    rows = np.repeat(np.arange(n), np.diff(vectors.indptr))
+    return np.bincount(rows, weights=np.square(vectors.data, dtype=np.float64), minlength=n)
 
 
 def class_means(vectors: Vectors, classes: np.ndarray, n_way: int) -> Vectors:

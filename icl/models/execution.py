@@ -1,116 +1,192 @@
 """Three ways to run a token trie through a transformers model. All give the same log-probabilities.
 
     trie        every node once: the shared beginning fills the key-value cache, its branches are packed into one
-                sequence under a tree mask (the "tree attention" of SpecInfer, Miao et al. 2024)
-    prefix      the beginning shared by all sequences once, then sequence by sequence: for models that take no tree mask
-    reference   one full forward pass per sequence: slow, obvious, the oracle of the tests
+                sequence under a tree mask (tree attention as in SpecInfer, Miao et al. 2024)
+    prefix      every node once, branch by branch, each on a copy of the cache: for models that take no tree mask
+    reference   one full forward pass per sequence: slow and obvious, the oracle of the tests
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from fewshot.core.errors import FewshotError
 from icl.models.trie import TokenTrie
 
 Execution = Literal["trie", "prefix", "reference"]
 
-#: Takes nodes (k,), ascending, and the log-probabilities of the token after each of them, (k, vocabulary) float32.
+#: Takes nodes (k,) and the log-probabilities of the token after each of them: (k, vocabulary) float32 tensor.
 Reader = Callable[[np.ndarray, Any], None]
 
 
+@dataclass
 class TrieRunner:
-    """Runs every node of a trie once and reads the log-probabilities at the wanted nodes.
+    """Runs every node of a trie once, packed, and reads the log-probabilities at the wanted nodes.
 
     Whole subtrees are packed into chunks. A subtree that outgrows a chunk is entered: its unbranched beginning joins
     the cache, its branches are packed in turn, and the cache is cropped again.
 
     Args:
         model: a causal language model of transformers.
-        trie: what to run.
         wanted: (m,) ascending nodes to read.
-        chunk_tokens: most nodes in one forward pass. Memory grows with chunk_tokens * (vocabulary + longest sequence).
+        chunk_tokens: most nodes in one forward pass; its memory is about 4 bytes * chunk_tokens * (2 * vocabulary +
+            longest sequence + chunk_tokens), on top of the weights and one key-value cache.
     """
 
-    def __init__(self, model: Any, trie: TokenTrie, wanted: np.ndarray, chunk_tokens: int, read: Reader) -> None:
-        from transformers import DynamicCache
-
-        self.model, self.trie, self.wanted, self.chunk_tokens, self.read = model, trie, wanted, chunk_tokens, read
-        # Without a config every layer keeps all keys, so that cropping is exact.
-        self.cache = DynamicCache()
+    model: Any
+    trie: TokenTrie
+    wanted: np.ndarray
+    read: Reader
+    chunk_tokens: int
+    _cache: Any = field(init=False)
 
     def run(self) -> None:
+        from transformers import DynamicCache
+
+        # Built without a config, it keeps every key in every layer, so that cropping is exact.
+        self._cache = DynamicCache()
         self._forest(0, len(self.trie))
 
     def _forest(self, first: int, stop: int) -> None:
-        """Run the subtrees in [first, stop), whose ancestors are in the cache."""
+        """Run the subtrees in [first, stop), whose ancestors are all in the cache."""
         for root in self.trie.roots(first, stop):
             end = int(self.trie.end[root])
             if end - first > self.chunk_tokens:
-                self._chunk(first, root)
+                self._packed(first, root)
                 first = root
             if end - root > self.chunk_tokens:
                 self._enter(root)
                 first = end
-        self._chunk(first, stop)
+        self._packed(first, stop)
 
     def _enter(self, root: int) -> None:
         branches = self.trie.chain_end(root)
         for first in range(root, branches, self.chunk_tokens):
             self._forward(first, min(first + self.chunk_tokens, branches), None)
         self._forest(branches, int(self.trie.end[root]))
-        self._forget(branches - root)
+        self._cache.crop(root - branches)
 
-    def _chunk(self, first: int, stop: int) -> None:
+    def _packed(self, first: int, stop: int) -> None:
         if first < stop:
             self._forward(first, stop, self._mask(first, stop))
-            self._forget(stop - first)
-
-    def _forget(self, n: int) -> None:
-        self.cache.crop(-n)
+            self._cache.crop(first - stop)
 
     def _mask(self, first: int, stop: int) -> Any:
-        """(1, 1, stop - first, cached + stop - first), additive, so that sdpa and eager attention both take it."""
+        """(1, 1, stop - first, cached + stop - first), additive: the form that both sdpa and eager attention take."""
         import torch
 
-        cached = self.cache.get_seq_length()
-        dtype = self.model.dtype
-        mask = torch.zeros(stop - first, cached + stop - first, dtype=dtype)
-        mask[:, cached:].masked_fill_(~torch.from_numpy(self.trie.visible(first, stop)), torch.finfo(dtype).min)
+        cached = self._cache.get_seq_length()
+        mask = torch.zeros(stop - first, cached + stop - first, dtype=self.model.dtype)
+        hidden = ~torch.from_numpy(self.trie.visible(first, stop))
+        mask[:, cached:].masked_fill_(hidden, torch.finfo(mask.dtype).min)
         return mask[None, None].to(self.model.device)
 
     def _forward(self, first: int, stop: int, mask: Any) -> None:
-        nodes = self.wanted[np.searchsorted(self.wanted, first) : np.searchsorted(self.wanted, stop)]
-        logprobs = forward(
-            self.model,
-            self.trie.tokens[first:stop],
-            self.trie.depth[first:stop],
-            nodes - first,
-            past_key_values=self.cache,
-            attention_mask=mask,
-        )
+        nodes = self.wanted[slice(*np.searchsorted(self.wanted, [first, stop]))]
+        logprobs, _ = forward(self.model, self.trie, range(first, stop), nodes, self._cache, attention_mask=mask)
         if len(nodes):
             self.read(nodes, logprobs)
 
 
-def forward(model: Any, tokens: np.ndarray, positions: np.ndarray, rows: np.ndarray, **kwargs: Any) -> Any:
-    """One forward pass over one packed sequence; vocabulary-sized rows are made for `rows` alone.
+def run_prefix(model: Any, trie: TokenTrie, wanted: np.ndarray, read: Reader, chunk_tokens: int) -> None:
+    """Run every node once, branch by branch, each branch on a copy of its ancestors' cache.
+
+    Works wherever a model can be continued from its own cache: sliding windows and recurrent layers included.
+    """
+
+    def visit(first: int, stop: int, cache: Any) -> None:
+        for root in trie.roots(first, stop):
+            branch, branches = copy.deepcopy(cache), trie.chain_end(root)
+            for start in range(root, branches, chunk_tokens):
+                piece = range(start, min(start + chunk_tokens, branches))
+                nodes = wanted[slice(*np.searchsorted(wanted, [piece.start, piece.stop]))]
+                logprobs, branch = forward(model, trie, piece, nodes, branch)
+                if len(nodes):
+                    read(nodes, logprobs)
+            visit(branches, int(trie.end[root]), branch)
+
+    visit(0, len(trie), None)
+
+
+def run_reference(model: Any, sequences: Sequence[np.ndarray], trie: TokenTrie, read: Reader) -> None:
+    """Run every sequence from its start, alone and without a cache."""
+    import torch
+
+    for sequence, nodes in zip(sequences, trie.tails, strict=True):
+        ids = torch.from_numpy(sequence.astype(np.int64))[None].to(model.device)
+        logits = model(input_ids=ids, use_cache=False).logits[0, len(sequence) - len(nodes) :]
+        read(nodes, torch.log_softmax(logits.float(), dim=-1))
+
+
+def forward(
+    model: Any, trie: TokenTrie, piece: range, nodes: np.ndarray, cache: Any, **masks: Any
+) -> tuple[Any, Any]:
+    """One forward pass over a range of nodes, with vocabulary-sized rows for the wanted ones alone.
 
     Returns:
-        (len(rows), vocabulary) float32 log-probabilities of the token after each row.
+        (len(nodes), vocabulary) float32 log-probabilities, and the cache with the range added.
     """
     import torch
 
-    device = model.device
-    logits = model(
-        input_ids=torch.from_numpy(tokens.astype(np.int64))[None].to(device),
-        position_ids=torch.from_numpy(positions.astype(np.int64))[None].to(device),
-        logits_to_keep=torch.from_numpy(rows).to(device),
-        use_cache=True,
-        **kwargs,
-    ).logits[0]
-    return torch.log_softmax(logits.float(), dim=-1)
+    accepted = inspect.signature(model.forward).parameters
+    rows = torch.from_numpy(nodes - piece.start).to(model.device)
+    inputs: dict[str, Any] = {"input_ids": _row(trie.tokens[piece.start : piece.stop], model)}
+    if "position_ids" in accepted:
+        inputs["position_ids"] = _row(trie.depth[piece.start : piece.stop], model)
+    if "logits_to_keep" in accepted:
+        inputs["logits_to_keep"] = rows
+    out = model(**inputs, past_key_values=cache, use_cache=True, **masks)
+    logits = out.logits[0] if "logits_to_keep" in accepted else out.logits[0, rows]
+    return torch.log_softmax(logits.float(), dim=-1), out.past_key_values
+
+
+def takes_tree_mask(model: Any, longest: int) -> bool:
+    """Whether a model computes a packed tree as it computes its branches one by one.
+
+    It is asked rather than known by name: a tiny tree is run packed and branch by branch. An attention that ignores the
+    mask, or positions, would see one branch from the other. Only windows, which a tiny tree does not fill, are read
+    from the configuration.
+
+    Args:
+        longest: length in tokens of the longest sequence to come.
+    """
+    import torch
+
+    if longest > attention_window(model.config) or "position_ids" not in inspect.signature(model.forward).parameters:
+        return False
+    stem, left, right = np.array([5, 6, 7, 8]), np.array([9, 10, 11]), np.array([12, 13])
+    branches = [np.concatenate([stem, left]), np.concatenate([stem, right])]
+    trie = TokenTrie.build(branches, [len(stem)] * 2)
+    packed: list[Any] = []
+    alone: list[Any] = []
+    unmasked: list[Any] = []
+    try:
+        TrieRunner(model, trie, np.sort(trie.tails[1]), lambda _, x: packed.append(x), len(trie)).run()
+    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError):
+        return False
+    run_reference(model, branches[1:], TokenTrie.build(branches[1:], [len(stem)]), lambda _, x: alone.append(x))
+    line = np.concatenate([stem, left, right])
+    run_reference(model, [line], TokenTrie.build([line], [len(line) - len(right)]), lambda _, x: unmasked.append(x))
+    right_error = torch.linalg.vector_norm(packed[0] - alone[0])
+    wrong_error = torch.linalg.vector_norm(unmasked[0] - alone[0])
+    return bool(right_error <= 0.2 * wrong_error)
+
+
+def attention_window(config: Any) -> float:
+    """The tokens that the narrowest attention layer looks back on; infinity where all look back to the start."""
+    text = config.get_text_config()
+    layers = getattr(text, "layer_types", None)
+    windows = {"sliding_attention": "sliding_window", "chunked_attention": "attention_chunk_size"}
+    sizes = [getattr(text, name, None) for layer, name in windows.items() if layers is None or layer in layers]
+    return min((size for size in sizes if size), default=float("inf"))
+
+
+def _row(values: np.ndarray, model: Any) -> Any:
+    import torch
+
+    return torch.from_numpy(values.astype(np.int64))[None].to(model.device)

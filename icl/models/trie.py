@@ -21,12 +21,14 @@ class TokenTrie:
         depth: (n_nodes,) position of a node in its sequences, from 0.
         end: (n_nodes,) one past the last node of the subtree.
         tails: per sequence, the nodes at its positions from the given start on.
+        fresh: (n_sequences,) nodes that each sequence adds to those sorted before it. They sum to n_nodes.
     """
 
     tokens: np.ndarray
     depth: np.ndarray
     end: np.ndarray
     tails: tuple[np.ndarray, ...]
+    fresh: np.ndarray
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -44,21 +46,22 @@ class TokenTrie:
         tokens: list[np.ndarray] = []
         depth: list[np.ndarray] = []
         tails: list[np.ndarray] = [np.empty(0, np.int64)] * len(sequences)
+        fresh = np.zeros(len(sequences), np.int64)
         n_nodes = 0
         path = np.empty(0, np.int64)
         previous = np.empty(0, np.int32)
         for i in order:
             sequence = sequences[i]
             shared = common_prefix(previous, sequence)
-            fresh = len(sequence) - shared
-            path = np.concatenate([path[:shared], np.arange(n_nodes, n_nodes + fresh)])
+            fresh[i] = len(sequence) - shared
+            path = np.concatenate([path[:shared], np.arange(n_nodes, n_nodes + fresh[i])])
             tokens.append(sequence[shared:])
             depth.append(np.arange(shared, len(sequence)))
             tails[i] = path[starts[i] :]
-            n_nodes += fresh
+            n_nodes += int(fresh[i])
             previous = sequence
         depths = _concatenate(depth)
-        return cls(_concatenate(tokens), depths, _subtree_ends(depths), tuple(tails))
+        return cls(_concatenate(tokens), depths, _subtree_ends(depths), tuple(tails), fresh)
 
     def roots(self, first: int, stop: int) -> Iterator[int]:
         """The roots of the subtrees that fill the range [first, stop)."""

@@ -14,9 +14,15 @@ CASES = {
     "bare value, then parameters": ("hf:org/model,dtype=float32", Spec("hf", {"dtype": "float32"}, "org/model")),
     "nested": (
         "icl:model=(openai:m,base_url=http://h:1/v1),selector=(mmr:lambda=0.7)",
-        Spec("icl", {"model": Spec("openai", {"base_url": "http://h:1/v1"}, "m"), "selector": Spec("mmr", {"lambda": 0.7})}),
+        Spec(
+            "icl",
+            {"model": Spec("openai", {"base_url": "http://h:1/v1"}, "m"), "selector": Spec("mmr", {"lambda": 0.7})},
+        ),
     ),
-    "numbers and words": ("x:a=1,b=1e-3,c=true,d=none,e=-2", Spec("x", {"a": 1, "b": 1e-3, "c": True, "d": None, "e": -2})),
+    "numbers and words": (
+        "x:a=1,b=1e-3,c=true,d=none,e=-2",
+        Spec("x", {"a": 1, "b": 1e-3, "c": True, "d": None, "e": -2}),
+    ),
     "dashes in keys": ("x:per-query=true", Spec("x", {"per_query": True})),
     "a user's file": ("my dir/mine.py:Mine:alpha=2", Spec("my dir/mine.py:Mine", {"alpha": 2})),
     "parentheses around": ("(mmr:lambda=1)", Spec("mmr", {"lambda": 1})),
@@ -40,7 +46,9 @@ def test_errors(text: str) -> None:
         parse_spec(text)
 
 
-names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(lambda n: n not in ("true", "false", "none", "null"))
+names = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True).filter(
+    lambda n: n not in ("true", "false", "none", "null")
+)
 scalars = st.one_of(st.integers(-999, 999), st.booleans(), st.none(), names)
 specs = st.recursive(
     st.builds(Spec, names, st.dictionaries(names, scalars, max_size=3)),

@@ -1,0 +1,129 @@
+"""Learners without training. They stand beside every result, since they beat published meta-learners on some tasks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import log
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evals.learner import Background, BaseLearner, Context, failure, require_kind
+from evals.types import Answer, Problem, Status
+from fewshot.core.seeds import seed_of
+from fewshot.core.spec import Spec
+from fewshot.encoders import Encoder, Memo, build_encoder
+from fewshot.encoders.prototypes import class_means, cosine_logits, log_softmax, similarities
+
+if TYPE_CHECKING:
+    from fewshot.encoders.base import Vectors
+
+
+class Chance(BaseLearner):
+    """A uniform guess, drawn per query."""
+
+    name = "chance"
+
+    def solve(self, problem: Problem, ctx: Context) -> list[Answer]:
+        """Guess. Every label has the score log(1 / n_way)."""
+        require_kind(problem, "classification", self.name)
+        n_way = len(problem.labels)
+        scores = (-log(n_way),) * n_way
+        guesses = [seed_of(ctx.seed, problem.id, query.id, self.name) % n_way for query in problem.queries]
+        return [Answer(problem.labels[guess].name, scores=scores, score_kind="logprob") for guess in guesses]
+
+
+class Majority(BaseLearner):
+    """The most frequent label of the support, for every query. Ties are broken by the seed, one way per problem."""
+
+    name = "majority"
+
+    def solve(self, problem: Problem, ctx: Context) -> list[Answer]:
+        """Count. Scores are the label frequencies with one added to each count (Laplace)."""
+        require_kind(problem, "classification", self.name)
+        counts = Counter(example.label for example in problem.support)
+        most = max(counts[label.name] for label in problem.labels)
+        tied = sorted(label.name for label in problem.labels if counts[label.name] == most)
+        total = len(problem.support) + len(problem.labels)
+        answer = Answer(
+            tied[seed_of(ctx.seed, problem.id, self.name) % len(tied)],
+            scores=tuple(log((counts[label.name] + 1) / total) for label in problem.labels),
+            score_kind="logprob",
+        )
+        return [answer] * len(problem.queries)
+
+
+class _VectorLearner(BaseLearner):
+    """A learner that compares vectors. What its encoder learns comes from the background, else from the support."""
+
+    def __init__(self, encoder: str | Spec | Encoder = "lexical") -> None:
+        self.encoder = encoder
+        self._unfitted: Encoder | None = None
+        self._prepared: Encoder | None = None
+
+    def prepare(self, background: Background, ctx: Context) -> None:
+        """Fit the encoder on the background, if there is any."""
+        self._prepared = self._fit(background.texts, ctx) if background.texts else None
+
+    def solve(self, problem: Problem, ctx: Context) -> Sequence[Answer]:
+        """Encode and compare. Without support there is nothing to compare with: status `error`."""
+        require_kind(problem, "classification", self.name)
+        if not problem.support:
+            return failure(problem, Status.ERROR, f"{self.name} needs at least one support text").answers
+        support = [example.text for example in problem.support]
+        encoder = self._prepared or self._fit(support, ctx)
+        queries = [query.text for query in problem.queries]
+        return self.compare(problem, encoder.encode(support), encoder.encode(queries))
+
+    def compare(self, problem: Problem, support: Vectors, queries: Vectors) -> list[Answer]:
+        """Answers from the normalised vectors (n_support, d) and (n_query, d)."""
+        raise NotImplementedError
+
+    def _fit(self, texts: Sequence[str], ctx: Context) -> Encoder:
+        if self._unfitted is None:
+            self._unfitted = Memo(build_encoder(self.encoder, device=ctx.device, notify=ctx.notify))
+        return self._unfitted.fit(texts)
+
+
+class NearestNeighbour(_VectorLearner):
+    """The label of the support text with the highest cosine similarity (Cover and Hart 1967); of equals, the first.
+
+    Args:
+        encoder: an encoder or the spec of one.
+    """
+
+    name = "nn"
+
+    def compare(self, problem: Problem, support: Vectors, queries: Vectors) -> list[Answer]:
+        """Decisions without scores."""
+        nearest = similarities(queries, support).argmax(axis=1)
+        return [Answer(problem.support[at].label) for at in nearest.tolist()]
+
+
+class LexicalPrototypes(_VectorLearner):
+    """The class whose mean vector has the highest cosine similarity (Rocchio 1971), over TF-IDF vectors by default.
+
+    Args:
+        encoder: an encoder or the spec of one.
+        temperature: scores are the log-softmax of the cosines divided by it. The default has the lowest log loss on
+            validation classes of BANKING77, HWU64 and Liu, 1 and 5 shots taken together.
+    """
+
+    name = "tfidf"
+
+    def __init__(self, encoder: str | Spec | Encoder = "lexical", temperature: float = 0.06) -> None:
+        super().__init__(encoder)
+        self.temperature = temperature
+
+    def compare(self, problem: Problem, support: Vectors, queries: Vectors) -> list[Answer]:
+        """Decisions with scores."""
+        column = {label.name: at for at, label in enumerate(problem.labels)}
+        classes = np.array([column[str(example.label)] for example in problem.support])
+        prototypes = class_means(support, classes, len(problem.labels))
+        scores = log_softmax(cosine_logits(queries, prototypes), self.temperature)
+        decisions = [problem.labels[at].name for at in scores.argmax(axis=1).tolist()]
+        return [
+            Answer(decision, scores=tuple(row), score_kind="logprob")
+            for decision, row in zip(decisions, scores.tolist(), strict=True)
+        ]

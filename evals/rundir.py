@@ -1,0 +1,134 @@
+"""A run's folder and its configuration: what decides the result, and what guards `--resume`."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from evals.episode import EpisodeSampler
+from evals.learner import Learner
+from evals.store import Store
+from fewshot.core.errors import FewshotError, ResumeMismatch, StorageError
+from fewshot.core.hashing import canonical_json
+from fewshot.core.paths import write_atomically
+
+#: Recorded with every run, but no reason to refuse `--resume`.
+_UNGUARDED = ("versions",)
+_PACKAGES = ("fewshot", "numpy", "torch", "transformers", "sentence-transformers")
+_SHOWN_DIFFERENCES = 12
+
+
+def new_run_dir(root: Path, task: str, learner: str) -> Path:
+    """Make the folder `<utc>-<task>-<learner>-<8 hex digits>` below `root`, for its owner's eyes only.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    folder = root / f"{stamp}-{_slug(task, 'task')}-{_slug(learner, 'learner')}-{secrets.token_hex(4)}"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise StorageError(f"cannot create {folder}: {error.strerror}; choose another place with --run-dir") from error
+    return folder
+
+
+def describe_run(
+    learners: Mapping[str, Learner], sampler: EpisodeSampler, n_episodes: int, seed: int, extra: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Everything that decides the result of a run, and the versions of what computed it."""
+    task = sampler.task
+    described = {
+        "task": {
+            "name": task.name,
+            "kind": task.info.kind,
+            "language": task.info.language,
+            "data_fingerprint": task.data_fingerprint,
+            "card_fingerprint": task.card_fingerprint,
+        },
+        "episodes": {
+            "count": n_episodes,
+            "way": sampler.way,
+            "shot": sampler.shot,
+            "query": sampler.query,
+            "seed": sampler.seed,
+            "class_split": sampler.class_split,
+            "part": sampler.part,
+        },
+        "learners": {name: learner.describe() for name, learner in learners.items()},
+        "transductive": {name: learner.transductive for name, learner in learners.items()},
+        "seed": seed,
+        "settings": dict(extra),
+        "versions": {package: _version(package) for package in _PACKAGES},
+    }
+    try:
+        return json.loads(canonical_json(described))
+    except (TypeError, ValueError) as error:
+        raise FewshotError(f"the description of a learner or the settings of the run are not JSON: {error}") from error
+
+
+def open_store(run_dir: Path, config: dict[str, Any], resume: bool) -> Store:
+    """Begin the run in this folder, or go on with it if it has the same configuration.
+
+    Raises:
+        UsageError: there is a run already (or, to resume, none), or another process writes to it.
+        ResumeMismatch: the configurations differ; the message says where.
+        StorageError: the run cannot be stored or read.
+    """
+    if not resume:
+        return Store.create(run_dir, config)
+    store = Store.resume(run_dir)
+    try:
+        _refuse_differences(run_dir, store.config, config)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _refuse_differences(run_dir: Path, stored: dict[str, Any], given: dict[str, Any]) -> None:
+    before, after = (dict(_flat({k: v for k, v in c.items() if k not in _UNGUARDED})) for c in (stored, given))
+    changed = [key for key in sorted({*before, *after}) if before.get(key, "absent") != after.get(key, "absent")]
+    if not changed:
+        return
+    lines = [f"  {key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}" for key in changed]
+    if len(lines) > _SHOWN_DIFFERENCES:
+        lines[_SHOWN_DIFFERENCES:] = [f"  and {len(lines) - _SHOWN_DIFFERENCES} more"]
+    difference = "\n".join(lines)
+    raise ResumeMismatch(
+        f"{run_dir} was begun with another configuration:\n{difference}\nResume with the stored one, or begin a new run"
+    )
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted path, JSON) of every leaf."""
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _flat(item, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, canonical_json(value)
+
+
+def write_copy(store: Store, result: dict[str, Any] | None) -> None:
+    """Configuration and result for people; the store is what counts."""
+    content = {"config": store.config, "result": result}
+    text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
+    write_atomically(store.folder / "run.json", text + "\n")
+
+
+def _slug(name: str, default: str) -> str:
+    return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")[:40] or default
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,232 @@
+"""The runner: learners x episodes -> a run directory that survives `kill -9` and can be resumed."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from evals.checks import checked
+from evals.episode import Episode, EpisodeSampler
+from evals.kinds import kind_named
+from evals.learner import Background, Context, Learner
+from evals.records import EpisodeRecord
+from evals.results import MAIN, summarise
+from evals.rundir import describe_run, open_store, write_copy
+from evals.store import Store
+from evals.types import Prediction, Problem
+from fewshot.core.errors import BudgetReached, FewshotError, UsageError
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder, its configuration and its result document."""
+
+    folder: Path
+    config: dict[str, Any]
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one learner of a run has come, in episodes."""
+
+    learner: str
+    done: int
+    total: int
+
+
+def _silent(progress: Progress) -> None:
+    return None
+
+
+def run(
+    learner: Learner,
+    sampler: EpisodeSampler,
+    n_episodes: int,
+    *,
+    run_dir: Path,
+    ctx: Context | None = None,
+    baselines: Mapping[str, Learner] | None = None,
+    config: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    on_progress: Callable[[Progress], None] = _silent,
+) -> Run:
+    """Let a learner, then the baselines, answer the same episodes; store every prediction as it comes.
+
+    Whatever ends the run early, all that was answered is stored, and `resume=True` goes on from there: it repeats at
+    most the problems that were in flight, and its result is that of a run without interruption. Ctrl-C lets the problem
+    at hand finish; a second one does not.
+
+    Args:
+        run_dir: the run's folder; `new_run_dir` makes one.
+        ctx: surroundings of the learners. The run's own store takes the place of its ledger.
+        baselines: other learners by name, for comparison.
+        config: what else decides the result, JSON-ready; it guards `resume` too.
+        resume: go on with the run in `run_dir`.
+        on_progress: called after each episode.
+
+    Raises:
+        UsageError: `run_dir` holds a run (or, to resume, none), or another process writes to it.
+        ResumeMismatch: the stored run has another configuration.
+        StorageError: the run cannot be stored or read.
+        BudgetReached: the context's deadline passed, or a learner met a limit.
+        FewshotError: a learner broke its contract.
+        KeyboardInterrupt: Ctrl-C, or the context was cancelled.
+    """
+    if n_episodes < 1:
+        raise UsageError(f"--episodes {n_episodes} is too small")
+    ctx = ctx or Context()
+    learners = {MAIN: learner, **(baselines or {})}
+    described = describe_run(learners, sampler, n_episodes, ctx.seed, config or {})
+    with open_store(run_dir, described, resume) as store:
+        write_copy(store, None)
+        store_ctx = replace(ctx, ledger=store.ledger, notify=_recorded(ctx.notify, store))
+        try:
+            with _interruptible(ctx):
+                for name, each in learners.items():
+                    _answer_all(name, each, sampler, n_episodes, store, store_ctx, on_progress)
+        except (Exception, KeyboardInterrupt) as error:
+            error.add_note(f"What was answered is stored; continue with --resume {run_dir}")
+            raise
+        result = summarise(store)
+        write_copy(store, result)
+        return Run(run_dir, store.config, result)
+
+
+def background(sampler: EpisodeSampler) -> Background:
+    """The texts of the training classes where a class split keeps them apart from those that are tested, else none."""
+    if sampler.class_split is None or sampler.part == "train":
+        return Background()
+    task = sampler.task
+    kind = kind_named(task.info.kind)
+    names = {label.name for label in task.labels_in(sampler.class_split, "train")}
+    rows = task.pools(sampler.class_split, "train").support.rows
+    found = ((row.text, kind.names(row.label)) for row in rows if row.label is not None)
+    texts = tuple(text for text, carried in found if carried and names.issuperset(carried))
+    return Background(texts, f"{task.name}, training classes of class split {sampler.class_split}")
+
+
+class _Feed:
+    """Problems on their way to one learner: drawn when asked for, remembered until answered.
+
+    Small data may hold two episodes with equal content; those are one problem, asked once.
+    """
+
+    def __init__(self, sampler: EpisodeSampler, n_episodes: int, store: Store, answered: set[str]) -> None:
+        self._episodes = sampler.take(n_episodes)
+        self._store = store
+        self._answered = answered
+        self._pending: dict[str, Episode] = {}
+        self.done = 0
+
+    def __iter__(self) -> Iterator[Problem]:
+        return self
+
+    def __next__(self) -> Problem:
+        for episode in self._episodes:
+            self._store.add_episode(EpisodeRecord.of(episode))
+            if episode.id in self._answered or episode.id in self._pending:
+                self.done += 1
+                continue
+            self._pending[episode.id] = episode
+            return episode.problem
+        raise StopIteration
+
+    def pending(self, problem_id: str) -> Problem | None:
+        """The problem with this id, if it was asked and is not answered."""
+        episode = self._pending.get(problem_id)
+        return episode.problem if episode else None
+
+    def settle(self, problem_id: str) -> None:
+        """Forget an answered problem."""
+        del self._pending[problem_id]
+        self._answered.add(problem_id)
+        self.done += 1
+
+    def exhausted(self) -> bool:
+        """Whether every problem was asked and answered."""
+        return not self._pending and next(self, None) is None
+
+
+def _answer_all(
+    name: str,
+    learner: Learner,
+    sampler: EpisodeSampler,
+    n_episodes: int,
+    store: Store,
+    ctx: Context,
+    on_progress: Callable[[Progress], None],
+) -> None:
+    feed = _Feed(sampler, n_episodes, store, store.answered(name))
+    first = next(feed, None)
+    if first is None:
+        return
+    since = time.monotonic()
+    learner.prepare(background(sampler), ctx)
+    predictions = learner.predict(chain((first,), feed), ctx)
+    try:
+        for prediction in predictions:
+            problem = feed.pending(prediction.problem_id)
+            if problem is None:
+                raise FewshotError(
+                    f"learner {learner.name!r} answered problem {prediction.problem_id[:12]!r}, which was not asked "
+                    "or is answered already"
+                )
+            now = time.monotonic()
+            _store_prediction(store, name, checked(prediction, problem, learner.name), now - since)
+            since = now
+            feed.settle(prediction.problem_id)
+            on_progress(Progress(name, feed.done, n_episodes))
+    finally:
+        close = getattr(predictions, "close", None)
+        if close is not None:
+            close()
+    if feed.exhausted():
+        return
+    if ctx.cancel.is_set():
+        raise KeyboardInterrupt
+    if ctx.stopping:
+        raise BudgetReached(f"the deadline passed after {feed.done} of {n_episodes} episodes of {learner.name!r}")
+    raise FewshotError(f"learner {learner.name!r} ended without answering every problem that it was asked")
+
+
+def _store_prediction(store: Store, name: str, prediction: Prediction, seconds: float) -> None:
+    try:
+        store.add_prediction(name, prediction, seconds)
+    except (TypeError, ValueError) as error:
+        raise FewshotError(f"learner {name!r} gave a prediction that cannot be stored: {error}") from error
+
+
+def _recorded(notify: Callable[[str], None], store: Store) -> Callable[[str], None]:
+    def both(message: str) -> None:
+        store.add_note(message)
+        notify(message)
+
+    return both
+
+
+@contextmanager
+def _interruptible(ctx: Context) -> Iterator[None]:
+    """The first Ctrl-C asks the learner to stop after the problem at hand, the second one stops it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_interrupt(*_: object) -> None:
+        if ctx.cancel.is_set():
+            raise KeyboardInterrupt
+        ctx.cancel.set()
+        ctx.notify("stopping after the problem at hand; press Ctrl-C again to stop at once")
+
+    previous = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)

@@ -1,0 +1,120 @@
+"""SQLite files that survive `kill -9`: how they are opened, locked against a second writer, and checked.
+
+WAL with `synchronous=NORMAL`: what was committed survives the death of the process at any moment. Only a power failure
+can take the last few commits with it; it cannot damage the file.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fewshot.core.errors import StorageError, UsageError
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open an existing file, from any thread, and make sure that it is sound.
+
+    Raises:
+        StorageError: it cannot be opened, is no database, or is damaged.
+    """
+    with storage_errors(path):
+        mode = "ro" if read_only else "rw"
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True, check_same_thread=False)
+    try:
+        with storage_errors(path):
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
+            if not read_only:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def close(connection: sqlite3.Connection) -> None:
+    """Close a writer's connection, leaving one file that can be copied and read from anywhere."""
+    # A reader at work keeps the file in WAL mode, which is as safe, with two more files beside it. Do not wait for it.
+    with suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout=0")
+        connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+
+
+def create(path: Path, script: str, rows: dict[str, tuple[object, ...]]) -> None:
+    """Write a new file as a whole or not at all, for its owner's eyes only.
+
+    Args:
+        script: the schema.
+        rows: INSERT statements with their values.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    with storage_errors(path):
+        temporary.unlink(missing_ok=True)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(temporary)
+        try:
+            connection.executescript(script)
+            with connection:
+                for statement, values in rows.items():
+                    connection.execute(statement, values)
+        finally:
+            connection.close()
+        temporary.replace(path)
+
+
+class WriterLock:
+    """An exclusive lock on a folder. The operating system releases it when the process dies.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import fcntl
+
+        path = folder / "run.lock"
+        with storage_errors(path):
+            self._file = os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, 0o600), "r+")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = self._file.read().strip() or "unknown"
+            self._file.close()
+            raise UsageError(
+                f"{folder} is being written by process {owner}; wait until it ends or take another --run-dir"
+            ) from error
+        with storage_errors(path):
+            self._file.truncate(0)
+            self._file.write(f"{os.getpid()}\n")
+            self._file.flush()
+
+    def release(self) -> None:
+        """Let the next writer in."""
+        self._file.close()
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn the errors of SQLite and of the file system into StorageError."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StorageError(_explained(path, error)) from error
+    except OSError as error:
+        raise StorageError(f"cannot use {path}: {error.strerror}") from error
+
+
+def _explained(path: Path, error: sqlite3.Error) -> str:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # the low byte is the primary code
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return f"{path} is damaged ({error}); nothing was changed in it. Restore a copy, or begin a new run"
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+        return f"cannot use {path} ({error}): is the disk full or read-only? What was stored is safe and can be resumed"
+    return f"cannot use {path}: {error}"

@@ -1,0 +1,46 @@
+"""Few-shot text classification, by prompting and by training, measured on the same episodes.
+
+    from fewshot import ICLClassifier, load_task
+
+Names are imported on first use, so that `import fewshot` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evals.adapters import EpisodeClassifier as EpisodeClassifier
+    from evals.adapters import SklearnLearner as SklearnLearner
+    from evals.episode import EpisodeSampler as EpisodeSampler
+    from evals.loading import load_task as load_task
+    from evals.rundir import new_run_dir as new_run_dir
+    from evals.runner import run as run
+    from icl.classifier import ICLClassifier as ICLClassifier
+    from icl.learner import ICLLearner as ICLLearner
+    from icl.prompt import PromptBuilder as PromptBuilder
+
+_HOMES = {
+    "EpisodeClassifier": "evals.adapters",
+    "EpisodeSampler": "evals.episode",
+    "ICLClassifier": "icl.classifier",
+    "ICLLearner": "icl.learner",
+    "PromptBuilder": "icl.prompt",
+    "SklearnLearner": "evals.adapters",
+    "load_task": "evals.loading",
+    "new_run_dir": "evals.rundir",
+    "run": "evals.runner",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fewshot' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,174 @@
+"""One learner and the baselines on the same episodes: what `icl run` and later commands share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.episode import EpisodeSampler
+from evals.learner import Context, Estimate, Learner
+from evals.runner import Progress
+from evals.task import Task
+from fewshot.cli.output import messages, offline, say, show, show_json, show_table
+from fewshot.core.catalog import LEARNERS
+from fewshot.core.errors import ResumeMismatch, UsageError
+
+#: Plain progress lines (no terminal) come at most this often, in seconds.
+_LINE_EVERY = 10.0
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """Which episodes a run draws. `class_split` and `way` may be None: the task decides."""
+
+    way: int | None
+    shot: int
+    query: int
+    episodes: int
+    seed: int
+    class_split: str | None
+    part: str
+
+
+def prepare_task(name: str, notify: Callable[[str], None] = say) -> Task:
+    """Load a task and tell what loading dropped."""
+    from evals.loading import load_task
+
+    task = load_task(name, offline=offline())
+    for note in task.notes:
+        notify(f"{task.name}: {note}")
+    return task
+
+
+def build_sampler(task: Task, wanted: Episodes) -> EpisodeSampler:
+    """The sampler of a run: the first class split where the task has some, at most 5 ways where none is given."""
+    class_split = wanted.class_split or task.default_class_split()
+    if class_split == "all":
+        class_split = None
+    part = wanted.part
+    if class_split is None and part == "test" and "test" not in task.rows and len(task.rows) > 1:
+        part = "valid"
+    way = wanted.way or max(1, min(5, len(task.labels_in(class_split, part))))
+    return EpisodeSampler(task, way, wanted.shot, wanted.query, wanted.seed, class_split, part)
+
+
+def baselines() -> dict[str, Learner]:
+    """Every learner that the registry flags as a baseline."""
+    return {name: LEARNERS.build(name) for name, entry in LEARNERS.entries().items() if entry.baseline}
+
+
+def resumed_options(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options a run was started with, refusing others that are given now.
+
+    Args:
+        folder: the run's.
+        given: the options that stand on the command line this time.
+
+    Raises:
+        ResumeMismatch: with one line per option that differs.
+    """
+    from evals.store import Store
+
+    with Store.read(folder) as store:
+        stored: dict[str, Any] = store.config["settings"]
+    changed = [
+        f"  --{key.replace('_', '-')}: {stored.get(key)} -> {value}"
+        for key, value in given.items()
+        if stored.get(key) != value
+    ]
+    if changed:
+        difference = "\n".join(changed)
+        raise ResumeMismatch(
+            f"{folder} was begun with other options:\n{difference}\nLeave them out to resume, or begin a new run"
+        )
+    return stored
+
+
+def describe_plan(task: Task, sampler: EpisodeSampler, n_episodes: int, learner: Learner, ctx: Context) -> Estimate:
+    """Say, before any work, what will run and what it is expected to take."""
+    problems = [sampler[at].problem for at in range(min(2, n_episodes))]
+    estimate = learner.estimate(problems, n_episodes, ctx)
+    queries = n_episodes * len(problems[0].queries)
+    say(f"{task.name}: {sampler.way}-way {sampler.shot}-shot, {n_episodes} episodes, {queries} queries")
+    parts = [
+        f"about {_duration(estimate.seconds)}" if estimate.seconds is not None else "time unknown",
+        f"{estimate.tokens:,} tokens" if estimate.tokens is not None else "tokens unknown",
+        "cost unknown" if estimate.usd is None else f"{estimate.usd:.2f} USD",
+    ]
+    say(f"expected: {', '.join(parts)}")
+    return estimate
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[Progress], None]]:
+    """Yields what the runner reports to: a bar on a terminal, a plain line now and then elsewhere."""
+    console = messages()
+    if not console.is_terminal:
+        last = time.monotonic()
+
+        def report_line(at: Progress) -> None:
+            nonlocal last
+            if time.monotonic() - last >= _LINE_EVERY:
+                last = time.monotonic()
+                say(f"{at.learner}: {at.done}/{at.total} episodes")
+
+        yield report_line
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True) as bar:
+        job = bar.add_task("", total=total)
+        yield lambda at: bar.update(job, description=at.learner, completed=at.done, total=at.total)
+
+
+def show_summary(summary: Mapping[str, Any], as_json: bool) -> None:
+    """Print the result: one JSON document, or a table with what it means below."""
+    if as_json:
+        show_json(summary)
+        return
+    rows = [_row(summary["learner"], summary), *(_row(name, entry) for name, entry in summary["baselines"].items())]
+    title = f"{summary['task']}: {summary['way']}-way {summary['shot']}-shot, {summary['n_episodes']} episodes"
+    columns = ["learner", "accuracy", "95% interval", "over ok", "macro-F1", "non-ok"]
+    show_table(columns, rows, title=title, right=columns[1:])
+    show(f"chance {summary['chance']:.3f}, {summary['n_queries']} queries per learner; intervals: t over episodes")
+    if summary["transductive"]:
+        show("transductive: the answer to a query used the other queries of its episode; not comparable with the rest")
+    alarm = summary["constant_predictor"]
+    if alarm["flag"]:
+        show(f"ALARM: {summary['learner']} gave one label to {alarm['share']:.0%} of the queries: a bias, not a skill")
+
+
+def _row(name: str, entry: Mapping[str, Any]) -> list[str]:
+    low, high = entry["accuracy"]["ci95"]
+    return [
+        name,
+        f"{entry['accuracy']['mean']:.3f}",
+        f"{low:.3f} to {high:.3f}",
+        f"{entry['accuracy_ok']:.3f}" if entry["accuracy_ok"] is not None else "-",
+        f"{entry['macro_f1']:.3f}",
+        f"{entry['non_ok_rate']:.1%}",
+    ]
+
+
+def write_result(summary: Mapping[str, Any], path: Path) -> None:
+    """Write the result document to a .json file."""
+    import json
+
+    from fewshot.core.paths import write_atomically
+
+    if path.suffix != ".json":
+        raise UsageError(f"-o {path}: a result document is written as .json; for items use: fewshot runs export")
+    write_atomically(path, json.dumps(summary, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    say(f"written: {path}")

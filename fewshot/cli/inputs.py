@@ -1,0 +1,91 @@
+"""Texts to be labelled, read one by one, and their labels, written one by one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from evals.sources import SUFFIXES, read_rows, text_of
+from fewshot.core.errors import StorageError, TaskError
+
+#: Texts that are labelled together: enough to share work, few enough to see results early.
+BATCH = 64
+
+
+def read_texts(source: str, stdin: IO[bytes]) -> Iterator[str]:
+    """Yield the texts of a file or of stdin.
+
+    Args:
+        source: a data file with a column `text`, a .txt file with one text per line, or "-" for stdin: JSON objects
+            with a key `text`, or plain lines.
+
+    Raises:
+        TaskError: missing, undecodable or malformed input, with its line.
+    """
+    if source != "-" and source.endswith(SUFFIXES):
+        yield from (text_of(row, "text") for row in read_rows(Path(source)))
+        return
+    if source == "-":
+        yield from _lines(stdin, "stdin")
+        return
+    path = Path(source)
+    if not path.is_file():
+        raise TaskError(f"{path}: no such file")
+    with path.open("rb") as file:
+        yield from _lines(file, str(path))
+
+
+def _lines(file: IO[bytes], name: str) -> Iterator[str]:
+    for number, raw in enumerate(file, start=1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise TaskError(f"{name}:{number}: not UTF-8") from error
+        if not line.strip():
+            continue
+        if line.startswith("{"):
+            yield _text_in_json(line, f"{name}:{number}")
+        else:
+            yield line
+
+
+def _text_in_json(line: str, where: str) -> str:
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(values.get("text"), str):
+        raise TaskError(f"{where}: the JSON object has no text under the key 'text'")
+    return values["text"]
+
+
+def write_predictions(classifier: Any, texts: Iterable[str], output: Path | None) -> None:
+    """Label texts in batches; one JSON line per text: text, label, status, probabilities by label."""
+    try:
+        target = output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout)
+        with target as file:
+            stream = iter(texts)
+            while batch := list(islice(stream, BATCH)):
+                for text, answer in zip(batch, classifier.predict_detailed(batch), strict=True):
+                    file.write(json.dumps(_line(text, answer, classifier.classes_), ensure_ascii=False) + "\n")
+                file.flush()
+    except OSError as error:
+        raise StorageError(f"cannot write {output or 'to stdout'}: {error.strerror}") from error
+
+
+def _line(text: str, answer: Any, classes: Iterable[Any]) -> dict[str, Any]:
+    from math import exp
+
+    line: dict[str, Any] = {"text": text, "label": answer.decision, "status": str(answer.status)}
+    if answer.scores is not None:
+        line["probabilities"] = {
+            str(name): round(exp(score), 6) for name, score in zip(classes, answer.scores, strict=True)
+        }
+    if answer.detail:
+        line["detail"] = answer.detail
+    return line

@@ -1,0 +1,160 @@
+"""`fewshot runs`: what was run, how it came out, and its items."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fewshot.cli.output import complain, say, show, show_json, show_table
+from fewshot.core.errors import FewshotError, MissingExtra, UsageError
+
+app = typer.Typer(no_args_is_help=True, help="Runs: what was done and how it came out.")
+
+_Folder = Annotated[Path, typer.Argument(help="The run's folder.")]
+
+
+@app.command("ls")
+def list_runs(
+    folder: Annotated[Path, typer.Option("--run-dir", help="Folder of the runs.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """List the runs below a folder, oldest first."""
+    from evals.results import summarise
+    from evals.store import Store
+
+    rows: list[dict[str, Any]] = []
+    for path in sorted(folder.glob("*/run.sqlite")):
+        try:
+            with Store.read(path.parent) as store:
+                rows.append(summarise(store))
+        except FewshotError as error:
+            complain(f"{path.parent}: {error}")
+    if as_json:
+        show_json(rows)
+        return
+    show_table(
+        ["run", "task", "learner", "way", "shot", "episodes", "accuracy"],
+        [
+            [Path(r["run_dir"]).name, r["task"], r["learner"], r["way"], r["shot"], r["n_episodes"], _mean(r)]
+            for r in rows
+        ],
+        right=["way", "shot", "episodes", "accuracy"],
+    )
+
+
+def _mean(summary: dict[str, Any]) -> str:
+    if not summary.get("accuracy"):
+        return "-"
+    low, high = summary["accuracy"]["ci95"]
+    return f"{summary['accuracy']['mean']:.3f} ({low:.3f} to {high:.3f})"
+
+
+@app.command("show")
+def show_run(
+    run: _Folder, as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False
+) -> None:
+    """Show the result of a run, its recall per class and its notes."""
+    from evals.results import summarise
+    from evals.store import Store
+    from fewshot.cli.experiment import show_summary
+
+    with Store.read(run) as store:
+        summary = summarise(store)
+    show_summary(summary, as_json)
+    if as_json:
+        return
+    recall = summary.get("recall") or {}
+    rows = [[name, "-" if value is None else f"{value:.3f}"] for name, value in recall.items()]
+    show_table(["class", "recall"], rows, right=["recall"])
+    for note in summary["notes"]:
+        show(f"note: {note}")
+
+
+@app.command("export")
+def export_run(
+    run: _Folder,
+    output: Annotated[Path, typer.Option("--output", "-o", help=".csv, .jsonl or .parquet")],
+    learner: Annotated[str | None, typer.Option("--learner", help="Only this learner.")] = None,
+    raw_csv: Annotated[
+        bool, typer.Option("--raw-csv", help="Leave cells as they are that a spreadsheet would run.")
+    ] = False,
+) -> None:
+    """Write one row per query: episode, ids, gold, answer, status, scores."""
+    items = _items(run, learner)
+    writers = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
+    if output.suffix not in writers:
+        raise UsageError(f"-o {output}: use {', '.join(writers)}")
+    count = _write_csv(items, output, raw_csv) if output.suffix == ".csv" else writers[output.suffix](items, output)
+    say(f"{count} rows: {output}")
+
+
+def _items(run: Path, only: str | None) -> Iterator[dict[str, Any]]:
+    """One flat record per query and learner."""
+    from evals.store import Store
+
+    with Store.read(run) as store:
+        names = list(store.config["learners"])
+        if only is not None and only not in names:
+            raise UsageError(f"{run} holds no learner {only!r}; it holds {', '.join(names)}")
+        episodes = {record.problem_id: record for record in store.episodes()}
+        for name in [only] if only else names:
+            for prediction, _ in store.predictions(name):
+                record = episodes[prediction.problem_id]
+                for at, answer in enumerate(prediction.answers):
+                    yield {
+                        "learner": name,
+                        "episode": record.index,
+                        "query_id": record.query_ids[at],
+                        "gold": _plain(record.gold[at]),
+                        "decision": _plain(answer.decision),
+                        "status": str(answer.status),
+                        "scores": json.dumps(dict(zip(record.labels, answer.scores, strict=True)), ensure_ascii=False)
+                        if answer.scores
+                        else "",
+                        "detail": answer.detail,
+                    }
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _write_csv(items: Iterator[dict[str, Any]], path: Path, raw: bool) -> int:
+    """CSV in which no cell is a formula: a leading quote disarms those that begin like one."""
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer: csv.DictWriter[str] | None = None
+        for count, item in enumerate(items, start=1):
+            if writer is None:
+                writer = csv.DictWriter(file, list(item))
+                writer.writeheader()
+            writer.writerow(item if raw else {key: _disarmed(value) for key, value in item.items()})
+    return count
+
+
+def _disarmed(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def _write_jsonl(items: Iterator[dict[str, Any]], path: Path) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8") as file:
+        for count, item in enumerate(items, start=1):
+            file.write(json.dumps(item, ensure_ascii=False) + "\n")
+    return count
+
+
+def _write_parquet(items: Iterator[dict[str, Any]], path: Path) -> int:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+    except ImportError as error:
+        raise MissingExtra("writing Parquet files", "data") from error
+    table = pa.Table.from_pylist(list(items))
+    parquet.write_table(table, path)
+    return table.num_rows

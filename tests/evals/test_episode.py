@@ -1,0 +1,129 @@
+"""Episodes are functions of data, class split, part, way, seed and index, and hide what they ask."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import pytest
+
+from evals.episode import EpisodeSampler
+from fewshot.core.errors import UsageError
+from tests.evals.fakes import KINDS, classification_task, sampler_of
+
+#: Episode hashes that may never change: stored runs are compared by them.
+GOLDEN = {
+    "classification": "c1d1296d7e89bb984be81cfc4e4f662a790a06f0aba795ace9e36d10d6f79b48",
+    "multilabel": "95f7c54ddc518f070d7f219b1663e65d461ae2510a79d4ddb07597d9349746f8",
+    "tagging": "e0286280a04dc3ce3a4029e440929cfedd19aba13160299970abb45fb4671acf",
+    "generation": "62354d3444325d6c8f70eadcc709241c1a54214c44cdd94f22dbe6eb7df1d0ae",
+}
+
+_PRINT_HASHES = """
+from tests.evals.fakes import KINDS, sampler_of
+from fewshot.core.hashing import digest
+for kind in KINDS:
+    print(kind, digest(sampler_of(kind).manifest(5)))
+"""
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1", "12345"])
+def test_hashes_are_the_same_in_any_process(hash_seed: str) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", _PRINT_HASHES],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert dict(line.split() for line in found.stdout.splitlines()) == GOLDEN
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_episodes_do_not_depend_on_the_order_of_drawing(kind: str) -> None:
+    sampler = sampler_of(kind)
+    forward = [sampler[index] for index in range(6)]
+    backward = [sampler[index] for index in reversed(range(6))]
+    assert forward == backward[::-1] == list(sampler.take(6))
+    assert sampler.manifest(3) == sampler.manifest(6)[:3]
+
+
+def test_words_around_the_data_do_not_change_episodes() -> None:
+    plain, worded = (
+        EpisodeSampler(classification_task(instruction=text), 3, 1, 2) for text in ("", "Say what it is about.")
+    )
+    assert plain.manifest(3) == worded.manifest(3)
+    assert plain[0].problem.task != worded[0].problem.task
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"way": 2}, {"shot": 1}, {"query": 1}], ids=str)
+def test_what_defines_a_sampler_changes_its_episodes(change: dict[str, int]) -> None:
+    sampler = sampler_of("classification")
+    assert replace(sampler, **change).manifest(5) != sampler.manifest(5)
+
+
+def test_class_splits_keep_classes_apart() -> None:
+    task = classification_task(split=True)
+    seen = {
+        part: {
+            label.name
+            for e in EpisodeSampler(task, 2, 1, 1, class_split="01", part=part).take(9)
+            for label in e.problem.labels
+        }
+        for part in ("train", "valid", "test")
+    }
+    assert seen == {"train": {"c0", "c1"}, "valid": {"c2", "c3"}, "test": {"c4", "c5"}}
+
+
+def test_labels_and_queries_are_shuffled() -> None:
+    episodes = list(sampler_of("classification").take(20))
+    assert len({episode.problem.labels for episode in episodes}) > 10
+    assert any(list(episode.gold) != sorted(episode.gold) for episode in episodes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_gold_can_be_reached_from_a_problem(kind: str) -> None:
+    """Walk everything that hangs on the queries: neither an attribute, nor a value, nor an id gives the gold away."""
+    episode = sampler_of(kind)[0]
+    rows = {row.id: row for part in sampler_of(kind).task.rows.values() for row in part}
+    for query, row_id in zip(episode.problem.queries, episode.query_ids, strict=True):
+        assert not hasattr(query, "label")
+        assert not hasattr(query, "gold")
+        found = list(_walk(query))
+        assert rows[row_id].label not in found
+        assert row_id not in found
+        assert "hidden" not in query.fields
+    reachable = list(_walk(episode.problem))
+    assert episode.gold not in reachable
+    assert not any(value is episode for value in reachable)
+
+
+def test_a_row_that_is_both_shown_and_asked_is_refused() -> None:
+    task = classification_task(n_classes=2, per_class=4)
+    rows = task.rows["all"]
+    twice = tuple(replace(row, id=f"again-{row.id}", text=f" {row.text.upper()} ") for row in rows)
+    sampler = EpisodeSampler(replace(task, rows={"all": rows + twice}), 2, 4, 4)
+    with pytest.raises(UsageError, match="both shown and asked"):
+        sampler[0]
+
+
+def test_there_is_no_episode_before_the_first() -> None:
+    with pytest.raises(IndexError):
+        sampler_of("classification")[-1]
+
+
+def _walk(value: Any) -> Any:
+    yield value
+    if is_dataclass(value):
+        for field in fields(value):
+            yield from _walk(getattr(value, field.name))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _walk(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _walk(item)

@@ -13,8 +13,8 @@ from evals.learner import Background, BaseLearner, Context, failure, require_kin
 from evals.types import Answer, Problem, Status
 from fewshot.core.seeds import seed_of
 from fewshot.core.spec import Spec
-from fewshot.encoders import Encoder, Memo, build_encoder
-from fewshot.encoders.prototypes import class_means, cosine_logits, log_softmax, similarities
+from fewshot.encoders import Encoder, build_encoder
+from fewshot.encoders.prototypes import class_means, cosine_logits, log_softmax, on_shared_columns, similarities
 
 if TYPE_CHECKING:
     from fewshot.encoders.base import Vectors
@@ -74,15 +74,15 @@ class _VectorLearner(BaseLearner):
         support = [example.text for example in problem.support]
         encoder = self._prepared or self._fit(support, ctx)
         queries = [query.text for query in problem.queries]
-        return self.compare(problem, encoder.encode(support), encoder.encode(queries))
+        return self.compare(problem, *on_shared_columns(encoder.encode(support), encoder.encode(queries)))
 
     def compare(self, problem: Problem, support: Vectors, queries: Vectors) -> list[Answer]:
-        """Answers from the normalised vectors (n_support, d) and (n_query, d)."""
+        """Answers from vectors (n_support, d) and (n_query, d) whose dot products are cosines."""
         raise NotImplementedError
 
     def _fit(self, texts: Sequence[str], ctx: Context) -> Encoder:
         if self._unfitted is None:
-            self._unfitted = Memo(build_encoder(self.encoder, device=ctx.device, notify=ctx.notify))
+            self._unfitted = build_encoder(self.encoder, device=ctx.device, notify=ctx.notify)
         return self._unfitted.fit(texts)
 
 

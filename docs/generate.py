@@ -51,7 +51,7 @@ def _help_of(command: object, name: str, parent: object) -> Iterator[str]:
 def _tasks() -> Iterator[str]:
     from evals.card import packaged_cards, read_card
 
-    yield "# Tasks\n\nRows marked *package* are shipped; the others come from `$FEWSHOT_DATA` or the Hugging Face hub.\n\n"
+    yield "# Tasks\n\nRows marked *package* are shipped; others come from `$FEWSHOT_DATA` or the Hugging Face hub.\n\n"
     yield "| task | language | about | rows | licence |\n|---|---|---|---|---|\n"
     shipped = {path.name for path in (HERE.parent / "evals" / "cards" / "data").iterdir()}
     for name, path in packaged_cards().items():

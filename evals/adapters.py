@@ -19,6 +19,7 @@ from fewshot.core.hashing import digest
 from fewshot.core.seeds import seed_of
 
 _LOG = logging.getLogger(__name__)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -302,6 +303,8 @@ def _texts(texts: Iterable[str]) -> list[str]:
     for at, text in enumerate(known):
         if not isinstance(text, str):
             raise InputError(f"texts[{at}] is of type {type(text).__name__}; texts are strings")
+        if _SURROGATE.search(text):
+            raise InputError(f"texts[{at}] holds half a character (a lone surrogate); remove or repair it")
     return [str(text) for text in known]
 
 

@@ -52,7 +52,7 @@ class SourceCard(_Strict):
     """Where the rows are.
 
     Attributes:
-        path: folder or file, looked up in $FEWSHOT_DATA, beside the card, then in the package. Default: the task's name.
+        path: folder or file, in $FEWSHOT_DATA, beside the card or in the package. Default: the task's name.
         prefix: files are called `<prefix>.<part>.<suffix>`.
         text, label, id: column names.
     """

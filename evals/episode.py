@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from evals.kinds import Kind, Pools, kind_named
+from evals.kinds import Draw, Kind, Pools, kind_named
 from evals.task import Task
 from evals.types import Example, Gold, Label, Problem, Query
 from fewshot.core.errors import UsageError
@@ -85,13 +85,10 @@ class EpisodeSampler:
         """Draw episode `index` (0, 1, 2, ...; there is no last one)."""
         if index < 0:
             raise IndexError("episodes are numbered from 0")
-        seed = [self.task.data_fingerprint, self.class_split, self.part, self.way, self.seed, index]
-        labels = self._labels
-        drawn = self._kind.draw(self._pools, labels, self.way, self.shot, self.query, seed)
-        order = random_state(*seed, "query order").permutation(len(drawn.queries)).tolist()
-        rows = [drawn.queries[at] for at in order]
+        drawn = self._draw(index)
+        rows = drawn.queries
         _refuse_leaks(drawn.support, rows)
-        by_name = {label.name: label for label in labels}
+        by_name = {label.name: label for label in self._labels}
         contents = [self.task.data_fingerprint, list(drawn.labels), [row.id for row in rows]]
         problem = Problem(
             id=digest([*contents, [row.id for row in drawn.support]]),
@@ -111,13 +108,20 @@ class EpisodeSampler:
         """The hashes of the first `count` episodes. Two runs are comparable on the common prefix of theirs."""
         return [episode.id for episode in self.take(count)]
 
+    def _draw(self, index: int) -> Draw:
+        """The rows of episode `index`, queries shuffled."""
+        seed = [self.task.data_fingerprint, self.class_split, self.part, self.way, self.seed, index]
+        drawn = self._kind.draw(self._pools, self._labels, self.way, self.shot, self.query, seed)
+        order = random_state(*seed, "query order").permutation(len(drawn.queries)).tolist()
+        return replace(drawn, queries=tuple(drawn.queries[at] for at in order))
+
     def _visible(self, row: Example) -> Example:
         """The row with only those extra fields that the task declares."""
         declared = self.task.info.fields
         return replace(row, fields={name: row.fields[name] for name in declared if name in row.fields})
 
 
-def _refuse_leaks(support: tuple[Example, ...], queries: list[Example]) -> None:
+def _refuse_leaks(support: tuple[Example, ...], queries: tuple[Example, ...]) -> None:
     """Support and queries share no row and no text. Pools are built so; this is the lock on the door."""
     shown = {row.id for row in support} | {text_key(row.text) for row in support}
     for row in queries:

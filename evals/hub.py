@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from evals.card import HubCard
@@ -20,6 +21,7 @@ def hub_rows(hub: HubCard, split: str) -> Iterator[Row]:
         import datasets
     except ImportError as error:
         raise MissingExtra(f"reading {hub.id} from the Hugging Face hub", "data") from error
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries are no news to the user
     try:
         data = datasets.load_dataset(hub.id, hub.config, split=split, revision=hub.revision)
     except Exception as error:

@@ -201,6 +201,5 @@ def failure(problem: Problem, status: Status, detail: str) -> Prediction:
 def require_kind(problem: Problem, kind: str, learner: str) -> None:
     """Refuse a problem of another kind at once: a request that a learner cannot serve is not a failed answer."""
     if problem.task.kind != kind:
-        raise UsageError(
-            f"learner {learner!r} answers tasks of kind {kind!r}; task {problem.task.name!r} is of kind {problem.task.kind!r}"
-        )
+        task = problem.task
+        raise UsageError(f"learner {learner!r} answers {kind!r} tasks; task {task.name!r} is of kind {task.kind!r}")

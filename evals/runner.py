@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,8 @@ def run(
     """
     if n_episodes < 1:
         raise UsageError(f"--episodes {n_episodes} is too small")
+    if baselines and MAIN in baselines:
+        raise UsageError(f"a baseline cannot be named {MAIN!r}: that is the learner the run is about")
     ctx = ctx or Context()
     learners = {MAIN: learner, **(baselines or {})}
     described = describe_run(learners, sampler, n_episodes, ctx.seed, config or {})
@@ -219,11 +222,17 @@ def _interruptible(ctx: Context) -> Iterator[None]:
         yield
         return
 
-    def on_interrupt(*_: object) -> None:
-        if ctx.cancel.is_set():
-            raise KeyboardInterrupt
+    interrupts = count(1)
+
+    def stop() -> None:
         ctx.cancel.set()
         ctx.notify("stopping after the problem at hand; press Ctrl-C again to stop at once")
+
+    def on_interrupt(*_: object) -> None:
+        if next(interrupts) > 1:
+            raise KeyboardInterrupt
+        # In a thread of its own: the interrupted code may hold the very locks that `stop` needs.
+        _thread.start_new_thread(stop, ())
 
     previous = signal.signal(signal.SIGINT, on_interrupt)
     try:

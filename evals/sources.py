@@ -74,7 +74,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise TaskError(f"{path}: the file holds no rows")
 
 
-def _open(path: Path) -> IO[bytes]:
+def _open(path: Path) -> gzip.GzipFile | IO[bytes]:
     return gzip.open(path) if path.name.endswith(".gz") else path.open("rb")
 
 

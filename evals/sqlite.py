@@ -107,6 +107,8 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise StorageError(_explained(path, error)) from error
+    except UnicodeDecodeError as error:  # SQLite quotes damaged bytes in its own message
+        raise StorageError(_damaged(path, error)) from error
     except OSError as error:
         raise StorageError(f"cannot use {path}: {error.strerror}") from error
 
@@ -114,7 +116,11 @@ def storage_errors(path: Path) -> Iterator[None]:
 def _explained(path: Path, error: sqlite3.Error) -> str:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # the low byte is the primary code
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return f"{path} is damaged ({error}); nothing was changed in it. Restore a copy, or begin a new run"
+        return _damaged(path, error)
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
         return f"cannot use {path} ({error}): is the disk full or read-only? What was stored is safe and can be resumed"
     return f"cannot use {path}: {error}"
+
+
+def _damaged(path: Path, error: Exception) -> str:
+    return f"{path} is damaged ({error}); nothing was changed in it. Restore a copy, or begin a new run"

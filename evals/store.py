@@ -155,9 +155,7 @@ class Store:
 
     def answered(self, learner: str) -> set[str]:
         """The ids of the problems that a learner has answered."""
-        with self._guard, storage_errors(self.path):
-            found = self._connection.execute("SELECT problem_id FROM predictions WHERE learner = ?", (learner,))
-            return {row[0] for row in found}
+        return {key["problem_id"] for key, _ in self._predictions_of(learner)}
 
     def episodes(self) -> Iterator[EpisodeRecord]:
         """The stored episodes, by index."""
@@ -166,9 +164,7 @@ class Store:
 
     def predictions(self, learner: str) -> Iterator[tuple[Prediction, float]]:
         """A learner's predictions with their wall-clock seconds, by problem id."""
-        for key, content in self._rows(
-            "predictions", ("learner", "problem_id", "seconds"), "WHERE learner = ? ORDER BY problem_id", learner
-        ):
+        for key, content in self._predictions_of(learner):
             yield read_prediction(content), key["seconds"]
 
     def notes(self) -> list[str]:
@@ -179,6 +175,13 @@ class Store:
     def ledger(self) -> RequestLedger:
         """The ledger of paid requests, kept in this file."""
         return RequestLedger(self)
+
+    def _predictions_of(self, learner: str) -> Iterator[_Row]:
+        # All rows are read and checked: a WHERE clause would pass over one whose learner's name is damaged.
+        columns = ("learner", "problem_id", "seconds")
+        for key, content in self._rows("predictions", columns, "ORDER BY learner, problem_id"):
+            if key["learner"] == learner:
+                yield key, content
 
     def _rows(self, table: str, key: tuple[str, ...], clause: str, *values: Any) -> Iterator[_Row]:
         """Rows with their checksums verified, a batch in memory at a time."""

@@ -86,7 +86,8 @@ class Problem:
     Attributes:
         id: SHA-256 of the episode's content.
         labels: the n_way classes, in an order drawn per episode. Scores follow this order.
-        support: shot rounds, each with one example of every class, so the first n_way * k rows are the k-shot support.
+        support: in rounds, so that the support of fewer shots is its beginning. A round of classification holds one
+            example of every class; where texts carry several classes, what each class still lacks.
         queries: shuffled.
     """
 

@@ -53,8 +53,8 @@ class NoCalibration(Part):
     """The model's own preference."""
 
     name = "none"
-    needs_content_free = False
-    transductive = False
+    needs_content_free: ClassVar[bool] = False
+    transductive: ClassVar[bool] = False
 
     def apply(self, raw: np.ndarray, content_free: np.ndarray) -> np.ndarray:
         return log_softmax(np.asarray(raw, dtype=np.float64), axis=-1)
@@ -69,8 +69,8 @@ class Contextual(Part):
     """
 
     name = "contextual"
-    needs_content_free = True
-    transductive = False
+    needs_content_free: ClassVar[bool] = True
+    transductive: ClassVar[bool] = False
 
     def apply(self, raw: np.ndarray, content_free: np.ndarray) -> np.ndarray:
         prior = log_softmax(np.asarray(content_free, dtype=np.float64), axis=-1)
@@ -88,8 +88,8 @@ class Batch(Part):
     """
 
     name = "batch"
-    needs_content_free = False
-    transductive = True
+    needs_content_free: ClassVar[bool] = False
+    transductive: ClassVar[bool] = True
 
     def apply(self, raw: np.ndarray, content_free: np.ndarray) -> np.ndarray:
         scores = log_softmax(np.asarray(raw, dtype=np.float64), axis=-1)

@@ -20,8 +20,8 @@ class ICLClassifier(EpisodeClassifier):
     """A language model as a classifier of texts: `fit` takes the demonstrations, nothing is trained.
 
     Args:
-        model, selector, order, demos, method, calibrate, template, format, encoder, normalize, dtype: as in
-            `ICLLearner`.
+        model, selector, order, demos, method, calibrate, template, format, encoder, normalize, dtype,
+            offline: as in `ICLLearner`.
         task, verbalizers, batch_size, on_failure, seed, device: as in `EpisodeClassifier`.
     """
 
@@ -45,6 +45,7 @@ class ICLClassifier(EpisodeClassifier):
         on_failure: Literal["raise", "none"] = "raise",
         seed: int = 0,
         device: str = "auto",
+        offline: bool = False,
     ) -> None:
         self.model = model
         self.selector = selector
@@ -63,6 +64,7 @@ class ICLClassifier(EpisodeClassifier):
         self.on_failure: Literal["raise", "none"] = on_failure
         self.seed = seed
         self.device = device
+        self.offline = offline
 
     def _build_learner(self) -> Learner:
         return ICLLearner(
@@ -78,4 +80,5 @@ class ICLClassifier(EpisodeClassifier):
             normalize=self.normalize,
             device=self.device,
             dtype=self.dtype,
+            offline=self.offline,
         )

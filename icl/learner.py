@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -59,9 +59,11 @@ class ICLLearner(BaseLearner):
         normalize: "sum", "mean" or "bytes", for the scores of labels of several tokens.
         device: where models run; "auto" follows the context.
         dtype: of the language model; None leaves it to the model.
+        offline: whether downloads are forbidden.
     """
 
     name = "icl"
+    _listener: Callable[[str], None] | None = None
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class ICLLearner(BaseLearner):
         normalize: Normalization = "sum",
         device: str = "auto",
         dtype: str | None = None,
+        offline: bool = False,
     ) -> None:
         self.model = model
         self.selector = selector
@@ -90,6 +93,7 @@ class ICLLearner(BaseLearner):
         self.normalize: Normalization = normalize
         self.device = device
         self.dtype = dtype
+        self.offline = offline
 
     @property
     def transductive(self) -> bool:
@@ -108,14 +112,17 @@ class ICLLearner(BaseLearner):
             yield self._predict(problem, ctx)
 
     def describe(self) -> dict[str, Any]:
-        """Every argument, with models and templates by their content."""
-        return super().describe() | {
+        """The parts as they are built, with models and templates by their content."""
+        return {
+            "name": self.name,
             "model": self._model(self.device).describe(),
             "selector": self._selector.describe(),
             "order": self._ordering.describe(),
+            "demos": self.demos,
             "method": self._scorer.describe(),
             "calibrate": self._calibrator.describe(),
             "template": self._template.describe() if self._template else None,
+            "format": self.format,
         }
 
     def estimate(self, problems: Sequence[Problem], n_problems: int, ctx: Context) -> Estimate:
@@ -195,13 +202,20 @@ class ICLLearner(BaseLearner):
             ctx.notify(note)
 
     def _model_for(self, ctx: Context) -> LanguageModel:
+        self._listener = ctx.notify
         return self._model(ctx.device if self.device == "auto" else self.device)
 
     def _model(self, device: str) -> LanguageModel:
         if device not in self._models:
+            context: dict[str, Any] = {"device": device, "offline": self.offline, "notify": self._relay}
             dtype = {} if self.dtype is None else {"dtype": self.dtype}
-            self._models[device] = resolve(MODELS, self.model, device=device, **dtype)
+            self._models[device] = resolve(MODELS, self.model, **context, **dtype)
         return self._models[device]
+
+    def _relay(self, message: str) -> None:
+        """Pass on what a model says to whoever listens now: the model outlives the context it was built in."""
+        if self._listener is not None:
+            self._listener(message)
 
     @cached_property
     def _models(self) -> dict[str, LanguageModel]:
@@ -226,7 +240,7 @@ class ICLLearner(BaseLearner):
 
     @cached_property
     def _selector(self) -> Selector:
-        return resolve(SELECTORS, self.selector, encoder=self.encoder, device=self.device)
+        return resolve(SELECTORS, self.selector, encoder=self.encoder, device=self.device, offline=self.offline)
 
     @cached_property
     def _ordering(self) -> Ordering:

@@ -14,13 +14,17 @@ PartLike = str | Mapping[str, Any] | Spec | Any
 
 
 class Part:
-    """Base of selectors, orderings, scorers and calibrators: frozen dataclasses whose fields are their parameters."""
+    """Base of selectors, orderings, scorers and calibrators: frozen dataclasses whose fields are their parameters.
+
+    Fields that do not decide a result (where a model runs) are declared with `compare=False`.
+    """
 
     name: ClassVar[str]
 
     def describe(self) -> dict[str, Any]:
         """Name and parameters, JSON-ready."""
-        return {"name": self.name, **{part.name: described(getattr(self, part.name)) for part in fields(self)}}  # pyright: ignore[reportArgumentType]
+        params = [part.name for part in fields(self) if part.compare]  # pyright: ignore[reportArgumentType]
+        return {"name": self.name, **{name: described(getattr(self, name)) for name in params}}
 
 
 def described(value: Any) -> Any:

@@ -5,6 +5,7 @@ params --adapt(support)--> fast --logits(query)--> (n_query, way)
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -39,7 +40,14 @@ class TensorTask(NamedTuple):
 
 
 class Network(Protocol):
-    """A differentiable function with named parameters, in functional form."""
+    """A differentiable function with named parameters, in functional form.
+
+    Attributes:
+        features: d, the number of columns that `apply` returns.
+    """
+
+    @property
+    def features(self) -> int: ...
 
     def init(self, generator: torch.Generator) -> Params:
         """Fresh float32 parameters; the generator alone decides them."""
@@ -56,17 +64,21 @@ class Algorithm(Protocol):
     Attributes:
         name: registered name.
         network: what it trains.
+        second_order: whether its meta-gradient differentiates through a gradient.
     """
 
     name: str
-    network: Network
+    network: Any
+
+    @property
+    def second_order(self) -> bool: ...
 
     def init(self, generator: torch.Generator) -> Params:
-        """Meta-parameters: those of the network and the algorithm's own (step sizes, temperature, ...)."""
+        """Meta-parameters: those of the network under their own names, and the algorithm's own under "meta."."""
         ...
 
     def adapt(self, params: Params, task: TensorTask) -> Any:
-        """Learn from the support; reads no query field."""
+        """Learn from the support as at test time (`test_steps`, ...); reads no query field."""
         ...
 
     def logits(self, fast: Any, query_x: Tensor) -> Tensor:
@@ -74,8 +86,33 @@ class Algorithm(Protocol):
         ...
 
     def meta_gradient(self, params: Params, task: TensorTask) -> tuple[Params, dict[str, Tensor]]:
-        """The direction against which the optimiser steps, and metrics ("loss", "accuracy") as scalars.
+        """The direction against which the optimiser steps, and metrics as scalars.
 
-        For most algorithms the gradient of the query loss; for Reptile `params - fast`.
+        For most algorithms the gradient of the query loss; for Reptile `params - fast`. Metrics are "loss",
+        "accuracy" (classification only) and "diverged" (0 or 1).
         """
         ...
+
+    def describe(self) -> dict[str, Any]:
+        """Every argument that decides the result, JSON-ready."""
+        ...
+
+
+class Described:
+    """Gives a dataclass `describe`: its name and every field, JSON-ready."""
+
+    def describe(self) -> dict[str, Any]:
+        """Name and constructor arguments."""
+        assert is_dataclass(self)
+        arguments = {each.name: getattr(self, each.name) for each in fields(self)}
+        nested = {key: value.describe() if hasattr(value, "describe") else value for key, value in arguments.items()}
+        return {"name": getattr(self, "name", type(self).__name__), **nested}
+
+
+#: Prefix of the parameters that belong to an algorithm and not to its network.
+OWN = "meta."
+
+
+def network_params(params: Params) -> Params:
+    """The parameters of the network among the meta-parameters."""
+    return {name: value for name, value in params.items() if not name.startswith(OWN)}

@@ -25,16 +25,21 @@ class _Root(TyperGroup):
         except FewshotError as error:
             if ctx.params.get("debug"):
                 raise
-            complain(str(error))
+            complain(_explained(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            complain("interrupted")
+            complain(_explained(error) or "interrupted")
             raise typer.Exit(_EXIT_INTERRUPTED) from error
         except OSError as error:
             if ctx.params.get("debug") or error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
                 raise
             complain(f"cannot write {error.filename or 'a file'}: {error.strerror}")
             raise typer.Exit(1) from error
+
+
+def _explained(error: BaseException) -> str:
+    """The message, and what those it passed through had to add (how to resume)."""
+    return ". ".join(filter(None, (str(error).rstrip("."), *getattr(error, "__notes__", ()))))
 
 
 app = typer.Typer(

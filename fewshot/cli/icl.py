@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +61,7 @@ def run(
     method: Method = "direct",
     normalize: Normalize = "sum",
     template: Template = None,
-    format: Format = "completion",  # noqa: A002 - the option is called --format
+    format: Format = "completion",
     encoder: Encoder = "lexical",
     dtype: Dtype = "auto",
     device: Device = "auto",
@@ -148,7 +149,7 @@ def predict(
     method: Method = "direct",
     normalize: Normalize = "sum",
     template: Template = None,
-    format: Format = "completion",  # noqa: A002 - the option is called --format
+    format: Format = "completion",
     encoder: Encoder = "lexical",
     dtype: Dtype = "auto",
     device: Device = "auto",
@@ -157,13 +158,13 @@ def predict(
 ) -> None:
     """Label new texts: INPUT in, one JSON line per text out."""
     from evals.adapters import EpisodeClassifier
-    from fewshot.cli.inputs import BATCH, read_texts, write_predictions
     from fewshot.cli.experiment import prepare_task
+    from fewshot.cli.inputs import BATCH, read_texts, write_predictions
 
     task = prepare_task(support)
     rows = [row for part in ("train", "all") for row in task.rows.get(part, ())]
     learner = _learner({**locals()})
-    words = {label.name: label.verbalizer for label in task.labels}
+    words: dict[Hashable, str] = {label.name: label.verbalizer for label in task.labels}
     classifier = EpisodeClassifier(
         learner, task=task.info, verbalizers=words, batch_size=BATCH, seed=seed, device=device
     )
@@ -191,7 +192,7 @@ def preview(
     method: Method = "direct",
     normalize: Normalize = "sum",
     template: Template = None,
-    format: Format = "completion",  # noqa: A002 - the option is called --format
+    format: Format = "completion",
     encoder: Encoder = "lexical",
     dtype: Dtype = "auto",
     device: Device = "auto",

@@ -54,7 +54,6 @@ def show_model(name: Annotated[str, typer.Argument(help="Embedded model.")]) -> 
     from dataclasses import asdict
 
     from fewshot.core.embedded import EMBEDDED, locate
-
     from fewshot.core.errors import unknown_name
 
     if name not in EMBEDDED:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+_PIPE_WIDTH = 160
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -23,10 +24,10 @@ def clean(text: object) -> str:
 
 @cache
 def results() -> Console:
-    """Where results go: stdout."""
+    """Where results go: stdout. A pipe has no width of its own: tables get room there instead of being folded."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 @cache
@@ -73,9 +74,7 @@ def show_table(
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
-    console = results()
-    # A pipe has no width of its own: give tables room there instead of folding them at 80 columns.
-    console.print(table, width=None if console.is_terminal else 160)
+    results().print(table)
 
 
 def show_json(document: Any) -> None:

@@ -129,7 +129,8 @@ def _write_csv(items: Iterator[dict[str, Any]], path: Path, raw: bool) -> int:
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
         writer: csv.DictWriter[str] | None = None
-        for count, item in enumerate(items, start=1):
+        for item in items:
+            count += 1
             if writer is None:
                 writer = csv.DictWriter(file, list(item))
                 writer.writeheader()
@@ -144,7 +145,8 @@ def _disarmed(value: Any) -> Any:
 def _write_jsonl(items: Iterator[dict[str, Any]], path: Path) -> int:
     count = 0
     with path.open("w", encoding="utf-8") as file:
-        for count, item in enumerate(items, start=1):
+        for item in items:
+            count += 1
             file.write(json.dumps(item, ensure_ascii=False) + "\n")
     return count
 

@@ -133,8 +133,9 @@ def check_task(name: Annotated[str, typer.Argument(help="Task name or path.")]) 
     task = load_task(name, offline=offline())
     split = task.default_class_split()
     labels = task.labels_in(split, "test")
-    part = "test" if len(task.rows) == 1 or "test" in task.rows or split else next(reversed(task.rows))
-    EpisodeSampler(task, way=min(5, len(labels)) or 1, shot=1, query=1, class_split=split, part=part)[0]
+    parts = list(task.rows)
+    part = "test" if split or len(parts) == 1 or "test" in parts else parts[-1]
+    EpisodeSampler(task, way=max(1, min(5, len(labels))), shot=1, query=1, class_split=split, part=part)
     show(f"{task.name}: {sum(map(len, task.rows.values()))} rows, {len(task.labels)} labels, usable")
     for note in task.notes:
         show(f"note: {note}")

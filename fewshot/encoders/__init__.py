@@ -8,11 +8,11 @@ from typing import Any
 from fewshot.core.catalog import ENCODERS
 from fewshot.core.spec import Spec
 from fewshot.encoders.base import Encoder
-from fewshot.encoders.cache import CachedEncoder, Memo
+from fewshot.encoders.cache import CachedEncoder
 from fewshot.encoders.lexical import Lexical
 from fewshot.encoders.transformer import MiniLM, TransformerEncoder
 
-__all__ = ["CachedEncoder", "Encoder", "Lexical", "Memo", "MiniLM", "TransformerEncoder", "build_encoder"]
+__all__ = ["CachedEncoder", "Encoder", "Lexical", "MiniLM", "TransformerEncoder", "build_encoder"]
 
 
 def build_encoder(spec: str | Mapping[str, Any] | Spec | Encoder, **context: Any) -> Encoder:

@@ -1,4 +1,4 @@
-"""No text is encoded twice: `CachedEncoder` keeps dense vectors on disk, `Memo` keeps any vectors in memory."""
+"""Dense vectors on disk, so that no text goes through a transformer twice."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 
 from fewshot.core.paths import cache_dir
 from fewshot.encoders.base import Encoder
-
-if TYPE_CHECKING:
-    from fewshot.encoders.base import Vectors
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -141,10 +138,10 @@ class CachedEncoder:
         fitted = self.encoder.fit(texts)
         return self if fitted is self.encoder else CachedEncoder(fitted, self._folder)
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
         """(len(texts), d) float32, dense, equal bit by bit to what was first computed."""
         if not texts:
-            return self.encoder.encode(texts)
+            return np.asarray(self.encoder.encode(texts))
         folder = self._folder or cache_dir("vectors")
         store = VectorStore(folder / f"{self.fingerprint}.sqlite")
         key_of = {text: hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts}
@@ -156,67 +153,3 @@ class CachedEncoder:
             store.put(fresh.items())
             found.update(fresh)
         return np.stack([found[key_of[text]] for text in texts]).astype(np.float32, copy=False)
-
-
-class Memo:
-    """An encoder that remembers, in memory, the vectors of the texts it has seen.
-
-    Args:
-        encoder: any encoder.
-        max_texts: everything is forgotten before more are held.
-    """
-
-    expensive = False
-
-    def __init__(self, encoder: Encoder, max_texts: int = 50_000) -> None:
-        self.encoder = encoder
-        self.name = encoder.name
-        self.max_texts = max_texts
-        self._rows: dict[str, Any] = {}
-
-    @property
-    def fingerprint(self) -> str:
-        """That of the encoder."""
-        return self.encoder.fingerprint
-
-    def describe(self) -> dict[str, Any]:
-        """That of the encoder."""
-        return self.encoder.describe()
-
-    def fit(self, texts: Sequence[str]) -> Encoder:
-        """The fitted encoder with a memory of its own; itself where there is nothing to learn."""
-        fitted = self.encoder.fit(texts)
-        return self if fitted is self.encoder else Memo(fitted, self.max_texts)
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """(len(texts), d) float32, dense or CSR like those of the encoder."""
-        distinct = dict.fromkeys(texts)
-        if len(self._rows) + len(distinct) > self.max_texts:
-            self._rows.clear()
-        fresh = [text for text in distinct if text not in self._rows]
-        if fresh or not texts:
-            block = self.encoder.encode(fresh)
-            if not texts:
-                return block
-            self._n_columns = int(cast("Any", block).shape[1])
-            self._rows.update(zip(fresh, _rows(block), strict=True))
-        return _stack([self._rows[text] for text in texts], self._n_columns)
-
-
-def _rows(block: Vectors) -> Iterable[Any]:
-    """The rows of a matrix, each a dense vector or a pair (columns, values)."""
-    if isinstance(block, np.ndarray):
-        return block
-    spans = zip(block.indptr[:-1], block.indptr[1:], strict=True)
-    return ((block.indices[start:end], block.data[start:end]) for start, end in spans)
-
-
-def _stack(rows: Sequence[Any], n_columns: int) -> Vectors:
-    """What `_rows` took apart."""
-    if isinstance(rows[0], np.ndarray):
-        return np.stack(rows)
-    from scipy.sparse import csr_array
-
-    columns, values = zip(*rows, strict=True)
-    ends = np.cumsum([0, *map(len, columns)], dtype=np.int32)
-    return csr_array((np.concatenate(values), np.concatenate(columns), ends), shape=(len(rows), n_columns))

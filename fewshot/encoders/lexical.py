@@ -7,6 +7,7 @@ import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"\w+")
 #: Columns that n-grams are hashed into. With 100,000 distinct n-grams one in ten shares its column.
 _N_COLUMNS = 2**20
+_NO_COLUMNS, _NO_COUNTS = np.empty(0, np.int32), np.empty(0, np.float32)
 _VERSION = 1
 
 
@@ -71,7 +73,8 @@ class Lexical:
         fitted = Lexical(self.words, self.min_chars, self.max_chars)
         fitted._frequencies = np.bincount(self._counts(texts).indices, minlength=_N_COLUMNS)
         fitted._n_texts = len(texts)
-        fitted._corpus = digest(sorted(texts))
+        # ascii() spells out lone surrogates, which UTF-8 has no bytes for.
+        fitted._corpus = digest(sorted(map(ascii, texts)))
         return fitted
 
     def encode(self, texts: Sequence[str]) -> csr_array:
@@ -87,29 +90,29 @@ class Lexical:
     def _counts(self, texts: Sequence[str]) -> csr_array:
         from scipy.sparse import csr_array
 
-        known: dict[str, int] = {}
-        columns: list[int] = []
-        values: list[int] = []
-        ends = [0]
-        for text in texts:
-            counts: Counter[int] = Counter()
-            for gram in self._ngrams(text):
-                column = known.get(gram)
-                if column is None:
-                    column = known[gram] = zlib.crc32(gram.encode("utf-8", "surrogatepass")) % _N_COLUMNS
-                counts[column] += 1
-            columns.extend(counts.keys())
-            values.extend(counts.values())
-            ends.append(len(columns))
-        data = np.array(values, dtype=np.float32)
-        return csr_array((data, np.array(columns, np.int32), np.array(ends, np.int32)), (len(texts), _N_COLUMNS))
+        rows = [_hashed_counts(text, self.words, self.min_chars, self.max_chars) for text in texts]
+        ends = np.cumsum([0, *(len(columns) for columns, _ in rows)], dtype=np.int32)
+        columns = np.concatenate([_NO_COLUMNS, *(columns for columns, _ in rows)])
+        counts = np.concatenate([_NO_COUNTS, *(counts for _, counts in rows)])
+        return csr_array((counts, columns, ends), shape=(len(texts), _N_COLUMNS))
 
-    def _ngrams(self, text: str) -> Iterator[str]:
-        """Features of a text. A whole word ends in a tab, which no character n-gram holds."""
-        for word in _WORD.findall(unicodedata.normalize("NFC", text).casefold()):
-            if self.words:
-                yield word + "\t"
-            padded = f" {word} "
-            for n in range(self.min_chars, self.max_chars + 1):
-                for start in range(len(padded) - n + 1):
-                    yield padded[start : start + n]
+
+@lru_cache(maxsize=2**13)
+def _hashed_counts(text: str, words: bool, min_chars: int, max_chars: int) -> tuple[np.ndarray, np.ndarray]:
+    """The columns of a text's n-grams and how often each occurs. Remembered: episodes of one pool share their texts."""
+    counts = Counter(_ngrams(text, words, min_chars, max_chars))
+    hashed = (zlib.crc32(gram.encode("utf-8", "surrogatepass")) % _N_COLUMNS for gram in counts)
+    columns, inverse = np.unique(np.fromiter(hashed, np.int32, len(counts)), return_inverse=True)
+    weights = np.fromiter(counts.values(), np.float32, len(counts))
+    return columns, np.bincount(inverse, weights, minlength=len(columns)).astype(np.float32)
+
+
+def _ngrams(text: str, words: bool, min_chars: int, max_chars: int) -> Iterator[str]:
+    """Features of a text. A whole word ends in a tab, which no character n-gram holds."""
+    for word in _WORD.findall(unicodedata.normalize("NFC", text).casefold()):
+        if words:
+            yield word + "\t"
+        padded = f" {word} "
+        for n in range(min_chars, max_chars + 1):
+            for start in range(len(padded) - n + 1):
+                yield padded[start : start + n]

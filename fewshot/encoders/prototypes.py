@@ -65,6 +65,31 @@ def class_means(vectors: Vectors, classes: np.ndarray, n_way: int) -> Vectors:
     return cast("Vectors", average @ vectors)
 
 
+def on_shared_columns(support: Vectors, queries: Vectors) -> tuple[Vectors, Vectors]:
+    """Leave out the columns in which every support vector is zero: no dot product with the support changes.
+
+    A hashed space has a million columns, an episode a few thousand that count; products cost in columns.
+
+    Args:
+        support: (n_support, d). queries: (n_query, d). Dense vectors are returned as they are.
+
+    Returns:
+        (n_support, m) and (n_query, m), with m at least 1.
+    """
+    if isinstance(support, np.ndarray) or isinstance(queries, np.ndarray):
+        return support, queries
+    from scipy.sparse import csr_array
+
+    columns = np.union1d(support.indices, [0]).astype(np.int32)
+    known = np.searchsorted(columns, support.indices)
+    asked = np.minimum(np.searchsorted(columns, queries.indices), len(columns) - 1)
+    values = np.where(columns[asked] == queries.indices, queries.data, np.float32(0))
+    return (
+        csr_array((support.data, known, support.indptr), shape=(len(support.indptr) - 1, len(columns))),
+        csr_array((values, asked, queries.indptr), shape=(len(queries.indptr) - 1, len(columns))),
+    )
+
+
 def similarities(queries: Vectors, others: Vectors) -> np.ndarray:
     """(n_query, n_other) dot products, dense float32: cosines where the rows are normalised."""
     product = queries @ others.T

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +39,7 @@ class TransformerEncoder:
         max_length: tokens per text, the rest is cut off; the model's own limit where None.
         prefix: put before every text, for models that were trained with one ("query: ").
         offline: whether downloads are forbidden.
+        layer: whose hidden states are pooled: 0 for the embeddings, 1 for the first block, -1 or None for the last.
 
     Raises:
         UsageError: an unknown pooling, or a number below 1.
@@ -54,6 +57,7 @@ class TransformerEncoder:
         max_length: int | None = None,
         prefix: str = "",
         offline: bool = False,
+        layer: int | None = None,
     ) -> None:
         if pooling not in get_args(Pooling):
             raise unknown_name("pooling", pooling, get_args(Pooling))
@@ -67,11 +71,12 @@ class TransformerEncoder:
         self.max_length = max_length
         self.prefix = prefix
         self.offline = offline
+        self.layer = layer
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the model's files, pooling, length limit and prefix; the model need not be loaded for it."""
-        return digest([_VERSION, _hash_files(self.folder), self.pooling, self.max_length, self.prefix])
+        """Hash of the model's files and what decides a vector beside them; the model need not be loaded for it."""
+        return digest([_VERSION, _hash_files(self.folder), self.pooling, self.max_length, self.prefix, self.layer])
 
     def describe(self) -> dict[str, Any]:
         """Name and parameters that decide a vector."""
@@ -81,6 +86,7 @@ class TransformerEncoder:
             "pooling": self.pooling,
             "max_length": self.max_length,
             "prefix": self.prefix,
+            "layer": self.layer,
         }
 
     def fit(self, texts: Sequence[str]) -> TransformerEncoder:
@@ -117,9 +123,11 @@ class TransformerEncoder:
         try:
             with quiet():
                 if self.pooling == "auto" and (self.folder / "modules.json").is_file():
+                    if self.layer is not None:
+                        raise UsageError(f"layer={self.layer} needs a pooling of yours beside it: mean or cls")
                     return _SentenceModel(self.folder, self.device, self.max_length)
                 pooling = "mean" if self.pooling == "auto" else self.pooling
-                return _PooledModel(self.folder, pooling, self.device, self.max_length)
+                return _PooledModel(self.folder, pooling, self.device, self.max_length, self.layer)
         except FewshotError:
             raise
         except ImportError as error:
@@ -156,9 +164,16 @@ class MiniLM(TransformerEncoder):
 
 
 class _PooledModel:
-    """A bare transformer with pooling over its last hidden states. Calls return (n, dimension), not normalised."""
+    """A bare transformer, pooled over the hidden states of one layer. Calls return (n, dimension), not normalised."""
 
-    def __init__(self, folder: Path, pooling: Literal["mean", "cls"], device: str, max_length: int | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pooling: Literal["mean", "cls"],
+        device: str,
+        max_length: int | None,
+        layer: int | None,
+    ) -> None:
         import torch
         from transformers import AutoModel, AutoTokenizer
 
@@ -171,8 +186,10 @@ class _PooledModel:
         self._device = resolve_device(device)
         self._model.eval().to(self._device)
         self._pooling = pooling
-        limit = getattr(self._model.config, "max_position_embeddings", None)
-        limits = [length for length in (max_length, limit, self._tokenizer.model_max_length) if length]
+        self._layer = _known_layer(layer, self._model.config)
+        limits = [
+            length for length in (max_length, _n_positions(self._model), self._tokenizer.model_max_length) if length
+        ]
         self._max_length = int(min(limits))
         self.dimension = int(self._model.config.hidden_size)
 
@@ -186,7 +203,7 @@ class _PooledModel:
             return np.zeros((len(texts), self.dimension), dtype=np.float32)
         batch = batch.to(self._device)
         with torch.inference_mode():
-            hidden = self._model(**batch).last_hidden_state
+            hidden = self._hidden_states(batch)
         mask = batch["attention_mask"][:, :, None].to(hidden.dtype)
         if self._pooling == "cls":
             # The first token that is not padding, wherever the tokenizer pads.
@@ -195,6 +212,27 @@ class _PooledModel:
         else:
             pooled = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
         return pooled.float().cpu().numpy()
+
+    def _hidden_states(self, batch: Any) -> Any:
+        """(n, length, dimension) hidden states of the layer."""
+        if self._layer is None:
+            return self._model(**batch).last_hidden_state
+        return self._model(**batch, output_hidden_states=True).hidden_states[self._layer]
+
+
+def _known_layer(layer: int | None, config: Any) -> int | None:
+    if layer is not None and not -config.num_hidden_layers - 1 <= layer <= config.num_hidden_layers:
+        raise UsageError(f"layer={layer}: the layers of this model are 0 to {config.num_hidden_layers}; -1 is the last")
+    return layer
+
+
+def _n_positions(model: Any) -> int | None:
+    """How many tokens a model can number."""
+    limit = getattr(model.config, "max_position_embeddings", None)
+    positions = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    # RoBERTa and its kin number tokens from padding_idx + 1, so their table is longer than their texts.
+    first = getattr(positions, "padding_idx", None)
+    return limit if limit is None or first is None else limit - first - 1
 
 
 class _SentenceModel:

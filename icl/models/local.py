@@ -140,11 +140,14 @@ class LocalModel:
         """Greedy continuations. What all prompts share is computed once."""
         prompts = [self._nonempty(request.prompt) for request in requests]
         limit = self.capabilities.context_length
-        fitting = [i for i, ids in enumerate(prompts) if len(ids) + requests[i].max_tokens <= limit]
         written = [Generation("", Status.CONTEXT_EXCEEDED, tokens_in=len(ids)) for ids in prompts]
+        fitting = [i for i, ids in enumerate(prompts) if len(ids) + requests[i].max_tokens <= limit]
+        if not fitting:
+            return written
+        jobs = [(prompts[i], requests[i]) for i in fitting]
         with self._computing():
-            jobs = [(prompts[i], requests[i]) for i in fitting]
-            for i, generation in zip(fitting, greedy(self._weights, self._tokenizer, jobs, self.chunk_tokens), strict=True):
+            found = greedy(self._weights, self._tokenizer, jobs, self.chunk_tokens)
+            for i, generation in zip(fitting, found, strict=True):
                 written[i] = generation
         return written
 

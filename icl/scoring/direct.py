@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from evals.types import Status, Usage
 from fewshot.core.errors import UsageError, unknown_name
@@ -29,7 +29,7 @@ class Direct(Part):
     """
 
     name = "direct"
-    gives_scores = True
+    gives_scores: ClassVar[bool] = True
 
     normalize: Normalization = "sum"
 

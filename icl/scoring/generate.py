@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from evals.types import Status, Usage
 from icl.models.base import GenerateRequest, Generation, LanguageModel, Prompt
@@ -23,7 +24,7 @@ class Generate(Part):
     """
 
     name = "generate"
-    gives_scores = False
+    gives_scores: ClassVar[bool] = False
 
     slack: int = 8
 

@@ -45,11 +45,12 @@ class SimilaritySelector(Selector):
 
     Args:
         encoder: spec of an encoder, or an encoder.
-        device: where the encoder runs.
+        device, offline: passed to an encoder given as a spec.
     """
 
     encoder: PartLike = "lexical"
-    device: str = field(default="auto", kw_only=True)
+    device: str = field(default="auto", kw_only=True, compare=False)
+    offline: bool = field(default=False, kw_only=True, compare=False)
 
     ranks_by_similarity = True
 
@@ -69,7 +70,7 @@ class SimilaritySelector(Selector):
 
     @cached_property
     def _encoder(self) -> Encoder:
-        return build_encoder(self.encoder, device=self.device)
+        return build_encoder(self.encoder, device=self.device, offline=self.offline)
 
     @cached_property
     def _encoded(self) -> WeakKeyDictionary[Pool, Encoded]:

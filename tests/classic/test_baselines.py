@@ -183,20 +183,15 @@ def test_prototypes_do_not_depend_on_the_order_of_support_or_labels(support_orde
 
 
 class Recording(Lexical):
-    """A lexical encoder that notes which texts it is fitted on and which it encodes."""
+    """A lexical encoder that notes which texts it is fitted on."""
 
     def __init__(self):
         super().__init__()
         self.fitted_on: list[str] = []
-        self.encoded: list[str] = []
 
     def fit(self, texts):
         self.fitted_on.extend(texts)
         return self
-
-    def encode(self, texts):
-        self.encoded.extend(texts)
-        return super().encode(texts)
 
 
 @pytest.mark.parametrize("learner", [NearestNeighbour, LexicalPrototypes])
@@ -206,15 +201,6 @@ def test_queries_never_reach_fit(learner, background):
     built.prepare(background, Context())
     answers(built, make_problem())
     assert set(encoder.fitted_on) == set(background.texts or [text for texts in SUPPORT.values() for text in texts])
-
-
-@pytest.mark.parametrize("learner", [NearestNeighbour, LexicalPrototypes])
-def test_a_text_is_encoded_once_in_a_run(learner):
-    encoder = Recording()
-    built = learner(encoder)
-    built.prepare(Background(("background",)), Context())
-    list(built.predict([make_problem(), make_problem(queries=QUERIES[::-1])], Context()))
-    assert len(encoder.encoded) == len(set(encoder.encoded))
 
 
 def test_importing_the_baselines_loads_nothing_heavy():

@@ -1,4 +1,4 @@
-"""Vectors come out of the caches as they went in, whatever happens to the file."""
+"""Vectors come out of the cache as they went in, whatever happens to the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fewshot.encoders import CachedEncoder, Lexical, Memo
+from fewshot.encoders import CachedEncoder
 from fewshot.encoders.cache import VectorStore
 
 
@@ -42,13 +42,8 @@ class Hashing:
 TEXTS = ["one", "두 번째", "", "one", "\ud800", "x" * 10_000]
 
 
-@pytest.fixture(params=["disk", "memory"])
-def cached(request, tmp_path):
-    return lambda encoder: CachedEncoder(encoder, tmp_path) if request.param == "disk" else Memo(encoder)
-
-
-def test_vectors_are_bit_by_bit_those_of_the_encoder(cached):
-    encoder = cached(Hashing())
+def test_vectors_are_bit_by_bit_those_of_the_encoder(tmp_path):
+    encoder = CachedEncoder(Hashing(), tmp_path)
     expected = Hashing().encode(TEXTS)
     for _ in range(2):
         vectors = encoder.encode(TEXTS)
@@ -56,37 +51,22 @@ def test_vectors_are_bit_by_bit_those_of_the_encoder(cached):
         np.testing.assert_array_equal(vectors, expected)
 
 
-def test_each_text_is_encoded_once(cached):
+def test_each_text_is_encoded_once(tmp_path):
     inner = Hashing()
-    encoder = cached(inner)
+    encoder = CachedEncoder(inner, tmp_path)
     for texts in (TEXTS, TEXTS[::-1], [*TEXTS, "new"]):
         encoder.encode(texts)
     assert sorted(inner.asked) == sorted({*TEXTS, "new"})
 
 
-def test_no_texts_give_no_rows(cached):
-    assert cached(Hashing()).encode([]).shape == (0, 8)
+def test_no_texts_give_no_rows(tmp_path):
+    assert CachedEncoder(Hashing(), tmp_path).encode([]).shape == (0, 8)
 
 
-def test_an_encoder_that_learns_nothing_stays_cached(cached):
-    encoder = cached(Hashing())
+def test_an_encoder_that_learns_nothing_stays_cached(tmp_path):
+    encoder = CachedEncoder(Hashing(), tmp_path)
     assert encoder.fit(["text"]) is encoder
     assert (encoder.fingerprint, encoder.describe()) == ("f" * 64, {"name": "hashing"})
-
-
-def test_sparse_vectors_are_remembered():
-    memo = Memo(Lexical()).fit(["a card", "a bank"])
-    for texts in (["a card", "", "zebra"], ["zebra", "a card"]):
-        plain = Lexical().fit(["a card", "a bank"]).encode(texts)
-        assert (memo.encode(texts) != plain).nnz == 0
-
-
-def test_memory_is_bounded():
-    memo = Memo(Hashing(), max_texts=3)
-    for texts in (["a", "b"], ["b", "c", "d"], ["a", "b", "c", "d", "e"]):
-        np.testing.assert_array_equal(memo.encode(texts), Hashing().encode(texts))
-    memo.encode(["a"])
-    assert len(memo._rows) <= 3
 
 
 def test_another_process_finds_the_vectors(tmp_path):

@@ -16,6 +16,7 @@ from fewshot.encoders.prototypes import (
     euclidean_logits,
     log_softmax,
     normalized,
+    on_shared_columns,
     similarities,
     squared_lengths,
 )
@@ -48,6 +49,16 @@ def test_a_class_without_support_has_a_zero_prototype(form):
     means = class_means(form(SUPPORT), CLASSES, 4)
     assert not dense(means)[3].any()
     assert np.isfinite(cosine_logits(form(normalized(QUERIES)), means)).all()
+
+
+@given(matrices, st.integers(0, 2**31))
+@settings(max_examples=50, deadline=None)
+def test_columns_without_support_are_left_out_and_products_stay(support, seed):
+    queries = np.random.RandomState(seed).randn(4, support.shape[1]).astype(np.float32)
+    queries[:, ::2] = 0
+    one, other = on_shared_columns(csr_array(support), csr_array(queries))
+    assert one.shape[1] == other.shape[1] <= support.shape[1]
+    np.testing.assert_allclose(similarities(other, one), queries @ support.T, atol=1e-4)
 
 
 @both

@@ -134,9 +134,7 @@ def test_labels_come_back_as_they_were(estimator, labels):
     predicted = estimator.fit(TEXTS, labels).predict(["good nice", "bad awful"])
     assert predicted.shape == (2,)
     assert predicted.tolist() == list(labels[:2])
-    assert {type(label) for label in predicted.tolist()} == {
-        type(label) for label in np.array(labels, object).tolist()
-    } or isinstance(labels[0], tuple)
+    assert set(map(type, predicted.tolist())) == set(map(type, estimator.classes_.tolist()))
     assert estimator.score(TEXTS, labels) == 1.0
 
 
@@ -157,12 +155,8 @@ def test_no_texts_give_no_predictions(estimator):
 
 def test_there_and_back_is_the_pipeline_again():
     estimator = EpisodeClassifier(SklearnLearner(pipeline())).fit(TEXTS, LABELS)
-    oracle = pipeline().fit(estimator_texts(estimator), [example.label for example in estimator.support_])
-    np.testing.assert_allclose(estimator.predict_proba(NEW), oracle.predict_proba(NEW))
-
-
-def estimator_texts(estimator):
-    return [example.text for example in estimator.support_]
+    oracle = pipeline().fit(TEXTS, LABELS)
+    np.testing.assert_allclose(estimator.predict_proba(NEW), oracle.predict_proba(NEW), atol=1e-4)
 
 
 class Recording(BaseLearner):
@@ -251,6 +245,7 @@ def test_a_learner_that_stops_early_is_an_error():
         ([], [], "at least 2 classes"),
         ("good film", LABELS, r"write \[text\]"),
         ([*TEXTS[:-1], 3], LABELS, r"texts\[5\] is of type int"),
+        ([*TEXTS[:-1], "half \ud800"], LABELS, r"texts\[5\] holds half a character"),
         (np.zeros((6, 2)), LABELS, r"texts\[0\] is of type ndarray"),
         (TEXTS, [*LABELS[:-1], None], r"labels\[5\] is missing"),
         (TEXTS, [1.0, float("nan")] * 3, r"labels\[1\] is missing"),
@@ -298,7 +293,7 @@ def test_unknown_parameters_are_refused(estimator):
         "check_parameters_default_constructible",
         "check_get_params_invariance",
         "check_set_params",
-        "check_dont_overwrite_attributes",
+        "check_do_not_raise_errors_in_init_or_set_params",
         "check_mixin_order",
     ],
 )

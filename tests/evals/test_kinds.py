@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -209,8 +210,6 @@ def test_the_smallest_data_that_are_accepted_fill_every_episode(build: Any) -> N
 
 
 def test_rows_without_gold_are_neither_shown_nor_asked() -> None:
-    from dataclasses import replace
-
     task = classification_task()
     rows = task.rows["all"]
     half = replace(

@@ -55,7 +55,7 @@ def test_samples_without_spread_fall_back_to_wilson(values: list[float], method:
 
 @pytest.mark.parametrize("values", [[], [1.5], [float("nan")]], ids=["empty", "out of range", "nan"])
 def test_what_is_no_sample_of_scores_is_refused(values: list[float]) -> None:
-    with pytest.raises(ValueError, match="scores|at least one"):
+    with pytest.raises(ValueError, match=r"scores|at least one"):
         score_interval(values)
 
 

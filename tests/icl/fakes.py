@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evals.types import Example, Label, Problem, Query, TaskInfo
-from icl.models.base import Capabilities, ContinuationScore, GenerateRequest, Generation, Prompt, ScoreRequest, ScoreResult
+from icl.models.base import (
+    Capabilities,
+    ContinuationScore,
+    GenerateRequest,
+    Generation,
+    Prompt,
+    ScoreRequest,
+    ScoreResult,
+)
 
 
 @dataclass
@@ -84,7 +92,9 @@ def overlap(one: str, other: str) -> float:
     return len(a & b) / max(1, len(a | b))
 
 
-TASK = TaskInfo("drinks", "en", "classification", instruction="Name the drink.", input_name="Order", output_name="Drink")
+TASK = TaskInfo(
+    "drinks", "en", "classification", instruction="Name the drink.", input_name="Order", output_name="Drink"
+)
 
 
 def problem(

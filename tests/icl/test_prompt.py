@@ -38,7 +38,11 @@ def test_every_call_returns_a_new_builder() -> None:
     start = PromptBuilder("minimal")
     one = start.example("a", "A")
     two = one.example("b", "B")
-    assert [builder.build("q").text for builder in (start, one, two)] == ["q ->", "a -> A\nq ->", "a -> A\nb -> B\nq ->"]
+    assert [builder.build("q").text for builder in (start, one, two)] == [
+        "q ->",
+        "a -> A\nq ->",
+        "a -> A\nb -> B\nq ->",
+    ]
 
 
 def test_chat_and_completion_show_the_same() -> None:

@@ -1,0 +1,49 @@
+"""What algorithms without an inner loop share: the meta-gradient is the gradient of the query loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from classic.functional.base import Described
+from classic.functional.inner import outcome
+from classic.functional.losses import task_loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from classic.functional.base import Params, TensorTask
+
+
+class Episodic(Described):
+    """Subclasses define `init`, `adapt` and `logits`; those with a loss of their own define `objective` too."""
+
+    second_order = False
+
+    def adapt(self, params: Params, task: TensorTask) -> Any:
+        """Learn from the support."""
+        raise NotImplementedError
+
+    def logits(self, fast: Any, query_x: Tensor) -> Tensor:
+        """(n_query, way)."""
+        raise NotImplementedError
+
+    def objective(self, logits: Tensor, fast: Any, task: TensorTask) -> Tensor:
+        """The query loss that training minimises: mean cross-entropy."""
+        return task_loss(logits, task.query_y, task.query_mask, "cross_entropy")
+
+    def meta_gradient(self, params: Params, task: TensorTask) -> tuple[Params, dict[str, Tensor]]:
+        """Gradient of `objective`."""
+        from torch.func import grad_and_value
+
+        def query_loss(params: Params) -> tuple[Tensor, dict[str, Tensor]]:
+            fast = self.adapt(params, task)
+            logits = self.logits(fast, task.query_x)
+            loss = self.objective(logits, fast, task)
+            _, metrics = outcome(logits, task, "cross_entropy")
+            return loss, metrics | {"loss": loss.detach()}
+
+        gradient, (loss, metrics) = grad_and_value(query_loss, has_aux=True)(params)
+        finite = loss.isfinite()
+        for value in gradient.values():
+            finite = finite & value.isfinite().all()
+        return gradient, metrics | {"diverged": (~finite).to(loss.dtype)}

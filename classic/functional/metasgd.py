@@ -1,0 +1,52 @@
+"""Meta-SGD. Li, Zhou, Chen and Li 2017, arXiv 1707.09835.
+
+MAML that also meta-learns a step size, and with it a direction, for every parameter:
+w <- w - alpha * grad, elementwise. Alpha is unbounded and may turn negative, as in the paper.
+
+Trap: an alpha per class would give meaning to class numbers, which have none; a head that starts "zero" or "shared"
+has one row of step sizes for all classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from classic.functional.base import OWN
+from classic.functional.maml import MAML
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import torch
+    from torch import Tensor
+
+    from classic.functional.base import Params
+
+ALPHA = OWN + "alpha."
+
+
+@dataclass(frozen=True)
+class MetaSGD(MAML):
+    """MAML with learned step sizes that begin at `inner_lr`. Arguments are those of `MAML`.
+
+    The paper takes one inner step, and draws the first step sizes from U[0.005, 0.1].
+    """
+
+    inner_steps: int = 1
+
+    @property
+    def name(self) -> str:
+        """Registered name."""
+        return "metasgd"
+
+    def init(self, generator: torch.Generator) -> Params:
+        """Parameters of the network, and `meta.alpha.NAME` for each that the inner loop adapts."""
+        import torch
+
+        params = self.network.init(generator)
+        adapted = self.network.begin(params, torch.ones(self.network.outputs or 1))
+        return params | {ALPHA + name: torch.full_like(value, self.inner_lr) for name, value in adapted.items()}
+
+    def _rate(self, params: Params) -> float | Tensor | Mapping[str, Tensor]:
+        return {name.removeprefix(ALPHA): value for name, value in params.items() if name.startswith(ALPHA)}

@@ -1,0 +1,85 @@
+"""Relation networks. Sung, Yang, Zhang, Xiang, Torr and Hospedales, CVPR 2018, arXiv 1711.06025.
+
+A small network scores how much a query and a class belong together, from the two embeddings side by side.
+
+Traps: the paper SUMS the embeddings of a class, which changes their scale with the shot; here they are averaged. Its
+loss is the squared error of the sigmoid score against 1 for the right class and 0 for the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from classic.functional.base import OWN, Network, network_params
+from classic.functional.episodic import Episodic
+from classic.functional.losses import mask_classes, masked_mean, one_hot
+from classic.functional.protonet import class_means
+from classic.networks.mlp import MLP
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from classic.functional.base import Params, TensorTask
+
+
+class Classes(NamedTuple):
+    """(way, d) class means, (way,) which exist, all parameters."""
+
+    means: Tensor
+    class_mask: Tensor
+    params: Params
+
+
+@dataclass(frozen=True)
+class Relation(Episodic):
+    """A learned similarity.
+
+    Args:
+        network: embeds texts.
+        hidden: width of the relation module.
+        loss: "mse" as in the paper, or "cross_entropy" over the classes.
+    """
+
+    network: Network
+    hidden: int = 64
+    loss: Literal["mse", "cross_entropy"] = "mse"
+
+    name = "relation"
+
+    @property
+    def module(self) -> MLP:
+        """The relation module: two embeddings in, one score out."""
+        return MLP(2 * self.network.features, (self.hidden, 1))
+
+    def init(self, generator: torch.Generator) -> Params:
+        """Parameters of the network, and `meta.relation.*`."""
+        relation = {f"{OWN}relation.{name}": value for name, value in self.module.init(generator).items()}
+        return self.network.init(generator) | relation
+
+    def adapt(self, params: Params, task: TensorTask) -> Classes:
+        """Class means of the embedded support."""
+        means = class_means(self.network.apply(network_params(params), task.support_x), task)
+        return Classes(means, task.class_mask, params)
+
+    def logits(self, fast: Classes, query_x: Tensor) -> Tensor:
+        """(n_query, way) relation scores before the sigmoid."""
+        import torch
+
+        prefix = f"{OWN}relation."
+        relation = {key.removeprefix(prefix): value for key, value in fast.params.items() if key.startswith(prefix)}
+        queries = self.network.apply(network_params(fast.params), query_x)
+        n_query, way = len(queries), len(fast.means)
+        left = fast.means[None].expand(n_query, way, -1)
+        right = queries[:, None].expand(n_query, way, -1)
+        scores = self.module.apply(relation, torch.cat([left, right], dim=-1)).squeeze(-1)
+        return mask_classes(scores, fast.class_mask)
+
+    def objective(self, logits: Tensor, fast: Classes, task: TensorTask) -> Tensor:
+        """Squared error of the scores over the classes that exist, or cross-entropy."""
+        if self.loss == "cross_entropy":
+            return super().objective(logits, fast, task)
+        target = one_hot(task.query_y, logits.shape[-1], task.query_mask)
+        errors = (logits.sigmoid() - target).square() * task.class_mask
+        return masked_mean(errors.sum(dim=-1) / task.class_mask.sum().clamp(min=1), task.query_mask)

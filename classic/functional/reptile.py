@@ -1,0 +1,97 @@
+"""Reptile. Nichol, Achiam and Schulman 2018, arXiv 1803.02999.
+
+Train on a task by gradient descent for a while, then move the meta-parameters towards where that ended. No second
+derivatives, and no split into support and query in training: the inner loop takes all rows of the task in turn.
+
+Traps: the meta-gradient is `params - fast`, so the meta step size 1 of plain SGD is the paper's epsilon 1; inner steps
+must see DIFFERENT minibatches, or what Reptile learns is joint training; the paper tests with many more steps (50)
+than it trains with.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from classic.functional.base import Described, TensorTask, network_params
+from classic.functional.inner import has_diverged, outcome, restricted
+from classic.functional.losses import Loss, task_loss
+from classic.functional.maml import Adapted
+from classic.networks.head import Headed
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from classic.functional.base import Params
+
+
+@dataclass(frozen=True)
+class Reptile(Described):
+    """Reptile with plain gradient descent inside.
+
+    Args:
+        network: backbone and head; every parameter is adapted.
+        inner_lr: step size of the inner loop, for a mean loss.
+        inner_steps: inner steps in training.
+        test_steps: inner steps at test time, each on the whole support; None takes `inner_steps`.
+        batch_size: rows of one inner step in training, taken in turn from support and queries; None is all of them.
+        loss: "cross_entropy", or "mse" for regression.
+    """
+
+    network: Headed
+    inner_lr: float = 0.1
+    inner_steps: int = 5
+    test_steps: int | None = None
+    batch_size: int | None = 10
+    loss: Loss = "cross_entropy"
+
+    name = "reptile"
+    second_order = False
+
+    def init(self, generator: torch.Generator) -> Params:
+        """Parameters of the network."""
+        return self.network.init(generator)
+
+    def adapt(self, params: Params, task: TensorTask) -> Adapted:
+        """The network after `test_steps` steps on the support."""
+        steps = self.inner_steps if self.test_steps is None else self.test_steps
+        fast = self.network.begin(network_params(params), task.class_mask)
+        for _ in range(steps):
+            fast = self._step(fast, task.support_x, task.support_y, task.support_mask, task.class_mask)
+        return Adapted(fast, task.class_mask)
+
+    def logits(self, fast: Adapted, query_x: Tensor) -> Tensor:
+        """(n_query, way) logits, or (n_query, d) predictions."""
+        return restricted(self.network.apply(fast.params, query_x), fast.class_mask, self.loss)
+
+    def meta_gradient(self, params: Params, task: TensorTask) -> tuple[Params, dict[str, Tensor]]:
+        """`params - fast`, pulled back to the meta-parameters where the head starts from fewer of them.
+
+        Metrics are those of the queries, which the inner loop has seen: they tell whether it learns, not how well.
+        """
+        import torch
+        from torch.func import vjp
+
+        x = torch.cat([task.support_x, task.query_x])
+        y = torch.cat([task.support_y, task.query_y])
+        mask = torch.cat([task.support_mask, task.query_mask])
+        start, pull_back = vjp(lambda params: self.network.begin(params, task.class_mask), network_params(params))
+        fast, size = start, self.batch_size or len(x)
+        for step in range(self.inner_steps):
+            rows = torch.arange(step * size, (step + 1) * size, device=x.device) % len(x)
+            fast = self._step(fast, x[rows], y[rows], mask[rows], task.class_mask)
+        (direction,) = pull_back({name: start[name] - fast[name] for name in start})
+        before, _ = outcome(self.logits(Adapted(start, task.class_mask), task.query_x), task, self.loss)
+        after, metrics = outcome(self.logits(Adapted(fast, task.class_mask), task.query_x), task, self.loss)
+        return direction, metrics | {"diverged": has_diverged(before, after, direction)}
+
+    def _step(self, fast: Params, x: Tensor, y: Tensor, mask: Tensor, class_mask: Tensor) -> Params:
+        from torch.func import grad
+
+        def loss(fast: Params) -> Tensor:
+            outputs = restricted(self.network.apply(fast, x), class_mask, self.loss)
+            return task_loss(outputs, y, mask, self.loss)
+
+        slope = grad(loss)(fast)
+        return {name: value - self.inner_lr * slope[name] for name, value in fast.items()}

@@ -1,0 +1,86 @@
+"""Siamese networks. Koch, Zemel and Salakhutdinov, ICML Deep Learning Workshop 2015.
+
+Two texts go through the same network; a weighted L1 distance of the embeddings tells whether they are of one class. A
+query takes the class whose support texts it resembles.
+
+Pairs are (query, support) and never a text with itself, whose label would be right by construction. Of every `way`
+pairs one is positive, so positives and negatives are weighted to count the same in total.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from classic.functional.base import OWN, Network, network_params
+from classic.functional.episodic import Episodic
+from classic.functional.losses import ABSENT, mask_classes, masked_mean, one_hot
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from classic.functional.base import Params, TensorTask
+
+
+class Twins(NamedTuple):
+    """(n_support, d) embeddings, (n_support, way) whose class they are, (way,) which classes exist, all parameters."""
+
+    support: Tensor
+    members: Tensor
+    class_mask: Tensor
+    params: Params
+
+
+@dataclass(frozen=True)
+class Siamese(Episodic):
+    """Same or different, for every pair of a query and a support text.
+
+    Args:
+        network: embeds texts.
+        aggregate: a class scores the "mean" or the "max" over its support texts.
+    """
+
+    network: Network
+    aggregate: Literal["mean", "max"] = "mean"
+
+    name = "siamese"
+
+    def init(self, generator: torch.Generator) -> Params:
+        """Parameters of the network, `meta.pair_weight` (d,) and `meta.pair_bias` ()."""
+        import torch
+
+        d = self.network.features
+        # Between unit vectors the L1 distance is at most 2 * sqrt(d).
+        own = {OWN + "pair_weight": torch.full((d,), d**-0.5), OWN + "pair_bias": torch.zeros(())}
+        return self.network.init(generator) | own
+
+    def adapt(self, params: Params, task: TensorTask) -> Twins:
+        """Embed the support."""
+        support = self.network.apply(network_params(params), task.support_x)
+        members = one_hot(task.support_y, len(task.class_mask), task.support_mask)
+        return Twins(support, members, task.class_mask, params)
+
+    def logits(self, fast: Twins, query_x: Tensor) -> Tensor:
+        """(n_query, way) log-odds of being of the same class."""
+        pairs, members = self._pairs(fast, query_x), fast.members
+        if self.aggregate == "max":
+            scores = pairs[:, None, :].where(members.mT[None] > 0, ABSENT).amax(dim=-1)
+        else:
+            scores = pairs @ members / members.sum(dim=0).clamp(min=1)
+        return mask_classes(scores, fast.class_mask)
+
+    def objective(self, logits: Tensor, fast: Twins, task: TensorTask) -> Tensor:
+        """Balanced binary cross-entropy over the pairs."""
+        from torch.nn.functional import logsigmoid
+
+        pairs = self._pairs(fast, task.query_x)
+        same = one_hot(task.query_y, len(task.class_mask), task.query_mask) @ fast.members.mT
+        exists = task.query_mask[:, None] * task.support_mask[None]
+        return -(masked_mean(logsigmoid(pairs), same) + masked_mean(logsigmoid(-pairs), exists - same)) / 2
+
+    def _pairs(self, fast: Twins, query_x: Tensor) -> Tensor:
+        """(n_query, n_support) log-odds: bias - sum_j weight_j |query_j - support_j|."""
+        queries = self.network.apply(network_params(fast.params), query_x)
+        apart = (queries[:, None] - fast.support[None]).abs() @ fast.params[OWN + "pair_weight"]
+        return fast.params[OWN + "pair_bias"] - apart

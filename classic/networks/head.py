@@ -1,0 +1,98 @@
+"""A backbone with a linear head of one output per class, whose starting point is part of the method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from classic.functional.base import Described, Network
+from classic.networks.mlp import linear_params
+from fewshot.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from classic.functional.base import Params
+
+BODY, HEAD = "body.", "head."
+
+
+@dataclass(frozen=True)
+class Headed(Described):
+    """`head(backbone(x))`: what the gradient-based algorithms adapt.
+
+    Class numbers are drawn anew in every episode, so a head that is meta-learned per class has no class to mean: all it
+    can learn is an arbitrary order. Two starting points treat classes alike, and serve any number of them:
+
+        "zero"     every row is zero; the first inner step turns it towards the class means.
+        "shared"   one meta-learned row, copied to every class (UNICORN-MAML; Ye and Chao, ICLR 2022).
+        "learned"  one meta-learned row per output, as in MAML's own code; needs a fixed `outputs`. For regression.
+
+    Args:
+        backbone: gives the features.
+        start: where the head starts in every task.
+        outputs: number of outputs for "learned"; None for the others, which follow the way of the task.
+        std: of a "learned" head; see `linear_params`.
+    """
+
+    backbone: Network
+    start: Literal["zero", "shared", "learned"] = "zero"
+    outputs: int | None = None
+    std: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.start == "learned") != (self.outputs is not None):
+            raise UsageError(f"a head that starts {self.start!r} takes outputs only, and always, where it is 'learned'")
+
+    @property
+    def features(self) -> int:
+        """Columns of the backbone's output, which the head reads."""
+        return self.backbone.features
+
+    def init(self, generator: torch.Generator) -> Params:
+        """Fresh meta-parameters: `body.*` and, unless it starts at zero, `head.*`."""
+        params = {BODY + name: value for name, value in self.backbone.init(generator).items()}
+        if self.start == "zero":
+            return params
+        head = linear_params(self.features, self.outputs or 1, generator, self.std)
+        return params | {HEAD + name: value for name, value in head.items()}
+
+    def begin(self, params: Params, class_mask: Tensor) -> Params:
+        """The parameters from which the inner loop starts: `params` with one head row per class.
+
+        Args:
+            params: as `init` gives them.
+            class_mask: (way,), of the task; decides way, dtype and device of a head that starts at zero.
+
+        Raises:
+            UsageError: a "learned" head has another number of outputs.
+        """
+        way = len(class_mask)
+        if self.start == "zero":
+            head = {"weight": class_mask.new_zeros(way, self.features), "bias": class_mask.new_zeros(way)}
+            return params | {HEAD + name: value for name, value in head.items()}
+        if self.start == "shared":
+            head = {HEAD + name: params[HEAD + name] for name in ("weight", "bias")}
+            return params | {name: value.expand(way, *value.shape[1:]) for name, value in head.items()}
+        if self.outputs != way:
+            raise UsageError(
+                f"the head has {self.outputs} outputs and the task {way} classes. Pad the task with a class mask, "
+                "or let the head start 'zero' or 'shared'"
+            )
+        return params
+
+    def apply(self, params: Params, x: Tensor) -> Tensor:
+        """(n, ...) -> (n, outputs)."""
+        return self.classify(params, self.embed(params, x))
+
+    def embed(self, params: Params, x: Tensor) -> Tensor:
+        """(n, ...) -> (n, features)."""
+        body = {name.removeprefix(BODY): value for name, value in params.items() if name.startswith(BODY)}
+        return self.backbone.apply(body, x)
+
+    def classify(self, params: Params, features: Tensor) -> Tensor:
+        """(n, features) -> (n, outputs)."""
+        from torch.nn.functional import linear
+
+        return linear(features, params[HEAD + "weight"], params[HEAD + "bias"])

@@ -1,0 +1,172 @@
+"""Any Hugging Face encoder as a network that is trained: all of its weights are parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from classic.functional.base import Described
+from classic.networks.text import mean_over_tokens, unit
+from fewshot.core.catalog import ENCODERS
+from fewshot.core.errors import MissingExtra, ModelUnavailable, UsageError
+from fewshot.core.hashing import digest
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from classic.functional.base import Params
+
+
+class ModelIds:
+    """The token ids of a model's own tokenizer.
+
+    Args:
+        folder: the model's directory. max_length: tokens per text.
+    """
+
+    def __init__(self, folder: Path, max_length: int) -> None:
+        self.folder = folder
+        self.max_length = max_length
+
+    @property
+    def pad(self) -> int:
+        """The tokenizer's padding id."""
+        return int(self._tokenizer.pad_token_id)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the tokenizer."""
+        return digest([self._tokenizer.backend_tokenizer.to_str(), self.max_length])
+
+    def fit(self, texts: Sequence[str]) -> None:
+        """Nothing to learn: the tokenizer comes with the model."""
+
+    def rows(self, texts: Sequence[str]) -> Tensor:
+        """(len(texts), max_length) int64."""
+        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        encoded = self._tokenizer(
+            clean, padding="max_length", truncation=True, max_length=self.max_length, return_tensors="pt"
+        )
+        return encoded["input_ids"]
+
+    def describe(self) -> dict[str, Any]:
+        """Name and length limit."""
+        return {"name": "model", "max_length": self.max_length}
+
+    def state(self) -> dict[str, Tensor]:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Nothing to take up."""
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        # Short rows end in padding, which the table cuts off.
+        tokenizer.padding_side = "right"
+        return tokenizer
+
+
+@dataclass(frozen=True)
+class HubEncoder(Described):
+    """x: (n, length) token ids -> (n, features): the last hidden states pooled, of length 1.
+
+    Dropout is off, in training too, so that a training can be repeated bit by bit.
+
+    Args:
+        model: "minilm", a directory, or an id on the Hugging Face hub.
+        pooling: "mean" over the tokens, or "cls" for the first.
+        max_length: tokens per text.
+    """
+
+    model: str = "minilm"
+    pooling: Literal["mean", "cls"] = "mean"
+    max_length: int = 64
+    name = "hub"
+    vectorizes = False
+
+    @property
+    def features(self) -> int:
+        """Columns of the result."""
+        return int(self._module.config.hidden_size)
+
+    def inputs(self) -> ModelIds:
+        """The ids of the model's tokenizer."""
+        return ModelIds(self._folder, self.max_length)
+
+    def init(self, generator: torch.Generator) -> Params:
+        """The weights as they were published; nothing is drawn."""
+        return {name: value.detach().clone() for name, value in self._module.named_parameters()}
+
+    def apply(self, params: Params, x: Tensor) -> Tensor:
+        """(n, length) -> (n, features)."""
+        from torch.func import functional_call
+
+        mask = (x != self._ids.pad).long()
+        buffers = {name: value.to(x.device) for name, value in self._module.named_buffers()}
+        arguments = {"input_ids": x, "attention_mask": mask}
+        hidden = functional_call(self._module, (params, buffers), (), arguments).last_hidden_state
+        if self.pooling == "cls":
+            return unit(hidden[..., 0, :])
+        return unit(mean_over_tokens(hidden, mask.to(hidden.dtype)))
+
+    @cached_property
+    def _folder(self) -> Path:
+        return model_folder(self.model)
+
+    @cached_property
+    def _ids(self) -> ModelIds:
+        return self.inputs()
+
+    @cached_property
+    def _module(self) -> Any:
+        return load_module(self._folder)
+
+
+def model_folder(model: str) -> Path:
+    """Where the files of an encoder are; fetched if need be.
+
+    Raises:
+        UsageError: the name of an encoder that is no transformer.
+        ModelUnavailable: it cannot be had here.
+    """
+    if model in ENCODERS.entries():
+        encoder = ENCODERS.build(model)
+        if not hasattr(encoder, "folder"):
+            raise UsageError(f"encoder {model!r} is no transformer; use minilm, a directory or a Hugging Face id")
+        return encoder.folder
+    return ENCODERS.build({"name": "hf", "model": model}).folder
+
+
+def load_module(folder: Path) -> Any:
+    """The encoder in a directory as a torch module: float32, no dropout, attention that can be differentiated twice.
+
+    Raises:
+        MissingExtra, ModelUnavailable: it does not load.
+    """
+    try:
+        import torch
+        from transformers import AutoModel
+    except ImportError as error:
+        raise MissingExtra("fine-tuning an encoder", "local") from error
+    try:
+        module = AutoModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            attn_implementation="eager",
+        )
+    except Exception as error:  # noqa: BLE001 - the loaders of others fail in any way, and it is always the model
+        raise ModelUnavailable(f"{folder} does not load as an encoder: {error}") from error
+    return module.eval()

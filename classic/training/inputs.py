@@ -1,0 +1,126 @@
+"""How texts become rows of tensors: vectors of a frozen encoder here, token ids in `classic.networks.text`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+
+from fewshot.core.errors import FewshotError, UsageError
+from fewshot.encoders.base import Encoder
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from torch import Tensor
+
+#: Columns that sparse vectors are folded into. Dot products of unit vectors move by about 1 / sqrt(2048) = 0.02.
+_DENSE_COLUMNS = 2048
+
+
+class Inputs(Protocol):
+    """Turns texts into rows of equal shape.
+
+    Attributes:
+        pad: the token id that fills short rows up; None where rows are vectors.
+    """
+
+    pad: int | None
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that decides a row."""
+        ...
+
+    def fit(self, texts: Sequence[str]) -> None:
+        """Learn from the texts of the training classes: document frequencies, a vocabulary."""
+        ...
+
+    def rows(self, texts: Sequence[str]) -> Tensor:
+        """(len(texts), width) float32 vectors or int64 token ids, on the CPU."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """JSON-ready parameters for the record."""
+        ...
+
+    def state(self) -> dict[str, Tensor]:
+        """What `fit` learned, for a checkpoint."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take up what `state` gave."""
+        ...
+
+
+class FrozenFeatures:
+    """The vectors of an encoder that is not trained. Sparse ones are folded into 2,048 signed columns.
+
+    Args:
+        encoder: any encoder; its cache is what makes the second run fast.
+
+    Source: Weinberger et al. 2009 (signed feature hashing keeps dot products in expectation).
+    """
+
+    pad = None
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the encoder."""
+        return self.encoder.fingerprint
+
+    def fit(self, texts: Sequence[str]) -> None:
+        """Fit the encoder, where it learns from texts."""
+        self.encoder = self.encoder.fit(texts)
+
+    def rows(self, texts: Sequence[str]) -> Tensor:
+        """(len(texts), d) float32.
+
+        Raises:
+            FewshotError: the encoder gave NaN or infinity.
+        """
+        import torch
+
+        vectors = self.encoder.encode(texts)
+        dense = vectors if isinstance(vectors, np.ndarray) else _folded(vectors)
+        faulty = np.flatnonzero(~np.isfinite(dense).all(axis=1))
+        if len(faulty):
+            raise FewshotError(
+                f"encoder {self.encoder.name!r} gave NaN or infinity for {len(faulty)} of {len(texts)} texts, "
+                f"first for {texts[int(faulty[0])][:60]!r}; check the model's files, or use another encoder"
+            )
+        return torch.from_numpy(np.array(dense, dtype=np.float32))
+
+    def describe(self) -> dict[str, Any]:
+        """That of the encoder."""
+        return self.encoder.describe()
+
+    def state(self) -> dict[str, Tensor]:
+        """What the encoder learned; empty for encoders that learn nothing."""
+        import torch
+
+        learned = getattr(self.encoder, "state", dict)()
+        return {name: torch.from_numpy(array) for name, array in learned.items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Give the encoder back what it learned."""
+        if not state:
+            return
+        if not hasattr(self.encoder, "restored"):
+            raise UsageError(f"the checkpoint holds a fitted encoder, but {self.encoder.name!r} cannot be restored")
+        self.encoder = cast(Any, self.encoder).restored({name: value.numpy() for name, value in state.items()})
+
+
+def _folded(vectors: csr_array) -> np.ndarray:
+    """(n, 2048) dense: every column is added to, or taken from, one of 2,048."""
+    from scipy.sparse import csr_array
+
+    # Knuth's multiplicative hash; the sign comes from a bit that the column does not use.
+    mixed = vectors.indices.astype(np.uint64) * np.uint64(2654435761)
+    columns = (mixed >> np.uint64(12)) % np.uint64(_DENSE_COLUMNS)
+    signs = 1.0 - 2.0 * ((mixed >> np.uint64(31)) & np.uint64(1)).astype(np.float32)
+    shape = (vectors.shape[0], _DENSE_COLUMNS)
+    return csr_array((vectors.data * signs, columns.astype(np.int32), vectors.indptr), shape=shape).toarray()

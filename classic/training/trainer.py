@@ -1,0 +1,375 @@
+"""One trainer for every algorithm: outer optimiser, schedule, clipping, early stopping, bit-exact resume.
+
+Nothing is drawn at random during training: parameters come from the seed, task i is a function of i, and step n uses
+the tasks from n * meta_batch on. The state of a training is therefore its step, its tensors and a few sums.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from classic.training import checkpoint
+from classic.training.curves import Point, write_curve
+from classic.training.data import TaskSource
+from classic.training.distributed import Workers, join
+from classic.training.schedule import Schedule, rate
+from evals.learner import Context
+from fewshot.core.differences import differences
+from fewshot.core.errors import BudgetReached, FewshotError, ResumeMismatch, UsageError, unknown_name
+from fewshot.core.seeds import seed_of
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from classic.functional.base import Algorithm, Params
+    from classic.functional.executors import Executor
+
+Optimizer = Literal["adam", "sgd"]
+
+_NAME = "training"
+#: Steps in a row without a usable gradient after which a training is given up.
+_MAX_SKIPPED = 20
+#: Validation tasks that are answered together.
+_VALID_CHUNK = 50
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How the meta-parameters are optimised.
+
+    Attributes:
+        steps: outer steps at most.
+        meta_batch: tasks per step.
+        optimizer: "adam" (Kingma and Ba 2015) or "sgd".
+        lr: outer step size. schedule: how it changes.
+        clip: largest norm of the meta-gradient; None for no limit.
+        eval_every: steps between two evaluations on the validation tasks. Each is a checkpoint.
+        patience: evaluations without a better one after which training stops; None trains to the end.
+        n_valid: validation tasks.
+        seed: of the initial parameters.
+    """
+
+    steps: int = 600
+    meta_batch: int = 16
+    optimizer: Optimizer = "adam"
+    lr: float = 1e-3
+    schedule: Schedule = "constant"
+    clip: float | None = 10.0
+    eval_every: int = 50
+    patience: int | None = 6
+    n_valid: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "meta_batch", "eval_every", "n_valid"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} {getattr(self, name)} is too small: at least 1 is needed")
+        if self.optimizer not in get_args(Optimizer):
+            raise unknown_name("optimizer", self.optimizer, get_args(Optimizer))
+        rate(0, 1, self.schedule)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The result of a training.
+
+    Attributes:
+        params: those of the best evaluation.
+        step: when it was. steps: how far training went.
+        curve: one point per evaluation.
+        diverged: training tasks whose inner loop diverged.
+    """
+
+    params: Params
+    step: int
+    steps: int
+    curve: tuple[Point, ...]
+
+    @property
+    def best(self) -> Point:
+        """The point at which `params` were evaluated."""
+        return next(point for point in self.curve if point.step == self.step)
+
+    @property
+    def diverged(self) -> int:
+        """How many training tasks diverged."""
+        return sum(point.diverged for point in self.curve)
+
+
+@dataclass
+class _State:
+    """Everything a resumed training needs. `sums` are totals since the last point: tasks, diverged, each metric."""
+
+    params: Params
+    optimizer: torch.optim.Optimizer
+    best: Params
+    best_step: int = 0
+    step: int = 0
+    skipped: int = 0
+    curve: list[Point] = field(default_factory=list)
+    sums: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Trainer:
+    """Trains the meta-parameters of an algorithm on tasks.
+
+    Args:
+        algorithm: what is trained. executor: how a batch of its tasks is run.
+        options: how.
+        ctx: device, messages, interruption.
+        folder: where checkpoints and the learning curve go; a training found there is continued. None keeps nothing.
+        identity: what else decides the result (data, encoder), JSON-ready; it guards the resume.
+    """
+
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        executor: Executor,
+        options: TrainingOptions,
+        ctx: Context,
+        folder: Path | None = None,
+        identity: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.algorithm = algorithm
+        self.executor = executor
+        self.options = options
+        self.ctx = ctx
+        self.folder = folder
+        self.identity = {"algorithm": algorithm.describe(), "options": asdict(options), **(identity or {})}
+        self._workers, self._device = join(ctx.device)
+
+    def fit(self, train: TaskSource, valid: TaskSource) -> Trained:
+        """Train until the steps are done or the validation tasks get no better; the best parameters count.
+
+        Raises:
+            ResumeMismatch: the folder holds a training of another algorithm, data or options.
+            FewshotError: no usable gradient for 20 steps in a row.
+            KeyboardInterrupt, BudgetReached: the context said stop; the checkpoint is written.
+        """
+        state = self._resumed() or self._fresh()
+        if not state.curve:
+            self._evaluate(state, valid)
+        while state.step < self.options.steps and not self._is_patience_over(state):
+            if self.ctx.stopping:
+                self._stop(state)
+            self._advance(state, train)
+            if state.step % self.options.eval_every == 0 or state.step == self.options.steps:
+                self._evaluate(state, valid)
+                self._save(state)
+        return Trained(state.best, state.best_step, state.step, tuple(state.curve))
+
+    def _fresh(self) -> _State:
+        import torch
+
+        generator = torch.Generator().manual_seed(seed_of(self.options.seed, "initial parameters"))
+        params = {name: value.to(self._device) for name, value in self.algorithm.init(generator).items()}
+        return _State(params, self._optimizer(params), _copied(params))
+
+    def _optimizer(self, params: Params) -> torch.optim.Optimizer:
+        import torch
+
+        build = torch.optim.Adam if self.options.optimizer == "adam" else torch.optim.SGD
+        # An algorithm may have nothing to learn; torch refuses to optimise nothing.
+        return build(list(params.values()) or [torch.zeros(0)], lr=self.options.lr)
+
+    def _advance(self, state: _State, train: TaskSource) -> None:
+        """One outer step."""
+        import torch
+
+        start = state.step * self.options.meta_batch
+        batch = train.batch(*self._workers.share(start, start + self.options.meta_batch))
+        gradient, metrics = self.executor.meta_gradient(self.algorithm, state.params, batch)
+        gradient = self._workers.average(gradient)
+        self._count(state, metrics)
+        norm = _norm(gradient)
+        state.step += 1
+        if not math.isfinite(norm):
+            self._skip(state)
+            return
+        state.skipped = 0
+        clip = self.options.clip
+        scale = clip / norm if clip is not None and norm > clip else 1.0
+        for name, value in state.params.items():
+            value.grad = gradient[name] * scale
+        for group in state.optimizer.param_groups:
+            group["lr"] = self.options.lr * rate(state.step - 1, self.options.steps, self.options.schedule)
+        with torch.no_grad():
+            state.optimizer.step()
+
+    def _skip(self, state: _State) -> None:
+        """Leave the parameters alone where the gradient is no number; give up when it stays so."""
+        state.skipped += 1
+        if state.skipped >= _MAX_SKIPPED:
+            raise FewshotError(
+                f"training of {self.algorithm.name!r} diverges: no finite gradient in the last {state.skipped} steps, "
+                f"up to step {state.step}; use a smaller lr or inner_lr, or clip"
+            )
+
+    def _count(self, state: _State, metrics: Mapping[str, Tensor]) -> None:
+        """Add the metrics of a batch to the sums, without the tasks that diverged."""
+        import torch
+
+        diverged = metrics["diverged"] > 0
+        counts = {"tasks": (~diverged).sum(), "diverged": diverged.sum()}
+        for name in ("loss", "accuracy"):
+            if name in metrics:
+                counts[name] = torch.where(diverged, 0.0, metrics[name].double()).sum()
+        for name, value in counts.items():
+            # Kept on the device: reading it here would stop the GPU at every step.
+            state.sums[name] = state.sums.get(name, torch.zeros((), dtype=torch.float64, device=value.device)) + value
+
+    def _evaluate(self, state: _State, valid: TaskSource) -> None:
+        """Append a point to the curve, and keep the parameters if they are the best so far."""
+        sums = {name: float(value) for name, value in self._workers.average(state.sums).items()} if state.sums else {}
+        tasks = sums.get("tasks", 0)
+        valid_loss, valid_accuracy = self._validate(state.params, valid)
+        point = Point(
+            step=state.step,
+            loss=sums["loss"] / tasks if tasks else None,
+            accuracy=sums["accuracy"] / tasks if tasks and "accuracy" in sums else None,
+            valid_loss=valid_loss,
+            valid_accuracy=valid_accuracy,
+            diverged=round(sums.get("diverged", 0) * self._workers.size),
+        )
+        best = next((known for known in state.curve if known.step == state.best_step), None)
+        if best is None or _rank(point) > _rank(best):
+            state.best, state.best_step = _copied(state.params), state.step
+        state.curve.append(point)
+        state.sums = {}
+        if self._workers.first:
+            self.ctx.notify(self._line(state))
+
+    def _validate(self, params: Params, valid: TaskSource) -> tuple[float | None, float | None]:
+        """Mean loss and mean accuracy on the validation tasks. A task without finite outputs counts as failed."""
+        import torch
+
+        losses, accuracies = [], []
+        for start in range(0, self.options.n_valid, _VALID_CHUNK):
+            batch = valid.batch(start, min(start + _VALID_CHUNK, self.options.n_valid))
+            loss, accuracy = _scores(self.executor.predict(self.algorithm, params, batch), batch)
+            losses.append(loss)
+            accuracies.append(accuracy)
+        loss = torch.cat(losses)
+        finite = loss[loss.isfinite()]
+        mean_loss = float(finite.double().mean()) if len(finite) else None
+        if accuracies[0] is None:
+            return mean_loss, None
+        return mean_loss, float(torch.cat(accuracies).double().mean())
+
+    def _is_patience_over(self, state: _State) -> bool:
+        patience = self.options.patience
+        return patience is not None and state.step - state.best_step >= patience * self.options.eval_every
+
+    def _line(self, state: _State) -> str:
+        point = state.curve[-1]
+        figures = {
+            "loss": point.loss,
+            "accuracy": point.accuracy,
+            "valid loss": point.valid_loss,
+            "valid accuracy": point.valid_accuracy,
+        }
+        shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items() if value is not None)
+        diverged = f", {point.diverged} tasks diverged" if point.diverged else ""
+        return f"step {state.step}/{self.options.steps}: {shown}{diverged}; best at step {state.best_step}"
+
+    def _stop(self, state: _State) -> None:
+        self._save(state)
+        kept = f"; the same command goes on from step {state.step}" if self.folder else ""
+        if self.ctx.cancel.is_set():
+            raise KeyboardInterrupt
+        raise BudgetReached(f"the deadline passed after {state.step} of {self.options.steps} training steps{kept}")
+
+    def _save(self, state: _State) -> None:
+        if self.folder is None or not self._workers.first:
+            return
+        tensors = checkpoint.prefixed("params", state.params) | checkpoint.prefixed("best", state.best)
+        for name, value in state.params.items():
+            kept = {key: item for key, item in state.optimizer.state[value].items() if item is not None}
+            tensors |= checkpoint.prefixed(f"optimizer.{name}", kept)
+        content = {
+            "step": state.step,
+            "best_step": state.best_step,
+            "skipped": state.skipped,
+            "sums": {name: float(value) for name, value in state.sums.items()},
+            "curve": [asdict(point) for point in state.curve],
+            "identity": self.identity,
+        }
+        checkpoint.write(self.folder, _NAME, tensors, content)
+        write_curve(self.folder, state.curve)
+
+    def _resumed(self) -> _State | None:
+        import torch
+
+        if self.folder is None or not checkpoint.exists(self.folder, _NAME):
+            return None
+        tensors, content = checkpoint.read(self.folder, _NAME)
+        if changed := differences(content["identity"], self.identity):
+            raise ResumeMismatch(
+                f"{self.folder} holds an unfinished training of another kind:\n{changed}\n"
+                "Repeat the command that began it, or choose another folder"
+            )
+        tensors = {name: value.to(self._device) for name, value in tensors.items()}
+        params = checkpoint.unprefixed("params", tensors)
+        optimizer = self._optimizer(params)
+        for name, value in params.items():
+            optimizer.state[value] = checkpoint.unprefixed(f"optimizer.{name}", tensors)
+        sums = {
+            name: torch.tensor(value, dtype=torch.float64, device=self._device)
+            for name, value in content["sums"].items()
+        }
+        self.ctx.notify(f"{self.folder}: going on from step {content['step']}")
+        return _State(
+            params=params,
+            optimizer=optimizer,
+            best=checkpoint.unprefixed("best", tensors),
+            best_step=content["best_step"],
+            step=content["step"],
+            skipped=content["skipped"],
+            curve=[Point(**point) for point in content["curve"]],
+            sums=sums,
+        )
+
+
+def forget(folder: Path) -> None:
+    """Delete the state of a training that is finished."""
+    checkpoint.remove(folder, _NAME)
+
+
+def _copied(params: Params) -> Params:
+    return {name: value.detach().clone() for name, value in params.items()}
+
+
+def _norm(gradient: Params) -> float:
+    """The Euclidean norm of all gradients together."""
+    import torch
+
+    return float(torch.nn.utils.get_total_norm(list(gradient.values()))) if gradient else 0.0
+
+
+def _rank(point: Point) -> tuple[float, float]:
+    """Points are compared by validation accuracy, then by validation loss."""
+    accuracy = -math.inf if point.valid_accuracy is None else point.valid_accuracy
+    return accuracy, -math.inf if point.valid_loss is None else -point.valid_loss
+
+
+def _scores(outputs: Tensor, batch: Any) -> tuple[Tensor, Tensor | None]:
+    """(n_tasks,) losses and accuracies of a batch; infinite loss and no accuracy where the outputs are not finite."""
+    import torch
+
+    from classic.functional.losses import task_accuracy, task_loss
+
+    finite = outputs.isfinite().flatten(start_dim=1).all(dim=1)
+    classify = not batch.query_y.is_floating_point()
+    kind: Any = "cross_entropy" if classify else "mse"
+    rows = list(zip(outputs, batch.query_y, batch.query_mask, strict=True))
+    losses = torch.stack([task_loss(out, y, mask, kind) for out, y, mask in rows])
+    losses = torch.where(finite, losses, math.inf)
+    if not classify:
+        return losses, None
+    accuracies = torch.stack([task_accuracy(out, y, mask) for out, y, mask in rows])
+    return losses, torch.where(finite, accuracies, 0.0)

@@ -1,0 +1,92 @@
+"""`fewshot icl` with the embedded model, on very small runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.models
+
+SMALL = ("--way", "2", "--shot", "1", "--query", "1", "--episodes", "2")
+REQUIRED = {
+    *("schema_version", "task", "learner", "model", "way", "shot", "n_episodes", "n_queries", "accuracy", "macro_f1"),
+    *("chance", "non_ok_rate", "baselines", "seconds", "usage", "manifest_sha256", "run_dir"),
+}
+
+
+def test_run_prints_one_document_and_keeps_the_run(fewshot: Callable, tmp_path: Path) -> None:
+    outcome = fewshot("icl", "run", "-t", "intents-en", *SMALL, "--run-dir", tmp_path, "--json", "-o", tmp_path / "r.json")
+    assert outcome.code == 0, outcome.stderr
+    document = json.loads(outcome.stdout)
+    assert set(document) >= REQUIRED
+    assert set(document["baselines"]) == {"chance", "majority", "nn", "tfidf"}
+    assert document["accuracy"]["ci95"][0] <= document["accuracy"]["mean"] <= document["accuracy"]["ci95"][1]
+    assert (document["n_episodes"], document["n_queries"], document["chance"]) == (2, 4, 0.5)
+    assert json.loads((tmp_path / "r.json").read_text()) == document
+    assert "expected:" in outcome.stderr
+    assert "files:" in outcome.stderr
+    run = document["run_dir"]
+
+    shown = fewshot("runs", "show", run)
+    assert "tfidf" in shown.stdout
+    listed = json.loads(fewshot("runs", "ls", "--run-dir", tmp_path, "--json").stdout)
+    assert [row["manifest_sha256"] for row in listed] == [document["manifest_sha256"]]
+
+    for suffix in ("csv", "jsonl", "parquet"):
+        exported = fewshot("runs", "export", run, "-o", tmp_path / f"items.{suffix}", "--learner", "main")
+        assert exported.code == 0, exported.stderr
+    items = [json.loads(line) for line in (tmp_path / "items.jsonl").read_text().splitlines()]
+    assert len(items) == 4
+    assert {item["status"] for item in items} == {"ok"}
+
+    resumed = fewshot("icl", "run", "--resume", run, "--json")
+    again = json.loads(resumed.stdout)
+    assert again == document
+    refused = fewshot("icl", "run", "--resume", run, "--calibrate", "none")
+    assert refused.code == 2
+    assert "--calibrate: contextual -> none" in refused.stderr
+
+
+def test_dry_run_runs_nothing(fewshot: Callable, tmp_path: Path) -> None:
+    outcome = fewshot("icl", "run", "-t", "intents-en", *SMALL, "--run-dir", tmp_path / "runs", "--dry-run")
+    assert outcome.code == 0, outcome.stderr
+    assert "expected: about" in outcome.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_korean_warns_that_the_embedded_model_is_english(fewshot: Callable, tmp_path: Path) -> None:
+    outcome = fewshot("icl", "run", *SMALL, "--run-dir", tmp_path)
+    assert outcome.code == 0, outcome.stderr
+    assert "expect answers near chance" in outcome.stderr
+
+
+def test_preview_shows_the_exact_prompt(fewshot: Callable) -> None:
+    outcome = fewshot("icl", "preview", "-t", "intents-en", *SMALL[:6], "--text", "wake me {{7*7}} at {x}")
+    assert outcome.code == 0, outcome.stderr
+    assert "Request: wake me {{7*7}} at {x}\nIntent:" in outcome.stdout
+    assert "tokens to compute" in outcome.stdout
+
+
+def test_predict_reads_lines_and_writes_json_lines(fewshot: Callable, tmp_path: Path) -> None:
+    support = tmp_path / "support.csv"
+    support.write_text("text,label\nI loved it,positive\nsuperb,positive\nI hated it,negative\nawful,negative\n")
+    texts = 'a joy to watch\n{"text": "a waste of time"}\n\n'
+    outcome = fewshot("icl", "predict", "-", "--support", support, stdin=texts)
+    assert outcome.code == 0, outcome.stderr
+    lines = [json.loads(line) for line in outcome.stdout.splitlines()]
+    assert [line["text"] for line in lines] == ["a joy to watch", "a waste of time"]
+    for line in lines:
+        assert line["status"] == "ok"
+        assert sum(line["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.data
+@pytest.mark.e2e
+@pytest.mark.parametrize(("task", "extra"), [("nsmc", ()), ("sst2", ()), ("banking77", ("--split", "01"))])
+def test_real_tasks(fewshot: Callable, tmp_path: Path, task: str, extra: tuple[str, ...]) -> None:
+    outcome = fewshot("icl", "run", "-t", task, *extra, *SMALL, "--run-dir", tmp_path, "--json")
+    assert outcome.code == 0, outcome.stderr
+    assert json.loads(outcome.stdout)["n_queries"] == 4

@@ -1,6 +1,7 @@
 # make demo    install, then few-shot classification with the embedded model
 # make test    install, then linters, types, import rules and all tests
 # make bench   speed against named peers and oracles, one JSON line each
+# make reproduce  known results beside ours, one JSON line each
 # make docs    write the generated parts of docs/ and README again
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench reproduce docs clean
 
 # torch goes first and alone, so that nothing else chooses another build of it.
 $(READY): pyproject.toml constraints.txt
@@ -35,6 +36,10 @@ test: lint
 
 bench: $(READY)
 	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/meta.py
+
+reproduce: $(READY)
+	$(BIN)/python benchmarks/sinusoid.py
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

@@ -15,7 +15,7 @@ from fewshot.core.seeds import random_state
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """A problem with its gold. Only the harness holds one; learners are given `problem`.
+    """A problem with its gold. Learners are given `problem`, and whole episodes only of classes to be trained on.
 
     Attributes:
         index: position in its sampler.

@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from evals.types import Answer, Prediction, Problem, Status, Usage
 from fewshot.core.errors import BudgetReached, UsageError
 from fewshot.core.spec import Spec
+
+if TYPE_CHECKING:
+    from evals.episode import Episode
 
 
 class Ledger(Protocol):
@@ -129,7 +132,21 @@ class Learner(Protocol):
 class MetaLearner(Learner, Protocol):
     """A learner that is trained on other classes or tasks first."""
 
-    def meta_fit(self, train: Iterable[Problem], valid: Iterable[Problem], ctx: Context) -> None: ...
+    @property
+    def trained(self) -> bool:
+        """Whether it was trained or loaded."""
+        ...
+
+    def meta_fit(
+        self, train: Sequence[Episode], valid: Sequence[Episode], ctx: Context, folder: Path | None = None
+    ) -> None:
+        """Train on episodes of other classes, gold included; stop early on others again.
+
+        Args:
+            train, valid: episode i is a function of i alone, so a training can go on from a position.
+            folder: where training keeps what it needs to be resumed; one that it finds there is continued.
+        """
+        ...
 
     def save(self, folder: Path) -> None: ...
 

@@ -92,7 +92,7 @@ def run(
         write_copy(store, None)
         store_ctx = replace(ctx, ledger=store.ledger, notify=_recorded(ctx.notify, store))
         try:
-            with _interruptible(ctx):
+            with interruptible(ctx):
                 for name, each in learners.items():
                     _answer_all(name, each, sampler, n_episodes, store, store_ctx, on_progress)
         except (Exception, KeyboardInterrupt) as error:
@@ -216,7 +216,7 @@ def _recorded(notify: Callable[[str], None], store: Store) -> Callable[[str], No
 
 
 @contextmanager
-def _interruptible(ctx: Context) -> Iterator[None]:
+def interruptible(ctx: Context) -> Iterator[None]:
     """The first Ctrl-C asks the learner to stop after the problem at hand, the second one stops it."""
     if threading.current_thread() is not threading.main_thread():
         yield

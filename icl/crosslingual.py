@@ -109,7 +109,8 @@ class CrossLingualPrototypes(BaseLearner):
             "language", from each its own. The last reads all queries of a problem at once: it is transductive.
         whiten: shrinkage of the covariance, above 0 (full whitening) and at most 1 (none), or None for no whitening.
             It is fitted on the support alone.
-        temperature: scores are the log-softmax of the cosines divided by it.
+        temperature: scores are the log-softmax of the cosines divided by it. The default has the lowest log loss
+            between English and German, with MiniLM, on the validation rows of SIB-200.
 
     Raises:
         UsageError: a value that makes no sense.
@@ -128,7 +129,7 @@ class CrossLingualPrototypes(BaseLearner):
     ) -> None:
         if centre not in get_args(Centre):
             raise unknown_name("value of centre:", centre, get_args(Centre))
-        if whiten is not None and not 0 < whiten <= 1:
+        if whiten is not None and (isinstance(whiten, bool) or not 0 < whiten <= 1):
             raise UsageError(f"whiten={whiten} is no shrinkage: give a number above 0 and at most 1, or none")
         if not temperature > 0:
             raise UsageError(f"temperature={temperature} is too small: it must be above 0")
@@ -138,7 +139,7 @@ class CrossLingualPrototypes(BaseLearner):
         self.centre: Centre = centre
         self.whiten = whiten
         self.temperature = temperature
-        self._built: Encoder | None = None
+        self._built: dict[str, Encoder] = {}
 
     @property
     def transductive(self) -> bool:
@@ -177,9 +178,9 @@ class CrossLingualPrototypes(BaseLearner):
         return isotropic(support, queries, self.centre, self.whiten)
 
     def _encoder(self, ctx: Context) -> Encoder:
-        if self._built is None:
-            self._built = build_encoder(self._encoder_spec(), device=ctx.device, notify=ctx.notify)
-        return self._built
+        if ctx.device not in self._built:
+            self._built[ctx.device] = build_encoder(self._encoder_spec(), device=ctx.device, notify=ctx.notify)
+        return self._built[ctx.device]
 
     def _encoder_spec(self) -> EncoderLike:
         """The encoder with the pooling and the layer that were asked for; it refuses what it does not know."""

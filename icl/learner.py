@@ -12,9 +12,10 @@ from typing import Any, Literal
 from evals.learner import BaseLearner, Context, Estimate, require_kind
 from evals.types import Answer, Label, Prediction, Problem, Trace, Usage
 from fewshot.core.catalog import CALIBRATORS, MODELS, ORDERINGS, SCORERS, SELECTORS
+from fewshot.core.errors import UsageError
 from fewshot.core.hashing import digest
 from icl.calibration import CONTENT_FREE, Calibrator, calibrated
-from icl.models.base import LanguageModel, Prompt, ScoreRequest
+from icl.models.base import LanguageModel, Prompt, ScoreRequest, ShowsTokens
 from icl.orderings import Ordering
 from icl.parts import PartLike, resolve
 from icl.planning import Format, Plan, PlannedQuery, Planner
@@ -29,14 +30,21 @@ class Preview:
     """What would be sent for one query.
 
     Attributes:
+        shown: the prompt as text, chat turns as the model's own template writes them.
         query: the planned prompt, demonstrations and dropped demonstrations.
         continuations: (n_way,) the labels as they are scored after it.
-        trie_size: tokens that all queries of the problem take together, where the model can tell.
+        boundaries: (n_way,) per label, the (id, text) of the tokens around the place where it begins.
+        n_tokens: length of the prompt.
+        trie_size: tokens that all queries of the problem take together; boundaries and trie size are empty and None
+            for models that do not show their tokens.
         notes: what a reader should know.
     """
 
+    shown: str
     query: PlannedQuery
     continuations: tuple[str, ...]
+    boundaries: tuple[tuple[tuple[int, str], ...], ...]
+    n_tokens: int
     trie_size: int | None
     notes: tuple[str, ...]
 
@@ -128,10 +136,10 @@ class ICLLearner(BaseLearner):
     def estimate(self, problems: Sequence[Problem], n_problems: int, ctx: Context) -> Estimate:
         """Count the tokens of a sample, and time one prompt of it. Unknown for models that cannot count ahead."""
         model = self._model_for(ctx)
-        if not problems or not self._scorer.gives_scores or not hasattr(model, "trie_size"):
+        if not problems or not self._scorer.gives_scores or not isinstance(model, ShowsTokens):
             return Estimate()
         planned = [_requests(self._plan(problem, ctx)) for problem in problems]
-        tokens = sum(model.trie_size(requests) for requests in planned if requests)  # pyright: ignore[reportAttributeAccessIssue]
+        tokens = sum(model.trie_size(requests) for requests in planned if requests)
         total = round(tokens / len(problems) * n_problems)
         sample = next((requests[:1] for requests in planned if requests), None)
         if sample is None:
@@ -143,13 +151,24 @@ class ICLLearner(BaseLearner):
         return Estimate(seconds * total / timed if timed else None, total)
 
     def preview(self, problem: Problem, query_index: int = 0, ctx: Context | None = None) -> Preview:
-        """The exact prompt of one query. Sends nothing."""
+        """The exact prompt of one query. Sends nothing.
+
+        Raises:
+            UsageError: the query cannot be asked, because instruction and text alone do not fit.
+        """
         ctx = ctx or Context()
         plan = self._plan(problem, ctx)
-        counter = getattr(self._model_for(ctx), "trie_size", None)
-        size = counter(_requests(plan)) if counter and self._scorer.gives_scores else None
+        query, model = plan.queries[query_index], self._model_for(ctx)
+        if query.prompt is None:
+            raise UsageError(f"query {query_index} cannot be asked: {query.detail}")
+        prompt, labels = query.prompt, plan.choices.continuations
+        shown, boundaries, trie_size = prompt.text, (), None
+        if isinstance(model, ShowsTokens):
+            shown = model.render(prompt)
+            boundaries = tuple(tuple(model.boundary(prompt, label)) for label in labels)
+            trie_size = model.trie_size(_requests(plan)) if self._scorer.gives_scores else None
         notes = (*plan.notes, *self._language_notes(problem, ctx))
-        return Preview(plan.queries[query_index], plan.choices.continuations, size, notes)
+        return Preview(shown, query, labels, boundaries, model.count_tokens(prompt), trie_size, notes)
 
     def prompt_for(self, problem: Problem, query_index: int, ctx: Context) -> Prompt | None:
         """The prompt of a query of a prediction on record, rendered again; None where none could be asked."""

@@ -67,8 +67,11 @@ class Algorithm(Protocol):
         second_order: whether its meta-gradient differentiates through a gradient.
     """
 
-    name: str
-    network: Any
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def network(self) -> Any: ...
 
     @property
     def second_order(self) -> bool: ...

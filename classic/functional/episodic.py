@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from classic.functional.base import Described
-from classic.functional.inner import outcome
+from classic.functional.inner import all_finite, outcome
 from classic.functional.losses import task_loss
 
 if TYPE_CHECKING:
@@ -43,7 +43,4 @@ class Episodic(Described):
             return loss, metrics | {"loss": loss.detach()}
 
         gradient, (loss, metrics) = grad_and_value(query_loss, has_aux=True)(params)
-        finite = loss.isfinite()
-        for value in gradient.values():
-            finite = finite & value.isfinite().all()
-        return gradient, metrics | {"diverged": (~finite).to(loss.dtype)}
+        return gradient, metrics | {"diverged": (~all_finite(loss, gradient)).to(loss.dtype)}

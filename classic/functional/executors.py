@@ -1,9 +1,9 @@
 """Executors run an algorithm on a batch of tasks. They differ in speed alone: results agree.
 
-    loop       one task after the other: the oracle, and the way for networks too large to be batched
-    vmap       all tasks of a chunk at once (torch.func.vmap)
-    captured   the vmapped function compiled whole, derivatives included; a CUDA graph on a GPU. Needs a compiler, and
-               compiles again for every new shape: tens of seconds, which only long training repays.
+loop       one task after the other: the oracle, and the way for networks too large to be batched
+vmap       all tasks of a chunk at once (torch.func.vmap)
+captured   the vmapped function compiled whole, derivatives included; a CUDA graph on a GPU. Needs a compiler, and
+           compiles again for every new shape: tens of seconds, which only long training repays.
 """
 
 from __future__ import annotations
@@ -25,13 +25,23 @@ if TYPE_CHECKING:
 
     Metrics = dict[str, Tensor]
     Batched = Callable[[Params, TensorTask], Any]
+    Reduce = Callable[[Any], Any]
+    Key = tuple[str, Algorithm]
     Notify = Callable[[str], None]
 
 Result = TypeVar("Result")
 
+#: Graphs that a process may compile: one per algorithm and shape. The compiler's own limit, 8, is meant for code that
+#: recompiles by accident, and counts all algorithms together.
+SHAPES = 128
+
 
 def _silent(message: str) -> None:
     return None
+
+
+def _keep(results: Any) -> Any:
+    return results
 
 
 class Executor:
@@ -57,7 +67,7 @@ class Executor:
             batch: every field with a leading dimension (n_tasks).
 
         Returns:
-            (n_tasks, n_query, way) logits, or (n_tasks, n_query, d) predictions; not finite where a task diverged.
+            (n_tasks, n_query, way) logits, or (n_tasks, n_query, d) predictions; huge, or not finite, if a task diverged.
         """
         import torch
 
@@ -76,10 +86,10 @@ class Executor:
         """
         import torch
 
-        run = self._batched(("meta_gradient", algorithm), algorithm.meta_gradient)
+        run = self._batched(("meta_gradient", algorithm), algorithm.meta_gradient, _sum_converged)
         totals: Params = {name: torch.zeros_like(value) for name, value in params.items()}
         collected: list[Metrics] = []
-        for gradients, metrics in self._chunks(lambda chunk: _sum_converged(*run(params, chunk)), batch, algorithm):
+        for gradients, metrics in self._chunks(lambda chunk: run(params, chunk), batch, algorithm):
             totals = {name: totals[name] + gradients[name] for name in totals}
             collected.append(metrics)
         metrics = {name: torch.cat([each[name] for each in collected]) for name in collected[0]}
@@ -87,16 +97,18 @@ class Executor:
         return {name: total / converged for name, total in totals.items()}, metrics
 
     def describe(self) -> dict[str, Any]:
-        """Name and chunk size."""
-        return {"name": self.name, "chunk_size": self.chunk_size}
+        """The name. How tasks are chunked decides no result, and may change on the way."""
+        return {"name": self.name}
 
-    def _batched(self, key: tuple[str, Algorithm], function: Batched) -> Batched:
-        """`function` of one task as a function of a chunk. `key` tells functions apart."""
+    def _batched(self, key: Key, function: Batched, reduce: Reduce = _keep) -> Batched:
+        """`function` of one task as a function of a chunk, whose stacked results are reduced.
+
+        Args:
+            key: tells functions apart.
+        """
         raise NotImplementedError
 
-    def _chunks(
-        self, run: Callable[[TensorTask], Result], batch: TensorTask, algorithm: Algorithm
-    ) -> Iterator[Result]:
+    def _chunks(self, run: Callable[[TensorTask], Result], batch: TensorTask, algorithm: Algorithm) -> Iterator[Result]:
         """Results chunk by chunk. A chunk that does not fit is tried again as halves."""
         import torch
 
@@ -139,13 +151,13 @@ class LoopExecutor(Executor):
     def __init__(self, chunk_size: int | None = None, notify: Notify = _silent) -> None:
         super().__init__(chunk_size or 1, notify)
 
-    def _batched(self, key: tuple[str, Algorithm], function: Batched) -> Batched:
+    def _batched(self, key: Key, function: Batched, reduce: Reduce = _keep) -> Batched:
         import torch
         from torch.utils._pytree import tree_map
 
         def run(params: Params, chunk: TensorTask) -> Any:
             tasks = [TensorTask(*fields) for fields in zip(*chunk, strict=True)]
-            return tree_map(lambda *each: torch.stack(each), *[function(params, task) for task in tasks])
+            return reduce(tree_map(lambda *each: torch.stack(each), *[function(params, task) for task in tasks]))
 
         return run
 
@@ -155,10 +167,11 @@ class VmapExecutor(Executor):
 
     name = "vmap"
 
-    def _batched(self, key: tuple[str, Algorithm], function: Batched) -> Batched:
+    def _batched(self, key: Key, function: Batched, reduce: Reduce = _keep) -> Batched:
         from torch.func import vmap
 
-        return vmap(function, in_dims=(None, 0), randomness="different")
+        batched = vmap(function, in_dims=(None, 0), randomness="different")
+        return lambda params, chunk: reduce(batched(params, chunk))
 
 
 class CapturedExecutor(VmapExecutor):
@@ -183,16 +196,12 @@ class CapturedExecutor(VmapExecutor):
         self._compiled: dict[Any, Batched] = {}
         self._seen: set[Any] = set()
 
-    def describe(self) -> dict[str, Any]:
-        """Name, chunk size and the seconds spent compiling."""
-        return {**super().describe(), "compile_seconds": round(self.compile_seconds, 1)}
-
-    def _batched(self, key: tuple[str, Algorithm], function: Batched) -> Batched:
+    def _batched(self, key: Key, function: Batched, reduce: Reduce = _keep) -> Batched:
         import torch
 
         if key not in self._compiled:
             mode = "reduce-overhead" if torch.cuda.is_available() else "default"
-            batched = super()._batched(key, function)
+            batched = super()._batched(key, function, reduce)
             self._compiled[key] = torch.compile(batched, fullgraph=True, dynamic=False, mode=mode)
         compiled = self._compiled[key]
 
@@ -202,7 +211,8 @@ class CapturedExecutor(VmapExecutor):
             shapes = (key, *(field.shape for field in chunk), chunk.support_x.device)
             started = time.perf_counter()
             # A CUDA graph writes its next results into the same memory: hand out copies.
-            result = tree_map(lambda value: value.clone(), compiled(params, chunk))
+            with torch._dynamo.config.patch(recompile_limit=SHAPES):
+                result = tree_map(lambda value: value.clone(), compiled(params, chunk))
             if shapes not in self._seen:
                 self._seen.add(shapes)
                 self.compile_seconds += time.perf_counter() - started
@@ -249,8 +259,9 @@ def require_compiler() -> None:
         )
 
 
-def _sum_converged(gradients: Params, metrics: Metrics) -> tuple[Params, Metrics]:
+def _sum_converged(results: tuple[Params, Metrics]) -> tuple[Params, Metrics]:
     """Sum (n_tasks, ...) gradients over the tasks that did not diverge. `where`, since NaN times 0 is NaN."""
+    gradients, metrics = results
     converged = metrics["diverged"] == 0
     summed = {
         name: value.where(converged.reshape(-1, *[1] * (value.ndim - 1)), 0).sum(dim=0)

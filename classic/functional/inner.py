@@ -42,8 +42,15 @@ def descend(
     for _ in range(steps):
         at = {name: value.detach() for name, value in fast.items()} if first_order else fast
         slope = grad(loss)(at)
-        fast = {name: value - rates[name] * slope[name] for name, value in fast.items()}
+        fast = {name: moved(value, slope[name], rates[name]) for name, value in fast.items()}
     return fast
+
+
+def moved(value: Tensor, slope: Tensor, rate: float | Tensor) -> Tensor:
+    """value - rate * slope, in one pass over memory where the rate is a number: these are the largest tensors."""
+    import torch
+
+    return value - rate * slope if isinstance(rate, torch.Tensor) else torch.add(value, slope, alpha=-rate)
 
 
 def outcome(outputs: Tensor, task: TensorTask, loss: Loss) -> tuple[Tensor, dict[str, Tensor]]:
@@ -68,8 +75,13 @@ def has_diverged(before: Tensor, after: Tensor, direction: Params) -> Tensor:
         after: its loss after the last step.
         direction: its meta-gradient.
     """
-    finite = after.isfinite()
-    for value in direction.values():
-        finite = finite & value.isfinite().all()
     exploded = after > EXPLOSION * before.clamp(min=1)
-    return (~finite | exploded).to(after.dtype)
+    return (~all_finite(after, direction) | exploded).to(after.dtype)
+
+
+def all_finite(loss: Tensor, direction: Params) -> Tensor:
+    """Whether loss and meta-gradient are numbers. A sum is one pass over memory, and not finite if a term is not."""
+    finite = loss.isfinite()
+    for value in direction.values():
+        finite = finite & value.sum().isfinite()
+    return finite

@@ -18,6 +18,8 @@ from classic.functional.episodic import Episodic
 from classic.functional.losses import mask_classes, one_hot
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import torch
     from torch import Tensor
 
@@ -52,9 +54,18 @@ class ProtoNet(Episodic):
     name = "protonet"
 
     def __post_init__(self) -> None:
-        if self.temperature is None:
-            object.__setattr__(self, "temperature", 0.1 if self.distance == "cosine" else 1.0)
-        require_metric(self.distance, self.temperature or 0.0)
+        require_metric(self.distance, self.first_temperature)
+
+    @property
+    def first_temperature(self) -> float:
+        """The temperature before training."""
+        if self.temperature is not None:
+            return self.temperature
+        return 0.1 if self.distance == "cosine" else 1.0
+
+    def describe(self) -> dict[str, Any]:
+        """Arguments, the temperature as a number."""
+        return {**super().describe(), "temperature": self.first_temperature}
 
     def init(self, generator: torch.Generator) -> Params:
         """Parameters of the network, and `meta.log_temperature` () where it is learned."""
@@ -62,7 +73,7 @@ class ProtoNet(Episodic):
 
         params = self.network.init(generator)
         if self.learn_temperature:
-            params[OWN + "log_temperature"] = torch.tensor(self.temperature).log()
+            params[OWN + "log_temperature"] = torch.tensor(self.first_temperature).log()
         return params
 
     def adapt(self, params: Params, task: TensorTask) -> Prototypes:
@@ -79,7 +90,7 @@ class ProtoNet(Episodic):
     def _temperature(self, params: Params, like: Tensor) -> Tensor:
         if self.learn_temperature:
             return params[OWN + "log_temperature"].exp()
-        return like.new_tensor(self.temperature)
+        return like.new_full((), self.first_temperature)
 
 
 def class_means(embedded: Tensor, task: TensorTask) -> Tensor:

@@ -9,8 +9,8 @@ from classic.functional.distances import Distance, require_metric, similarity
 if TYPE_CHECKING:
     from torch import Tensor
 
-#: Numbers that are gathered at once: 16 MB of float32 stays in the cache of most CPUs.
-BUDGET = 4_000_000
+#: Numbers that are gathered at once: 4 MB of float32 stay in the cache.
+BUDGET = 1_000_000
 
 
 def prototype_logits(
@@ -40,7 +40,6 @@ def prototype_logits(
     chunk = max(1, BUDGET // (rows * features.shape[1]))
     logits = []
     for at in range(0, n_problems, chunk):
-        # One gather for both, whose sum over the shot is a reduction over a view.
         support = features[support_idx[at : at + chunk]].mean(dim=2)
         logits.append(similarity(features[query_idx[at : at + chunk]], support, distance) / temperature)
     return torch.cat(logits)

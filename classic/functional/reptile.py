@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classic.functional.base import Described, TensorTask, network_params
-from classic.functional.inner import has_diverged, outcome, restricted
+from classic.functional.inner import descend, has_diverged, outcome, restricted
 from classic.functional.losses import Loss, task_loss
 from classic.functional.maml import Adapted
 from classic.networks.head import Headed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
     from torch import Tensor
 
@@ -57,8 +59,9 @@ class Reptile(Described):
         """The network after `test_steps` steps on the support."""
         steps = self.inner_steps if self.test_steps is None else self.test_steps
         fast = self.network.begin(network_params(params), task.class_mask)
-        for _ in range(steps):
-            fast = self._step(fast, task.support_x, task.support_y, task.support_mask, task.class_mask)
+        fast = descend(
+            self._loss(task.support_x, task.support_y, task.support_mask, task.class_mask), fast, self.inner_lr, steps
+        )
         return Adapted(fast, task.class_mask)
 
     def logits(self, fast: Adapted, query_x: Tensor) -> Tensor:
@@ -76,22 +79,18 @@ class Reptile(Described):
         x = torch.cat([task.support_x, task.query_x])
         y = torch.cat([task.support_y, task.query_y])
         mask = torch.cat([task.support_mask, task.query_mask])
-        start, pull_back = vjp(lambda params: self.network.begin(params, task.class_mask), network_params(params))
+        start, pull_back, *_ = vjp(lambda params: self.network.begin(params, task.class_mask), network_params(params))
         fast, size = start, self.batch_size or len(x)
         for step in range(self.inner_steps):
             rows = torch.arange(step * size, (step + 1) * size, device=x.device) % len(x)
-            fast = self._step(fast, x[rows], y[rows], mask[rows], task.class_mask)
+            fast = descend(self._loss(x[rows], y[rows], mask[rows], task.class_mask), fast, self.inner_lr, 1)
         (direction,) = pull_back({name: start[name] - fast[name] for name in start})
         before, _ = outcome(self.logits(Adapted(start, task.class_mask), task.query_x), task, self.loss)
         after, metrics = outcome(self.logits(Adapted(fast, task.class_mask), task.query_x), task, self.loss)
         return direction, metrics | {"diverged": has_diverged(before, after, direction)}
 
-    def _step(self, fast: Params, x: Tensor, y: Tensor, mask: Tensor, class_mask: Tensor) -> Params:
-        from torch.func import grad
-
+    def _loss(self, x: Tensor, y: Tensor, mask: Tensor, class_mask: Tensor) -> Callable[[Params], Tensor]:
         def loss(fast: Params) -> Tensor:
-            outputs = restricted(self.network.apply(fast, x), class_mask, self.loss)
-            return task_loss(outputs, y, mask, self.loss)
+            return task_loss(restricted(self.network.apply(fast, x), class_mask, self.loss), y, mask, self.loss)
 
-        slope = grad(loss)(fast)
-        return {name: value - self.inner_lr * slope[name] for name, value in fast.items()}
+        return loss

@@ -1,4 +1,4 @@
-"""A convolutional network over subwords with max-pooling. Kim, EMNLP 2014, arXiv 1408.5882 (one channel, no dropout)."""
+"""A convolutional network over subwords with max-pooling. Kim, EMNLP 2014, arXiv 1408.5882; without dropout."""
 
 from __future__ import annotations
 

@@ -167,6 +167,6 @@ def load_module(folder: Path) -> Any:
             dtype=torch.float32,
             attn_implementation="eager",
         )
-    except Exception as error:  # noqa: BLE001 - the loaders of others fail in any way, and it is always the model
+    except Exception as error:
         raise ModelUnavailable(f"{folder} does not load as an encoder: {error}") from error
     return module.eval()

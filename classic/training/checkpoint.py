@@ -39,14 +39,14 @@ def write(folder: Path, name: str, tensors: Mapping[str, Tensor], content: Mappi
     Raises:
         StorageError: the folder cannot be written.
     """
-    from safetensors.torch import save
-
-    raw = save({key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()})
+    raw = _serialised(tensors)
     sha256 = hashlib.sha256(raw).hexdigest()
     file = f"{name}-{sha256[:16]}.safetensors"
     write_atomically(folder / file, raw)
     document = {"format": FORMAT, "tensors": file, "sha256": sha256, **content}
-    write_atomically(folder / f"{name}.json", json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    write_atomically(
+        folder / f"{name}.json", json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    )
     for old in folder.glob(f"{name}-*.safetensors"):
         if old.name != file:
             old.unlink(missing_ok=True)
@@ -64,7 +64,9 @@ def read(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     path = folder / f"{name}.json"
     if not path.is_file():
-        raise UsageError(f"{folder} holds no {name} ({path.name} is missing); train one: fewshot classic train --out DIR")
+        raise UsageError(
+            f"{folder} holds no {name} ({path.name} is missing); train one: fewshot classic train --out DIR"
+        )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         version = content["format"]
@@ -91,6 +93,11 @@ def remove(folder: Path, name: str) -> None:
         file.unlink(missing_ok=True)
 
 
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of named tensors."""
+    return hashlib.sha256(_serialised(tensors)).hexdigest()
+
+
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors under `prefix.name`."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
@@ -100,3 +107,9 @@ def unprefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors that stand under `prefix.`, by their own names."""
     start = f"{prefix}."
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
+
+
+def _serialised(tensors: Mapping[str, Tensor]) -> bytes:
+    from safetensors.torch import save
+
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})

@@ -44,6 +44,12 @@ class TextTable:
     def __len__(self) -> int:
         return len(self._index)
 
+    @property
+    def width(self) -> int:
+        """Columns of a row. Some text must have been seen."""
+        assert self._rows is not None
+        return int(self._rows.shape[-1])
+
     def indices(self, texts: Sequence[str]) -> np.ndarray:
         """(len(texts),) int64 positions of the texts; unseen ones are computed together."""
         fresh = [text for text in dict.fromkeys(texts) if text not in self._index]
@@ -166,9 +172,7 @@ class EpisodeTasks:
         numbers: label name -> class number, for models with one output per base class; None: by episode.
     """
 
-    def __init__(
-        self, episodes: Sequence[Episode], table: TextTable, numbers: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, episodes: Sequence[Episode], table: TextTable, numbers: Mapping[str, int] | None = None) -> None:
         self.episodes = episodes
         self.table = table
         self.numbers = numbers

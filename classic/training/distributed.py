@@ -61,6 +61,11 @@ class Workers:
         return {name: part.view_as(like) for (name, like), part in zip(tensors.items(), parts, strict=True)}
 
 
+def is_first() -> bool:
+    """Whether this process is the one that writes files."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def join(device: str) -> tuple[Workers, str]:
     """Join the processes that torchrun or accelerate started, if any.
 

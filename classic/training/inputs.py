@@ -19,13 +19,12 @@ _DENSE_COLUMNS = 2048
 
 
 class Inputs(Protocol):
-    """Turns texts into rows of equal shape.
+    """Turns texts into rows of equal shape."""
 
-    Attributes:
-        pad: the token id that fills short rows up; None where rows are vectors.
-    """
-
-    pad: int | None
+    @property
+    def pad(self) -> int | None:
+        """The token id that fills short rows up; None where rows are vectors."""
+        ...
 
     @property
     def fingerprint(self) -> str:
@@ -122,5 +121,5 @@ def _folded(vectors: csr_array) -> np.ndarray:
     mixed = vectors.indices.astype(np.uint64) * np.uint64(2654435761)
     columns = (mixed >> np.uint64(12)) % np.uint64(_DENSE_COLUMNS)
     signs = 1.0 - 2.0 * ((mixed >> np.uint64(31)) & np.uint64(1)).astype(np.float32)
-    shape = (vectors.shape[0], _DENSE_COLUMNS)
+    shape = (len(vectors.indptr) - 1, _DENSE_COLUMNS)
     return csr_array((vectors.data * signs, columns.astype(np.int32), vectors.indptr), shape=shape).toarray()

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from classic.training import checkpoint
 from classic.training.curves import Point, write_curve
 from classic.training.data import TaskSource
-from classic.training.distributed import Workers, join
+from classic.training.distributed import join
 from classic.training.schedule import Schedule, rate
 from evals.learner import Context
+from fewshot.core.devices import resolve_device
 from fewshot.core.differences import differences
 from fewshot.core.errors import BudgetReached, FewshotError, ResumeMismatch, UsageError, unknown_name
 from fewshot.core.seeds import seed_of
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 Optimizer = Literal["adam", "sgd"]
 
 _NAME = "training"
-#: Steps in a row without a usable gradient after which a training is given up.
+_DIVERGED = "share of tasks that diverged"
+#: Steps in a row in which every task diverged, after which a training is given up.
 _MAX_SKIPPED = 20
 #: Validation tasks that are answered together.
 _VALID_CHUNK = 50
@@ -141,14 +143,14 @@ class Trainer:
         self.ctx = ctx
         self.folder = folder
         self.identity = {"algorithm": algorithm.describe(), "options": asdict(options), **(identity or {})}
-        self._workers, self._device = join(ctx.device)
+        self._workers, self._device = join(resolve_device(ctx.device))
 
     def fit(self, train: TaskSource, valid: TaskSource) -> Trained:
         """Train until the steps are done or the validation tasks get no better; the best parameters count.
 
         Raises:
             ResumeMismatch: the folder holds a training of another algorithm, data or options.
-            FewshotError: no usable gradient for 20 steps in a row.
+            FewshotError: every task of 20 steps in a row diverged.
             KeyboardInterrupt, BudgetReached: the context said stop; the checkpoint is written.
         """
         state = self._resumed() or self._fresh()
@@ -184,14 +186,14 @@ class Trainer:
         start = state.step * self.options.meta_batch
         batch = train.batch(*self._workers.share(start, start + self.options.meta_batch))
         gradient, metrics = self.executor.meta_gradient(self.algorithm, state.params, batch)
-        gradient = self._workers.average(gradient)
+        averaged = self._workers.average({**gradient, _DIVERGED: metrics["diverged"].float().mean()})
         self._count(state, metrics)
-        norm = _norm(gradient)
         state.step += 1
-        if not math.isfinite(norm):
+        if averaged.pop(_DIVERGED) == 1:
             self._skip(state)
             return
         state.skipped = 0
+        gradient, norm = averaged, _norm(averaged)
         clip = self.options.clip
         scale = clip / norm if clip is not None and norm > clip else 1.0
         for name, value in state.params.items():
@@ -202,12 +204,12 @@ class Trainer:
             state.optimizer.step()
 
     def _skip(self, state: _State) -> None:
-        """Leave the parameters alone where the gradient is no number; give up when it stays so."""
+        """Leave the parameters alone where every task diverged; give up when it stays so."""
         state.skipped += 1
         if state.skipped >= _MAX_SKIPPED:
             raise FewshotError(
-                f"training of {self.algorithm.name!r} diverges: no finite gradient in the last {state.skipped} steps, "
-                f"up to step {state.step}; use a smaller lr or inner_lr, or clip"
+                f"training of {self.algorithm.name!r} diverges: every task of the last {state.skipped} steps did, "
+                f"up to step {state.step}; use a smaller lr or inner_lr"
             )
 
     def _count(self, state: _State, metrics: Mapping[str, Tensor]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from click.core import ParameterSource
 
+from fewshot.cli.crosslingual import crosslingual
 from fewshot.cli.output import say, show, show_json, show_table
 from fewshot.core.errors import UsageError
 
@@ -262,3 +263,6 @@ def select(
         [[x.id, x.label, "-" if s is None else f"{s:.3f}", x.text] for x, s in picked],
         right=["similarity"],
     )
+
+
+app.command("crosslingual")(crosslingual)

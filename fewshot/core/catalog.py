@@ -4,10 +4,38 @@ from __future__ import annotations
 
 from fewshot.core.registry import Entry, Registry
 
+
+def _frozen(name: str, target: str, summary: str, extra: str = "local") -> Entry:
+    """A learner on text vectors that learns from the support alone."""
+    return Entry(name, target, summary, extra=extra)
+
+
+def _meta(name: str, target: str, summary: str) -> Entry:
+    """A learner on text vectors that is trained on other classes first."""
+    return Entry(name, target, summary, extra="local", needs_meta_training=True)
+
+
 LEARNERS = Registry(
     "learner",
     [
         Entry("icl", "icl.learner:ICLLearner", "in-context learning with a language model", extra="local"),
+        Entry("crosslingual", "icl.crosslingual:CrossLingualPrototypes", "nearest class mean, in another language"),
+        _frozen("prototypes", "classic.learners.prototypes:Prototypes", "nearest class mean of a frozen encoder"),
+        _frozen("probe", "classic.learners.probe:Probe", "logistic regression on a frozen encoder"),
+        _meta("protonet", "classic.learners.protonet:ProtoNet", "nearest class mean in a meta-learned space"),
+        _meta("matching", "classic.learners.matching:Matching", "attention over the support, meta-learned"),
+        _meta("relation", "classic.learners.relation:Relation", "a meta-learned similarity"),
+        _meta("siamese", "classic.learners.siamese:Siamese", "pairs of texts, same class or not, meta-learned"),
+        _meta("maml", "classic.learners.maml:MAML", "meta-learned start of a few gradient steps"),
+        _meta("fomaml", "classic.learners.fomaml:FOMAML", "MAML without second derivatives"),
+        _meta("anil", "classic.learners.anil:ANIL", "MAML that adapts the head alone"),
+        _meta("metasgd", "classic.learners.metasgd:MetaSGD", "MAML that learns its step sizes"),
+        _meta("reptile", "classic.learners.reptile:Reptile", "meta-learned start, towards every task's solution"),
+        _meta("r2d2", "classic.learners.r2d2:R2D2", "ridge regression on meta-learned features"),
+        _meta("multitask", "classic.learners.multitask:Multitask", "a classifier of all base classes, then a new head"),
+        _frozen("finetune", "classic.learners.finetune:FineTune", "an encoder fine-tuned on the support"),
+        _frozen("lora", "classic.learners.lora:LoRA", "low-rank adapters trained on the support", extra="peft"),
+        _frozen("setfit", "classic.learners.setfit:SetFit", "pairs of the support, then a probe", extra="setfit"),
         Entry("chance", "classic.baselines:Chance", "a uniform guess", baseline=True),
         Entry("majority", "classic.baselines:Majority", "the most frequent label of the support", baseline=True),
         Entry("nn", "classic.baselines:NearestNeighbour", "the label of the nearest support text", baseline=True),
@@ -67,6 +95,23 @@ ENCODERS = Registry(
     ],
 )
 
+NETWORKS = Registry(
+    "network",
+    [
+        Entry("ngrams", "classic.networks.ngrams:NgramBag", "mean of hashed n-gram embeddings", extra="local"),
+        Entry("cnn", "classic.networks.cnn:TextCNN", "convolutions over subwords", extra="local"),
+        Entry("gru", "classic.networks.gru:TextGRU", "a bidirectional GRU over subwords", extra="local"),
+        Entry("transformer", "classic.networks.transformer:TextTransformer", "a small transformer", extra="local"),
+        Entry(
+            "hub",
+            "classic.networks.hub:HubEncoder",
+            "any Hugging Face encoder, trained",
+            extra="local",
+            positional="model",
+        ),
+    ],
+)
+
 MODELS = Registry(
     "model",
     [
@@ -82,5 +127,6 @@ MODELS = Registry(
 )
 
 FAMILIES = {
-    registry.family: registry for registry in (LEARNERS, SELECTORS, ORDERINGS, SCORERS, CALIBRATORS, ENCODERS, MODELS)
+    registry.family: registry
+    for registry in (LEARNERS, SELECTORS, ORDERINGS, SCORERS, CALIBRATORS, ENCODERS, NETWORKS, MODELS)
 }

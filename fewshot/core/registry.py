@@ -20,7 +20,7 @@ from fewshot.core.errors import MissingExtra, UsageError, unknown_name
 from fewshot.core.spec import Spec, parse_spec
 
 #: Python keywords that are the field's names of parameters: `mmr:lambda=0.7` sets `lambda_`.
-_KEYWORDS = {"lambda": "lambda_", "class": "class_"}
+_KEYWORDS = {"lambda": "lambda_", "class": "class_", "from": "from_"}
 
 
 @dataclass(frozen=True)

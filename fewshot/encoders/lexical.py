@@ -6,7 +6,7 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,27 @@ class Lexical:
         fitted._n_texts = len(texts)
         # ascii() spells out lone surrogates, which UTF-8 has no bytes for.
         fitted._corpus = digest(sorted(map(ascii, texts)))
+        return fitted
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What `fit` learned, for a checkpoint; empty before."""
+        if self._frequencies is None:
+            return {}
+        columns = np.flatnonzero(self._frequencies)
+        return {
+            "columns": columns.astype(np.int64),
+            "frequencies": self._frequencies[columns].astype(np.int64),
+            "n_texts": np.array([self._n_texts], np.int64),
+            "corpus": np.frombuffer(bytes.fromhex(self._corpus), np.uint8).copy(),
+        }
+
+    def restored(self, state: Mapping[str, np.ndarray]) -> Lexical:
+        """The encoder with these parameters that gave `state`."""
+        fitted = Lexical(self.words, self.min_chars, self.max_chars)
+        fitted._frequencies = np.zeros(_N_COLUMNS, np.int64)
+        fitted._frequencies[state["columns"]] = state["frequencies"]
+        fitted._n_texts = int(state["n_texts"][0])
+        fitted._corpus = state["corpus"].tobytes().hex()
         return fitted
 
     def encode(self, texts: Sequence[str]) -> csr_array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from evals.types import Status
 
@@ -126,4 +126,21 @@ class LanguageModel(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Identity for the record: name, revision or file hash, dtype, device."""
+        ...
+
+
+@runtime_checkable
+class ShowsTokens(Protocol):
+    """A language model whose tokens can be looked at without running it."""
+
+    def render(self, prompt: Prompt) -> str:
+        """The exact text that the model reads."""
+        ...
+
+    def boundary(self, prompt: Prompt, continuation: str, before: int = 3) -> list[tuple[int, str]]:
+        """The last tokens of the prompt and all of the continuation, as (id, text)."""
+        ...
+
+    def trie_size(self, requests: Sequence[ScoreRequest]) -> int:
+        """How many tokens `score` would compute for these requests."""
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,15 +9,13 @@ from typing import Any
 from fewshot.core.errors import UsageError
 from icl.models.base import Message
 
-#: Templates that print the date print this one, so that a prompt does not change overnight.
-_TODAY = datetime.date(2025, 1, 1)
+#: Variables that templates read: a date that does not change overnight, no reasoning before the answer to be scored.
+_VARIABLES: dict[str, Any] = {"date_string": "01 Jan 2025", "enable_thinking": False}
 
-#: Variables that templates read: the date, and no hidden reasoning before the answer that is scored.
-_VARIABLES: dict[str, Any] = {
-    "strftime_now": _TODAY.strftime,
-    "date_string": _TODAY.strftime("%d %b %Y"),
-    "enable_thinking": False,
-}
+#: Templates that ask for the date are told the same one. A macro hides the clock that transformers offers them.
+_DATE = {"%Y": "2025", "%y": "25", "%m": "01", "%d": "01", "%b": "Jan", "%B": "January", "%a": "Wed", "%A": "Wednesday"}
+_REPLACED = "".join(f" | replace('{code}', '{value}')" for code, value in _DATE.items())
+_CLOCK = "{% macro strftime_now(format) %}{{ format" + _REPLACED + " }}{% endmacro %}"
 
 
 @dataclass(frozen=True)
@@ -26,20 +23,25 @@ class ChatTemplate:
     """The chat format of one model.
 
     Attributes:
+        source: the Jinja template.
         system_role: whether the format knows system messages. Where it does not, they begin the first user turn.
         trimmed: the roles whose content the template strips of outer white space.
     """
 
     tokenizer: Any = field(repr=False)
+    source: str = field(repr=False)
     system_role: bool = False
     trimmed: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, tokenizer: Any) -> ChatTemplate | None:
         """The template of a tokenizer, or None if it has none."""
-        if not tokenizer.chat_template:
+        source = tokenizer.chat_template
+        if isinstance(source, dict):
+            source = source.get("default")
+        if not source:
             return None
-        template = cls(tokenizer)
+        template = cls(tokenizer, source)
         probe = [Message("user", " fsu "), Message("assistant", " fsa "), Message("user", " fsu ")]
         with_system = template._try([Message("system", " fss "), *probe])
         system_role = with_system is not None and "fss" in with_system
@@ -80,7 +82,13 @@ class ChatTemplate:
 
         turns = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            return self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True, **_VARIABLES)
+            return self.tokenizer.apply_chat_template(
+                turns,
+                chat_template=_CLOCK + self.source,
+                tokenize=False,
+                add_generation_prompt=True,
+                **_VARIABLES,
+            )
         except jinja2.TemplateError as error:
             raise UsageError(f"the model's chat template refuses these messages: {error}") from error
 

@@ -1,9 +1,9 @@
 """Three ways to run a token trie through a transformers model. All give the same log-probabilities.
 
-    trie        every node once: the shared beginning fills the key-value cache, its branches are packed into one
-                sequence under a tree mask (tree attention as in SpecInfer, Miao et al. 2024)
-    prefix      every node once, branch by branch, each on a copy of the cache: for models that take no tree mask
-    reference   one full forward pass per sequence: slow and obvious, the oracle of the tests
+trie        every node once: the shared beginning fills the key-value cache, its branches are packed into one
+            sequence under a tree mask (tree attention as in SpecInfer, Miao et al. 2024)
+prefix      every node once, branch by branch, each on a copy of the cache: for models that take no tree mask
+reference   one full forward pass per sequence: slow and obvious, the oracle of the tests
 """
 
 from __future__ import annotations
@@ -123,9 +123,7 @@ def run_reference(model: Any, sequences: Sequence[np.ndarray], trie: TokenTrie, 
         read(nodes, torch.log_softmax(logits.float(), dim=-1))
 
 
-def forward(
-    model: Any, trie: TokenTrie, piece: range, nodes: np.ndarray, cache: Any, **masks: Any
-) -> tuple[Any, Any]:
+def forward(model: Any, trie: TokenTrie, piece: range, nodes: np.ndarray, cache: Any, **masks: Any) -> tuple[Any, Any]:
     """One forward pass over a range of nodes, with vocabulary-sized rows for the wanted ones alone.
 
     Returns:
@@ -145,19 +143,16 @@ def forward(
     return torch.log_softmax(logits.float(), dim=-1), out.past_key_values
 
 
-def takes_tree_mask(model: Any, longest: int) -> bool:
+def takes_tree_mask(model: Any) -> bool:
     """Whether a model computes a packed tree as it computes its branches one by one.
 
     It is asked rather than known by name: a tiny tree is run packed and branch by branch. An attention that ignores the
-    mask, or positions, would see one branch from the other. Only windows, which a tiny tree does not fill, are read
-    from the configuration.
-
-    Args:
-        longest: length in tokens of the longest sequence to come.
+    mask, or positions, would see one branch from the other. Windows, which a tiny tree does not fill, are not noticed:
+    see `attention_window`.
     """
     import torch
 
-    if longest > attention_window(model.config) or "position_ids" not in inspect.signature(model.forward).parameters:
+    if "position_ids" not in inspect.signature(model.forward).parameters:
         return False
     stem, left, right = np.array([5, 6, 7, 8]), np.array([9, 10, 11]), np.array([12, 13])
     branches = [np.concatenate([stem, left]), np.concatenate([stem, right])]

@@ -30,7 +30,9 @@ def greedy(
     _, cache = _extend(model, first[:shared], None, chunk_tokens)
     ends = _end_tokens(model)
     for ids, request in jobs:
-        text, n_written, status = _continue(model, tokenizer, ids[shared:], copy.deepcopy(cache), request, ends, chunk_tokens)
+        text, n_written, status = _continue(
+            model, tokenizer, ids[shared:], copy.deepcopy(cache), request, ends, chunk_tokens
+        )
         yield Generation(text, status, tokens_in=len(ids), tokens_out=n_written)
 
 

@@ -64,7 +64,7 @@ class PromptTokenizer:
         self.template = ChatTemplate.of(tokenizer)
         self._tokenizer: Tokenizer = tokenizer.backend_tokenizer
         self.bos_ids = _added_before(self._tokenizer)
-        self.controls = _controls(self._tokenizer, tokenizer.chat_template or "")
+        self.controls = _controls(self._tokenizer, self.template.source if self.template else "")
         _take_over(self._tokenizer)
 
     def encode(self, prompt: Prompt, continuations: Sequence[str]) -> list[Tokenized]:
@@ -83,6 +83,10 @@ class PromptTokenizer:
             for whole, encoding in zip(batch, self._encode_all(batch, spelled), strict=True):
                 found.append(self._split(encoding, prompt, range(len(text), len(whole)), spelled))
         return found
+
+    def text(self, prompt: Prompt) -> str:
+        """What the model reads, chat turns as the template writes them."""
+        return self._render(prompt, spelled=False)
 
     def ids(self, prompt: Prompt) -> np.ndarray:
         """(length,) int32 token ids of a prompt without a continuation."""
@@ -165,8 +169,8 @@ class _Spelling:
             if token["content"] in self._secret:
                 token.update(content=self._secret[token["content"]], normalized=False)
         self.tokenizer: Tokenizer = Tokenizer.from_str(json.dumps(description))
-        # A secret name is new to the vocabulary and may get a new id there.
-        self._original = {self.tokenizer.token_to_id(self._secret[c]): i for c, i in controls.items()}
+        # Names that are new to the vocabulary, and those after them, may have got other ids than they had.
+        self._original = {self.tokenizer.token_to_id(t["content"]): t["id"] for t in description["added_tokens"]}
 
     def mark(self, template_text: str) -> str:
         """Put the secret names in the place of the control tokens that a template wrote."""

@@ -18,7 +18,9 @@ REQUIRED = {
 
 
 def test_run_prints_one_document_and_keeps_the_run(fewshot: Callable, tmp_path: Path) -> None:
-    outcome = fewshot("icl", "run", "-t", "intents-en", *SMALL, "--run-dir", tmp_path, "--json", "-o", tmp_path / "r.json")
+    outcome = fewshot(
+        "icl", "run", "-t", "intents-en", *SMALL, "--run-dir", tmp_path, "--json", "-o", tmp_path / "r.json"
+    )
     assert outcome.code == 0, outcome.stderr
     document = json.loads(outcome.stdout)
     assert set(document) >= REQUIRED

@@ -50,7 +50,9 @@ class TestTasks:
         monkeypatch.chdir(tmp_path)
         assert fewshot("tasks", "new", "mine").code == 0
         (tmp_path / "mine").mkdir()
-        (tmp_path / "mine" / "all.csv").write_text("text,label\n좋다,positive\n싫다,0\n괜찮다,긍정?\n", encoding="utf-8")
+        (tmp_path / "mine" / "all.csv").write_text(
+            "text,label\n좋다,positive\n싫다,0\n괜찮다,긍정?\n", encoding="utf-8"
+        )
         refused = fewshot("tasks", "check", "mine.yaml")
         assert refused.code == 2
         assert "all.csv:4: the label '긍정?' is not on the card" in refused.stderr

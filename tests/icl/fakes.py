@@ -60,6 +60,12 @@ class OverlapModel:
     def trie_size(self, requests: Sequence[ScoreRequest]) -> int:
         return len({flat(request.prompt)[:end] for request in requests for end in range(len(flat(request.prompt)))})
 
+    def render(self, prompt: Prompt) -> str:
+        return flat(prompt)
+
+    def boundary(self, prompt: Prompt, continuation: str, before: int = 3) -> list[tuple[int, str]]:
+        return [(ord(character), character) for character in flat(prompt)[-before:] + continuation]
+
     def describe(self) -> dict[str, Any]:
         return {"name": self.name}
 
@@ -93,7 +99,13 @@ def overlap(one: str, other: str) -> float:
 
 
 TASK = TaskInfo(
-    "drinks", "en", "classification", instruction="Name the drink.", input_name="Order", output_name="Drink"
+    "drinks",
+    "en",
+    "classification",
+    instruction="Name the drink.",
+    template="named",
+    input_name="Order",
+    output_name="Drink",
 )
 
 

@@ -17,7 +17,7 @@ LABELS = ["coffee", "tea", "coffee", "tea"]
 
 
 def test_fit_and_predict() -> None:
-    classifier = ICLClassifier(OverlapModel()).fit(TEXTS, LABELS)
+    classifier = ICLClassifier(OverlapModel(), template="named").fit(TEXTS, LABELS)
     assert classifier.classes_.tolist() == ["coffee", "tea"]
     assert classifier.predict(["double espresso", "green leaves"]).tolist() == ["coffee", "tea"]
     assert classifier.predict_proba(["espresso"]).sum(axis=1) == pytest.approx(np.ones(1))
@@ -26,20 +26,22 @@ def test_fit_and_predict() -> None:
 
 def test_batches_change_nothing() -> None:
     asked = ["double espresso", "green leaves", "milk"]
-    whole = ICLClassifier(OverlapModel()).fit(TEXTS, LABELS).predict_proba(asked)
-    assert ICLClassifier(OverlapModel(), batch_size=1).fit(TEXTS, LABELS).predict_proba(asked) == pytest.approx(whole)
+    whole = ICLClassifier(OverlapModel(), template="named").fit(TEXTS, LABELS).predict_proba(asked)
+    assert ICLClassifier(OverlapModel(), template="named", batch_size=1).fit(TEXTS, LABELS).predict_proba(
+        asked
+    ) == pytest.approx(whole)
 
 
 def test_order_of_labels_and_rows_of_one_class_first() -> None:
     order = np.argsort(LABELS, kind="stable")
-    classifier = ICLClassifier(OverlapModel(), selector="balanced", demos=2)
+    classifier = ICLClassifier(OverlapModel(), template="named", selector="balanced", demos=2)
     classifier.fit([TEXTS[at] for at in order], [LABELS[at] for at in order])
     assert set(classifier.predict(["espresso", "leaves"])) <= {"coffee", "tea"}
 
 
 def test_clone_and_parameters() -> None:
     base = pytest.importorskip("sklearn.base")
-    classifier = ICLClassifier(OverlapModel(), demos=2, selector="knn", seed=3)
+    classifier = ICLClassifier(OverlapModel(), template="named", demos=2, selector="knn", seed=3)
     twin = base.clone(classifier)
     assert (twin.demos, twin.selector, twin.seed) == (2, "knn", 3)
     assert twin.set_params(calibrate="none").get_params()["calibrate"] == "none"
@@ -49,7 +51,7 @@ def test_clone_and_parameters() -> None:
 
 def test_wrong_parts_are_named() -> None:
     with pytest.raises(UsageError, match="Did you mean 'knn'"):
-        ICLClassifier(OverlapModel(), selector="kn").fit(TEXTS, LABELS).predict(["x"])
+        ICLClassifier(OverlapModel(), template="named", selector="kn").fit(TEXTS, LABELS).predict(["x"])
 
 
 def test_importing_loads_nothing_heavy() -> None:

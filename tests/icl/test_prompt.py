@@ -28,7 +28,7 @@ INJECTIONS = [
 
 @pytest.mark.parametrize("data", INJECTIONS)
 def test_pitfall_19_data_are_values_never_source(data: str) -> None:
-    builder = PromptBuilder().instruction(data).example(data, data)
+    builder = PromptBuilder("named").instruction(data).example(data, data)
     assert builder.build(data).text == f"{data.strip()}\n\nText: {data}\nLabel: {data}\n\nText: {data}\nLabel:"
     assert builder.continuation(data) == f" {data}"
     assert builder.messages(data).messages[-1] == Message("user", f"Text: {data}\nLabel:")
@@ -46,7 +46,7 @@ def test_every_call_returns_a_new_builder() -> None:
 
 
 def test_chat_and_completion_show_the_same() -> None:
-    builder = PromptBuilder().instruction("Judge.").example("a", "A")
+    builder = PromptBuilder("named").instruction("Judge.").example("a", "A")
     assert builder.messages("q").messages == (
         Message("system", "Judge."),
         Message("user", "Text: a\nLabel:"),
@@ -76,7 +76,7 @@ def test_pitfall_5_where_the_instruction_goes(system, roles, first_user, tmp_pat
 
 
 def test_zero_shot_chat_without_system_role() -> None:
-    turns = PromptBuilder().instruction("Judge.").messages("q", system="").messages
+    turns = PromptBuilder("named").instruction("Judge.").messages("q", system="").messages
     assert turns == (Message("user", "Judge.\n\nText: q\nLabel:"),)
 
 

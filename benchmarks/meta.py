@@ -1,0 +1,207 @@
+"""Speed and memory of the meta-learning core. One JSON line per measurement.
+
+    python benchmarks/meta.py                    all measurements on the CPU, two threads
+    python benchmarks/meta.py --device cuda
+    python benchmarks/meta.py --only prototypes --repeats 5
+
+maml        One meta-gradient of MAML: 32 tasks, 5-way 1-shot, 15 queries, 5 second-order steps, MLP 384-64-64-5, by
+            every executor and by the loop that the libraries of the field write: clone, torch.autograd.grad with
+            create_graph, one backward per task. Gradients are compared before times are taken.
+prototypes  1,000 problems, 5-way 5-shot, 10 queries, from index tensors into 5,000 cached vectors of 384 numbers.
+memory      Peak memory of one meta-gradient at growing meta-batch sizes, in chunks of 8 tasks and in one piece.
+
+Times are the smallest and the median of the repeats, after the first call, which is reported apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from classic.functional.base import TensorTask
+from classic.functional.executors import CapturedExecutor, build_executor
+from classic.functional.maml import MAML
+from classic.functional.prototypes import prototype_logits
+from classic.networks import MLP, Headed
+from fewshot.core.errors import ModelUnavailable
+
+if TYPE_CHECKING:
+    from classic.functional.base import Params
+    from classic.functional.distances import Distance
+
+WAY, QUERIES, FEATURES, HIDDEN, STEPS, RATE = 5, 15, 384, 64, 5, 0.1
+
+MAML_5 = MAML(
+    Headed(MLP(FEATURES, (HIDDEN, HIDDEN), activate_last=True), start="learned", outputs=WAY),
+    inner_lr=RATE,
+    inner_steps=STEPS,
+)
+
+
+def tasks(n: int, device: str) -> TensorTask:
+    """5-way 1-shot tasks with 3 queries per class, of random vectors."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(WAY).expand(n, -1)
+    query_y = torch.arange(WAY).repeat(QUERIES // WAY).expand(n, -1)
+    batch = TensorTask(
+        torch.randn(n, WAY, FEATURES, generator=generator),
+        y,
+        torch.ones(n, WAY),
+        torch.randn(n, QUERIES, FEATURES, generator=generator),
+        query_y,
+        torch.ones(n, QUERIES),
+        torch.ones(n, WAY),
+    )
+    return TensorTask(*(field.to(device) for field in batch))
+
+
+def parameters(device: str) -> Params:
+    """Meta-parameters of the network."""
+    import torch
+
+    return {name: value.to(device) for name, value in MAML_5.init(torch.Generator().manual_seed(0)).items()}
+
+
+def library_loop(params: Params, batch: TensorTask) -> Params:
+    """MAML as a Python loop over tasks, in the manner of learn2learn. Returns the mean meta-gradient."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    leaves = {name: value.clone().requires_grad_() for name, value in params.items()}
+    n_tasks = len(batch.support_x)
+    for at in range(n_tasks):
+        fast = {name: value.clone() for name, value in leaves.items()}
+        for _ in range(STEPS):
+            loss = cross_entropy(MAML_5.network.apply(fast, batch.support_x[at]), batch.support_y[at])
+            slopes = torch.autograd.grad(loss, list(fast.values()), create_graph=True)
+            fast = {name: value - RATE * slope for (name, value), slope in zip(fast.items(), slopes, strict=True)}
+        loss = cross_entropy(MAML_5.network.apply(fast, batch.query_x[at]), batch.query_y[at])
+        (loss / n_tasks).backward()
+    return {name: value.grad for name, value in leaves.items() if value.grad is not None}
+
+
+def timed(function: Callable[[], object], repeats: int, device: str) -> dict[str, float]:
+    """Milliseconds of the first call and of the others."""
+    import torch
+
+    def once() -> float:
+        started = time.perf_counter()
+        function()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize()
+        return 1000 * (time.perf_counter() - started)
+
+    first, times = once(), [once() for _ in range(repeats)]
+    return {"ms": round(min(times), 2), "ms_median": round(median(times), 2), "first_call_ms": round(first, 1)}
+
+
+def measure_maml(device: str, repeats: int) -> Iterator[dict[str, Any]]:
+    """The library loop and every executor on the same tasks."""
+    params, batch = parameters(device), tasks(32, device)
+    expected = library_loop(params, batch)
+    shape = {
+        "benchmark": "meta",
+        "measurement": "maml",
+        "tasks": 32,
+        "way": WAY,
+        "shot": 1,
+        "queries": QUERIES,
+        "steps": STEPS,
+    }
+    yield shape | {"executor": "library loop"} | timed(lambda: library_loop(params, batch), repeats, device)
+    for name in ("loop", "vmap", "captured"):
+        try:
+            executor = build_executor(name)
+        except ModelUnavailable as error:
+            yield shape | {"executor": name, "skipped": str(error)}
+            continue
+        run = partial(executor.meta_gradient, MAML_5, params, batch)
+        times, error = timed(run, repeats, device), _difference(run()[0], expected)
+        record = {"executor": name, "greatest_difference": error}
+        if isinstance(executor, CapturedExecutor):
+            record["compile_seconds"] = round(executor.compile_seconds, 1)
+        yield shape | record | times
+
+
+def _difference(found: Params, expected: Params) -> float:
+    return max((found[name] - expected[name]).abs().max().item() for name in expected)
+
+
+def measure_prototypes(device: str, repeats: int) -> Iterator[dict[str, Any]]:
+    """Problems per second on cached vectors."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(5000, FEATURES, generator=generator).to(device)
+    support = torch.randint(0, 5000, (1000, WAY, 5), generator=generator).to(device)
+    query = torch.randint(0, 5000, (1000, 10), generator=generator).to(device)
+    distances: tuple[Distance, ...] = ("euclidean", "cosine")
+    for distance in distances:
+        times = timed(partial(prototype_logits, features, support, query, distance), repeats, device)
+        yield {"benchmark": "meta", "measurement": "prototypes", "problems": 1000, "distance": distance} | times
+
+
+def measure_memory(device: str, repeats: int) -> Iterator[dict[str, Any]]:
+    """Peak memory, each figure from a process of its own."""
+    for chunk_size in (8, None):
+        for n_tasks in (8, 32, 128):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                peak = pool.apply(_peak_mib, (device, n_tasks, chunk_size))
+            size = {"meta_batch": n_tasks, "chunk_size": chunk_size}
+            yield {"benchmark": "meta", "measurement": "memory", **size, "peak_mib": round(peak, 1)}
+
+
+def _peak_mib(device: str, n_tasks: int, chunk_size: int | None) -> float:
+    """What a meta-gradient adds to the peak of a process that has run one of a single task, in MiB."""
+    import torch
+
+    torch.set_num_threads(1)
+    executor, params = build_executor("vmap", chunk_size), parameters(device)
+    batch = tasks(n_tasks, device)
+    executor.meta_gradient(MAML_5, params, tasks(1, device))
+    if device.startswith("cuda"):
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        executor.meta_gradient(MAML_5, params, batch)
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    executor.meta_gradient(MAML_5, params, batch)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+MEASUREMENTS = {"maml": measure_maml, "prototypes": measure_prototypes, "memory": measure_memory}
+
+
+def main() -> None:
+    """Print one JSON line per measurement."""
+    import torch
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", help="a torch device (default: cpu)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--repeats", type=int, default=30, help="timed calls of each measurement (default: 30)")
+    parser.add_argument("--only", nargs="+", default=list(MEASUREMENTS), choices=MEASUREMENTS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    on_gpu = options.device.startswith("cuda")
+    where = {
+        "device": torch.cuda.get_device_name(options.device) if on_gpu else "cpu",
+        "threads": options.threads,
+        "torch": torch.__version__,
+    }
+    for name in options.only:
+        for result in MEASUREMENTS[name](options.device, options.repeats):
+            print(json.dumps(result | where), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""What learners on text vectors share: texts are rows of a table, and problems are answered in stacked chunks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from classic.training.data import TextTable, index_problem, stack
+from classic.training.inputs import FrozenFeatures, Inputs
+from evals.learner import Background, BaseLearner, Context, failure, require_kind
+from evals.types import Answer, Prediction, Problem, Status, Usage
+from fewshot.core.devices import resolve_device
+from fewshot.core.spec import Spec
+from fewshot.encoders import Encoder, build_encoder
+from fewshot.encoders.prototypes import log_softmax
+
+if TYPE_CHECKING:
+    from classic.functional.base import Algorithm, Params
+    from classic.functional.executors import Executor
+
+#: Problems that are stacked and answered together.
+_CHUNK = 64
+#: A table with more texts than this is begun anew before the next chunk.
+MAX_TEXTS = 200_000
+
+
+@dataclass(eq=False, kw_only=True)
+class TensorLearner(BaseLearner):
+    """A learner on the vectors of a text encoder. Subclasses define `_log_probabilities` and may define `_inputs`.
+
+    Attributes:
+        encoder: an encoder or the spec of one.
+    """
+
+    encoder: str | Spec | Encoder = "minilm"
+    _table: TextTable | None = field(default=None, init=False, repr=False)
+    _background: tuple[str, ...] = field(default=(), init=False, repr=False)
+
+    def prepare(self, background: Background, ctx: Context) -> None:
+        """Keep the texts that an encoder may learn from."""
+        if background.texts != self._background:
+            self._background = background.texts
+            self._table = None
+
+    def predict(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
+        """Answer the problems in chunks; those of a chunk are stacked and run together.
+
+        Raises:
+            UsageError: a problem is no classification.
+        """
+        waiting = iter(problems)
+        while not ctx.stopping and (chunk := list(islice(waiting, _CHUNK))):
+            started = time.perf_counter()
+            answers = self._answer(chunk, ctx)
+            usage = Usage(seconds=(time.perf_counter() - started) / len(chunk))
+            for problem, answered in zip(chunk, answers, strict=True):
+                yield Prediction(problem.id, answered, {"predict": usage})
+
+    def _answer(self, problems: Sequence[Problem], ctx: Context) -> list[tuple[Answer, ...]]:
+        for problem in problems:
+            require_kind(problem, "classification", self.name)
+        able = [problem for problem in problems if problem.support and problem.queries]
+        found = iter(self._log_probabilities(able, ctx) if able else ())
+        return [
+            _answers(problem, next(found))
+            if problem.support and problem.queries
+            else failure(problem, Status.ERROR, f"{self.name} needs at least one support text").answers
+            for problem in problems
+        ]
+
+    def _log_probabilities(self, problems: Sequence[Problem], ctx: Context) -> Iterable[np.ndarray]:
+        """(n_query, n_way) log-probabilities of each problem; not finite where the learner failed."""
+        raise NotImplementedError
+
+    def _inputs(self, ctx: Context) -> Inputs:
+        """What turns texts into rows, fitted on the background."""
+        inputs = FrozenFeatures(build_encoder(self.encoder, device=ctx.device, notify=ctx.notify))
+        if self._background:
+            inputs.fit(self._background)
+        return inputs
+
+    def _table_for(self, ctx: Context) -> TextTable:
+        if self._table is None or len(self._table) > MAX_TEXTS:
+            self._table = TextTable(self._inputs(ctx), resolve_device(ctx.device))
+        return self._table
+
+
+def stacked_log_probabilities(
+    executor: Executor, algorithm: Algorithm, params: Params, problems: Sequence[Problem], table: TextTable
+) -> Iterator[np.ndarray]:
+    """(n_query, n_way) log-probabilities of each problem, computed together."""
+    batch = stack([index_problem(problem, table) for problem in problems], table)
+    logits = executor.predict(algorithm, params, batch).double().cpu().numpy()
+    for problem, rows in zip(problems, logits, strict=True):
+        yield log_softmax(rows[: len(problem.queries), : len(problem.labels)])
+
+
+def _answers(problem: Problem, scores: np.ndarray) -> tuple[Answer, ...]:
+    """Scores (n_query, n_way) as answers; rows that are not finite are failures."""
+    names = [label.name for label in problem.labels]
+    failed = Answer(None, Status.ERROR, detail="the inner loop diverged: its outputs are not finite")
+    return tuple(
+        Answer(names[int(row.argmax())], scores=tuple(row.tolist()), score_kind="logprob") if fine else failed
+        for row, fine in ((row, np.isfinite(row).all()) for row in scores)
+    )

@@ -1,0 +1,21 @@
+"""First-order MAML. Finn, Abbeel and Levine, ICML 2017, arXiv 1703.03400, section 5.2.
+
+MAML whose inner gradients count as constants: the memory and time of second derivatives are saved.
+
+Trap: with a head that starts at zero the first inner step gives the body no gradient, so the body learns from the later
+steps alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from classic.learners.maml import MAML
+
+
+@dataclass(eq=False, kw_only=True)
+class FOMAML(MAML):
+    """MAML without second derivatives."""
+
+    name = "fomaml"
+    first_order = True

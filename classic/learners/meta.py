@@ -1,0 +1,313 @@
+"""What learners that are meta-trained share: training, saving, loading, and answering with what was learned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from classic.learners.base import MAX_TEXTS, TensorLearner, stacked_log_probabilities
+from classic.training import checkpoint
+from classic.training.data import EpisodeTasks, TextTable
+from classic.training.distributed import is_first, join
+from classic.training.inputs import FrozenFeatures, Inputs
+from classic.training.schedule import Schedule
+from classic.training.trainer import Optimizer, Trained, Trainer, TrainingOptions, forget
+from evals.learner import Context
+from evals.types import Problem
+from fewshot.core.catalog import NETWORKS
+from fewshot.core.devices import resolve_device
+from fewshot.core.differences import differences
+from fewshot.core.errors import StorageError, UsageError
+from fewshot.core.hashing import digest
+from fewshot.core.spec import Spec, parse_spec
+from fewshot.encoders import build_encoder
+
+if TYPE_CHECKING:
+    from classic.functional.base import Algorithm, Network, Params
+    from classic.functional.executors import Executor
+    from evals.episode import Episode
+
+#: Name of the checkpoint of a trained learner.
+NAME = "learner"
+#: Arguments that say where things come from or how fast they go, and decide no result.
+_UNRECORDED = ("from_", "train", "executor", "chunk_size")
+
+
+@dataclass
+class _Model:
+    """What training leaves: how texts are read, how a task is learned, the parameters, and how they came about."""
+
+    table: TextTable
+    algorithm: Algorithm
+    params: Params
+    record: dict[str, Any]
+
+
+@dataclass(eq=False, kw_only=True)
+class MetaLearnerBase(TensorLearner):
+    """A learner that meta-trains an algorithm of `classic.functional`. Subclasses define `_algorithm`.
+
+    Attributes:
+        encoder: a frozen encoder (lexical, minilm, hf:NAME), or a network that is trained with the rest: ngrams, cnn,
+            gru, transformer, or hub:NAME for a Hugging Face encoder.
+        steps, meta_batch, optimizer, lr, schedule, clip, eval_every, patience, n_valid, seed: see `TrainingOptions`.
+        train_way, train_shot, train_query: shape of the training episodes; None takes the way and shot of the test.
+        precision: of the forward pass of a trained encoder; "bfloat16" or "float16" for mixed precision.
+        train: tasks to be trained on, joined by +; None takes the training classes of the task that is tested.
+        from_: folder of a trained learner to use (`from=` in a spec).
+        executor: how tasks are run: "auto", "loop", "vmap" or "captured". chunk_size: tasks in memory at once.
+    """
+
+    steps: int = 600
+    meta_batch: int = 16
+    optimizer: Optimizer = "adam"
+    lr: float = 1e-3
+    schedule: Schedule = "constant"
+    clip: float | None = 10.0
+    eval_every: int = 50
+    patience: int | None = 6
+    n_valid: int = 200
+    seed: int = 0
+    train_way: int | None = None
+    train_shot: int | None = None
+    train_query: int = 10
+    precision: str = "float32"
+    train: str | None = None
+    from_: str | None = None
+    executor: str = "auto"
+    chunk_size: int | None = None
+    _model: _Model | None = field(default=None, init=False, repr=False)
+    _stored: tuple[dict[str, Any], dict[str, Any]] | None = field(default=None, init=False, repr=False)
+    _weights: str | None = field(default=None, init=False, repr=False)
+
+    @property
+    def trained(self) -> bool:
+        """Whether it was trained or loaded, or names a folder to load."""
+        return self._weights is not None or self.from_ is not None
+
+    def meta_fit(
+        self, train: Sequence[Episode], valid: Sequence[Episode], ctx: Context, folder: Path | None = None
+    ) -> None:
+        """Train on episodes; the parameters that are best on `valid` are kept.
+
+        Args:
+            folder: where checkpoints and the learning curve go; a training found there is continued.
+
+        Raises:
+            ResumeMismatch: the folder holds an unfinished training of another kind.
+            FewshotError: the training diverges, or a text cannot be encoded.
+        """
+        ctx = replace(ctx, device=join(resolve_device(ctx.device))[1])
+        network = self._network()
+        inputs = self._new_inputs(network, ctx)
+        texts = self._background or tuple(_texts(train))
+        inputs.fit(texts)
+        table = TextTable(inputs, ctx.device)
+        table.indices(texts[:1])
+        algorithm = self._algorithm(self._backbone(network, table))
+        identity = {
+            "learner": self.name,
+            "inputs": {**inputs.describe(), "fingerprint": inputs.fingerprint},
+            "episodes": {"train": _manifest(train), "valid": _manifest(valid)},
+        }
+        trainer = Trainer(algorithm, self._executor(network, ctx), self._options(), ctx, folder, identity)
+        trained = trainer.fit(*self._sources(train, valid, table))
+        self._stored = None
+        self._model = _Model(table, algorithm, trained.params, _record(trained, identity))
+        self._weights = checkpoint.fingerprint(trained.params)
+
+    def save(self, folder: Path) -> None:
+        """Write the trained learner: `learner.json` and its tensors. The state of a finished training is deleted.
+
+        Raises:
+            UsageError: it is not trained.
+        """
+        if self._model is None:
+            raise UsageError(f"{self.name} is not trained: there is nothing to save")
+        if not is_first():
+            return
+        model = self._model
+        inputs = model.table.inputs
+        tensors = checkpoint.prefixed("params", model.params) | checkpoint.prefixed("inputs", inputs.state())
+        content = {
+            "learner": self.name,
+            "config": self._config(),
+            "algorithm": model.algorithm.describe(),
+            "inputs": {**inputs.describe(), "fingerprint": inputs.fingerprint, "width": model.table.width},
+            "training": model.record,
+            "weights": self._weights,
+        }
+        checkpoint.write(folder, NAME, tensors, content)
+        forget(folder)
+
+    def load(self, folder: Path) -> None:
+        """Take up a trained learner, with the arguments that it was trained with.
+
+        Raises:
+            UsageError: no trained learner, another learner, another version, or an argument of this learner that was
+                given and differs.
+            StorageError: it is damaged.
+        """
+        tensors, content = checkpoint.read(folder, NAME)
+        if content["learner"] != self.name:
+            raise UsageError(
+                f"{folder} holds a trained {content['learner']!r}, not {self.name!r}; name that learner, or train one"
+            )
+        config = content["config"]
+        given = {name: value for name, value in self._config().items() if value != self._defaults()[name]}
+        if changed := differences({name: config.get(name) for name in given}, given):
+            raise UsageError(f"{folder} was trained with other arguments:\n{changed}\nLeave them out, or train anew")
+        for name in config.keys() - given.keys():
+            setattr(self, name, config[name])
+        self._model, self._stored, self._weights = None, (tensors, content), content["weights"]
+
+    def describe(self) -> dict[str, Any]:
+        """Name, every argument that decides the result, and the hash of the trained weights."""
+        if self._weights is None and self.from_ is not None:
+            self.load(Path(self.from_))
+        return {"name": self.name, **self._config(), "weights": self._weights}
+
+    def _algorithm(self, backbone: Network) -> Algorithm:
+        """The algorithm on a network that gives features."""
+        raise NotImplementedError
+
+    def _adapter(self, width: int) -> Network:
+        """The network on the vectors of a frozen encoder. Training begins at the vectors as they came."""
+        from classic.networks.mlp import Residual
+
+        return Residual(width)
+
+    def _sources(
+        self, train: Sequence[Episode], valid: Sequence[Episode], table: TextTable
+    ) -> tuple[EpisodeTasks, EpisodeTasks]:
+        """What the trainer draws tasks from."""
+        return EpisodeTasks(train, table), EpisodeTasks(valid, table)
+
+    def _log_probabilities(self, problems: Sequence[Problem], ctx: Context) -> Iterable[np.ndarray]:
+        model = self._ready(ctx)
+        if len(model.table) > MAX_TEXTS:
+            model.table = TextTable(model.table.inputs, model.table.device)
+        executor = self._executor(self._network(), ctx)
+        return stacked_log_probabilities(executor, model.algorithm, model.params, problems, model.table)
+
+    def _ready(self, ctx: Context) -> _Model:
+        """The trained model, built from what was loaded on first use."""
+        if self._model is not None:
+            return self._model
+        if self._stored is None:
+            if self.from_ is None:
+                raise UsageError(
+                    f"{self.name} is not trained. Give from=FOLDER of a trained one, train=TASK+TASK, or use a task "
+                    "with training classes; fewshot classic train makes one"
+                )
+            self.load(Path(self.from_))
+        assert self._stored is not None
+        self._model = self._restored(*self._stored, ctx)
+        self._stored = None
+        return self._model
+
+    def _restored(self, tensors: dict[str, Any], content: dict[str, Any], ctx: Context) -> _Model:
+        network = self._network()
+        inputs = self._new_inputs(network, ctx)
+        inputs.restore(checkpoint.unprefixed("inputs", tensors))
+        device = resolve_device(ctx.device)
+        table = TextTable(inputs, device)
+        table.indices(["a"])
+        stored = content["inputs"]
+        if table.width != stored["width"]:
+            raise UsageError(
+                f"{self.name} was trained on inputs of {stored['width']} columns, and encoder {str(self.encoder)!r} "
+                f"gives {table.width} now; use the encoder it was trained with, or train anew"
+            )
+        if inputs.fingerprint != stored["fingerprint"]:
+            raise UsageError(
+                f"encoder {str(self.encoder)!r} is not the one that {self.name} was trained with: its files or "
+                "parameters changed; restore them, or train anew"
+            )
+        algorithm = self._algorithm(self._backbone(network, table))
+        if changed := differences(content["algorithm"], algorithm.describe()):
+            raise UsageError(f"{self.name} was trained by another version of its algorithm:\n{changed}\nTrain anew")
+        params = {name: value.to(device) for name, value in checkpoint.unprefixed("params", tensors).items()}
+        return _Model(table, algorithm, params, content["training"])
+
+    def _network(self) -> Any:
+        """The network that reads token ids, or None where the encoder is frozen."""
+        if not isinstance(self.encoder, str | Mapping | Spec):
+            return None
+        spec = parse_spec(self.encoder)
+        return NETWORKS.build(spec) if spec.name in NETWORKS.entries() else None
+
+    def _new_inputs(self, network: Any, ctx: Context) -> Inputs:
+        if network is not None:
+            return network.inputs()
+        return FrozenFeatures(build_encoder(self.encoder, device=ctx.device, notify=ctx.notify))
+
+    def _backbone(self, network: Any, table: TextTable) -> Network:
+        """What the algorithm trains: the network, or an adapter on vectors as wide as those of the table."""
+        if network is None:
+            return self._adapter(table.width)
+        if self.precision == "float32":
+            return network
+        from classic.networks.precision import MixedPrecision
+
+        return MixedPrecision(network, cast(Any, self.precision))
+
+    def _executor(self, network: Any, ctx: Context) -> Executor:
+        from classic.functional.executors import build_executor
+
+        name = self.executor
+        if name == "auto" and network is not None and not network.vectorizes:
+            name = "loop"
+        return build_executor(name, self.chunk_size, ctx.notify)
+
+    def _options(self) -> TrainingOptions:
+        return TrainingOptions(**{each.name: getattr(self, each.name) for each in fields(TrainingOptions)})
+
+    def _config(self) -> dict[str, Any]:
+        """The arguments that decide the result."""
+        described = super().describe()
+        return {name: described[name] for name in self._defaults()}
+
+    def _defaults(self) -> dict[str, Any]:
+        """The same, as they are when nothing is given."""
+        return {each.name: each.default for each in fields(self) if each.init and each.name not in _UNRECORDED}
+
+
+def stored_name(folder: Path) -> str:
+    """Which learner a folder holds. Raises UsageError where it holds none."""
+    path = folder / f"{NAME}.json"
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["learner"])
+    except FileNotFoundError as error:
+        raise UsageError(f"{folder} holds no trained learner; train one: fewshot classic train --out DIR") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{path} is damaged: {error}") from error
+
+
+def _texts(episodes: Sequence[Episode]) -> list[str]:
+    """The texts of the first thousand episodes, each once."""
+    problems = [episode.problem for episode in islice(episodes, 1000)]
+    return list(dict.fromkeys(row.text for each in problems for row in (*each.support, *each.queries)))
+
+
+def _manifest(episodes: Sequence[Episode]) -> str:
+    """A hash of how many episodes there are and of the first ones: two sources that agree in them are the same."""
+    return digest([len(episodes), *[episode.id for episode in islice(episodes, 20)]])
+
+
+def _record(trained: Trained, identity: dict[str, Any]) -> dict[str, Any]:
+    best = trained.best
+    return {
+        "steps": trained.steps,
+        "best_step": trained.step,
+        "valid_accuracy": best.valid_accuracy,
+        "valid_loss": best.valid_loss,
+        "diverged": trained.diverged,
+        "episodes": identity["episodes"],
+    }

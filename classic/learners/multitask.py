@@ -1,0 +1,120 @@
+"""One classifier of all training classes, then a new linear head per episode.
+
+Chen et al., ICLR 2019, arXiv 1904.04232 ("Baseline"); Tian et al., ECCV 2020, arXiv 2003.11539. Training imitates no
+episodes: every text is classified among all base classes at once. At test time the base head is dropped and logistic
+regression is fitted on the support, by gradient descent, so that episodes run together.
+
+Traps: classes of the same name in two training tasks become one; the base head must go, for its rows mean nothing to
+new classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from classic.functional.anil import ANIL
+from classic.functional.base import OWN, network_params
+from classic.functional.inner import outcome
+from classic.learners.maml import GradientLearner
+from classic.networks.head import Headed
+from classic.networks.mlp import linear_params
+from classic.training.data import EpisodeTasks, TextTable
+from evals.learner import Context
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from classic.functional.base import Algorithm, Network, Params, TensorTask
+    from evals.episode import Episode
+
+_WEIGHT, _BIAS = OWN + "base.weight", OWN + "base.bias"
+
+
+@dataclass(frozen=True)
+class BaseClassifier(ANIL):
+    """Trains on base classes; adapts a new head as ANIL does.
+
+    Args:
+        base_classes: how many there are. Training tasks number their classes among all of them.
+        scale: of the logits of the base classes, on features of length about 1.
+    """
+
+    base_classes: int = 1
+    scale: float = 10.0
+
+    @property
+    def name(self) -> str:
+        """Registered name."""
+        return "multitask"
+
+    @property
+    def second_order(self) -> bool:
+        """Training has no inner loop."""
+        return False
+
+    def init(self, generator: Any) -> Params:
+        """Parameters of the network, `meta.base.weight` (base_classes, d) and `meta.base.bias` (base_classes,)."""
+        base = linear_params(self.network.features, self.base_classes, generator)
+        return self.network.init(generator) | {_WEIGHT: base["weight"], _BIAS: base["bias"]}
+
+    def meta_gradient(self, params: Params, task: TensorTask) -> tuple[Params, dict[str, Tensor]]:
+        """Gradient of the cross-entropy over the base classes, support and queries alike."""
+        import torch
+        from torch.func import grad_and_value
+        from torch.nn.functional import linear
+
+        rows = task._replace(
+            query_x=torch.cat([task.support_x, task.query_x]),
+            query_y=torch.cat([task.support_y, task.query_y]),
+            query_mask=torch.cat([task.support_mask, task.query_mask]),
+        )
+
+        def loss(params: Params) -> tuple[Tensor, dict[str, Tensor]]:
+            features = self.network.embed(network_params(params), rows.query_x)
+            return outcome(self.scale * linear(features, params[_WEIGHT], params[_BIAS]), rows, "cross_entropy")
+
+        gradient, (value, metrics) = grad_and_value(loss, has_aux=True)(params)
+        return gradient, metrics | {"diverged": (~value.isfinite()).to(value.dtype)}
+
+
+@dataclass(eq=False, kw_only=True)
+class Multitask(GradientLearner):
+    """A network trained to tell the base classes apart, with a new head per episode.
+
+    Attributes:
+        inner_lr, inner_steps: gradient descent of the new head.
+        base_classes: how many classes there are in training; found out there.
+    """
+
+    name = "multitask"
+    hidden: int = 256
+    inner_lr: float = 5.0
+    inner_steps: int = 50
+    train_way: int | None = 20
+    meta_batch: int = 8
+    base_classes: int = 0
+
+    def meta_fit(
+        self, train: Sequence[Episode], valid: Sequence[Episode], ctx: Context, folder: Path | None = None
+    ) -> None:
+        """Train on all classes of the episodes at once."""
+        self.base_classes = len(_classes(train))
+        super().meta_fit(train, valid, ctx, folder)
+
+    def _algorithm(self, backbone: Network) -> Algorithm:
+        return BaseClassifier(Headed(backbone), self.inner_lr, self.inner_steps, base_classes=self.base_classes)
+
+    def _sources(
+        self, train: Sequence[Episode], valid: Sequence[Episode], table: TextTable
+    ) -> tuple[EpisodeTasks, EpisodeTasks]:
+        return EpisodeTasks(train, table, _classes(train)), EpisodeTasks(valid, table)
+
+
+def _classes(episodes: Sequence[Episode]) -> dict[str, int]:
+    """Class name -> number, of all classes in the first thousand episodes."""
+    names = {label.name for episode in islice(episodes, 1000) for label in episode.problem.labels}
+    return {name: at for at, name in enumerate(sorted(names))}

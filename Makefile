@@ -35,7 +35,9 @@ test: lint
 	$(BIN)/pytest
 
 bench: $(READY)
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/scoring.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/meta.py
 
 reproduce: $(READY)

@@ -179,7 +179,13 @@ class ICLLearner(BaseLearner):
         plan = self._plan(problem, ctx)
         read = self._scorer.read(self._model_for(ctx), plan.prompts, plan.choices)
         answers, content_free = _answers(plan, read.readings, problem.labels)
-        notes = (*plan.notes, *read.notes, *self._language_notes(problem, ctx), *self._calibration_notes(plan))
+        notes = (
+            *plan.notes,
+            *read.notes,
+            *self._model_for(ctx).notes,
+            *self._language_notes(problem, ctx),
+            *self._calibration_notes(plan),
+        )
         for note in notes:
             self._tell(note, ctx)
         prediction = Prediction(problem.id, answers, trace=_trace(plan, content_free, notes))
@@ -226,6 +232,8 @@ class ICLLearner(BaseLearner):
 
     def _model(self, device: str) -> LanguageModel:
         if device not in self._models:
+            # Models are the slowest part to load: a misspelt name of another part is found before.
+            _ = self._planner, self._calibrator
             context: dict[str, Any] = {"device": device, "offline": self.offline, "notify": self._relay}
             dtype = {} if self.dtype is None else {"dtype": self.dtype}
             self._models[device] = resolve(MODELS, self.model, **context, **dtype)

@@ -67,7 +67,7 @@ class Executor:
             batch: every field with a leading dimension (n_tasks).
 
         Returns:
-            (n_tasks, n_query, way) logits, or (n_tasks, n_query, d) predictions; huge, or not finite, if a task diverged.
+            (n_tasks, n_query, way) logits, or (n_tasks, n_query, d) predictions; not finite if a task diverged.
         """
         import torch
 

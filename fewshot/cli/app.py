@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fewshot.cli import doctor, icl, learners, models, runs, tasks
+from fewshot.cli import classic, doctor, icl, learners, models, runs, tasks
 from fewshot.cli.output import complain
 from fewshot.core.errors import FewshotError
 
@@ -76,6 +76,7 @@ def root(
 
 
 app.add_typer(icl.app, name="icl")
+app.add_typer(classic.app, name="classic")
 app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
 app.add_typer(learners.app, name="learners")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from click.core import ParameterSource
 
 from fewshot.cli.output import say, show, show_json
 from fewshot.core.errors import UsageError
@@ -124,7 +123,7 @@ def run(
     # A run that was interrupted in training has no episodes yet: there, the same command is given again.
     begun = resume is not None and (resume / FILE_NAME).is_file()
     if resume is not None and begun:
-        options = experiment.resumed_options(resume, {key: options[key] for key in options if _is_given(ctx, key)})
+        options = experiment.resumed_options(resume, experiment.given_options(ctx, options))
     wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
     named = {name: options[name] for name in ("encoder", "train", "steps")}
     learner = _learner(options["algorithm"], wanted.seed, source=options["source"], **named)
@@ -141,7 +140,7 @@ def run(
     except KeyboardInterrupt:
         say(f"the training is kept; repeat the command with --resume {folder}")
         raise
-    with experiment.progress(wanted.episodes) as report:
+    with experiment.progress(learner.name, wanted.episodes) as report:
         finished = run_episodes(
             learner,
             sampler,
@@ -216,10 +215,6 @@ def _untrained(learner: Learner) -> dict[str, Learner]:
     if parse_spec(encoder).name not in ENCODERS.entries():
         return {}
     return {"prototypes": LEARNERS.build({"name": "prototypes", "encoder": encoder})}
-
-
-def _is_given(ctx: typer.Context, name: str) -> bool:
-    return ctx.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 def _show_training(folder: Path, as_json: bool) -> None:

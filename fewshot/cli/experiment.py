@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from evals.episode import EpisodeSampler
 from evals.learner import Context, Estimate, Learner
+from evals.results import MAIN
 from evals.runner import Progress
 from evals.task import Task
 from fewshot.cli.output import messages, offline, say, show, show_json, show_table
@@ -61,6 +64,14 @@ def baselines() -> dict[str, Learner]:
     return {name: LEARNERS.build(name) for name, entry in LEARNERS.entries().items() if entry.baseline}
 
 
+def given_options(ctx: typer.Context, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that stand on the command line or in the environment, rather than at their defaults."""
+    sources = {key: ctx.get_parameter_source(key) for key in options}
+    # By name: typer carries a copy of click with an enumeration of its own.
+    given = {key for key, source in sources.items() if source and source.name in ("COMMANDLINE", "ENVIRONMENT")}
+    return {key: value for key, value in options.items() if key in given}
+
+
 def resumed_options(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options a run was started with, refusing others that are given now.
 
@@ -90,6 +101,8 @@ def resumed_options(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def describe_plan(task: Task, sampler: EpisodeSampler, n_episodes: int, learner: Learner, ctx: Context) -> Estimate:
     """Say, before any work, what will run and what it is expected to take."""
+    if n_episodes < 1:
+        raise UsageError(f"--episodes {n_episodes} is too small; use 1 or more")
     problems = [sampler[at].problem for at in range(min(2, n_episodes))]
     estimate = learner.estimate(problems, n_episodes, ctx)
     queries = n_episodes * len(problems[0].queries)
@@ -110,8 +123,13 @@ def _duration(seconds: float) -> str:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[Progress], None]]:
-    """Yields what the runner reports to: a bar on a terminal, a plain line now and then elsewhere."""
+def progress(learner: str, total: int) -> Iterator[Callable[[Progress], None]]:
+    """Yields what the runner reports to: a bar on a terminal, a plain line now and then elsewhere.
+
+    Args:
+        learner: name of the learner that the run is about.
+        total: episodes.
+    """
     console = messages()
     if not console.is_terminal:
         last = time.monotonic()
@@ -120,7 +138,7 @@ def progress(total: int) -> Iterator[Callable[[Progress], None]]:
             nonlocal last
             if time.monotonic() - last >= _LINE_EVERY:
                 last = time.monotonic()
-                say(f"{at.learner}: {at.done}/{at.total} episodes")
+                say(f"{_shown_name(at, learner)}: {at.done}/{at.total} episodes")
 
         yield report_line
         return
@@ -130,7 +148,11 @@ def progress(total: int) -> Iterator[Callable[[Progress], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=console, transient=True) as bar:
         job = bar.add_task("", total=total)
-        yield lambda at: bar.update(job, description=at.learner, completed=at.done, total=at.total)
+        yield lambda at: bar.update(job, description=_shown_name(at, learner), completed=at.done, total=at.total)
+
+
+def _shown_name(at: Progress, main: str) -> str:
+    return main if at.learner == MAIN else at.learner
 
 
 def show_summary(summary: Mapping[str, Any], as_json: bool) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from click.core import ParameterSource
 
 from fewshot.cli.crosslingual import crosslingual
 from fewshot.cli.output import say, show, show_json, show_table
@@ -80,7 +79,7 @@ def run(
 
     options = {key: value for key, value in ctx.params.items() if key not in _PRESENTATION}
     if resume is not None:
-        options = experiment.resumed_options(resume, {key: options[key] for key in options if _is_given(ctx, key)})
+        options = experiment.resumed_options(resume, experiment.given_options(ctx, options))
     wanted = experiment.Episodes(**{field: options[field] for field in experiment.Episodes.__dataclass_fields__})
     loaded = experiment.prepare_task(options["task"])
     sampler = experiment.build_sampler(loaded, wanted)
@@ -89,7 +88,7 @@ def run(
     experiment.describe_plan(loaded, sampler, wanted.episodes, learner, context)
     if dry_run:
         return
-    with experiment.progress(wanted.episodes) as report:
+    with experiment.progress(learner.name, wanted.episodes) as report:
         finished = run_episodes(
             learner,
             sampler,
@@ -105,10 +104,6 @@ def run(
     if output:
         experiment.write_result(finished.result, output)
     _tell_next(finished.folder, finished.result)
-
-
-def _is_given(ctx: typer.Context, name: str) -> bool:
-    return ctx.get_parameter_source(name) in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 def _learner(options: dict[str, Any]):

@@ -101,9 +101,14 @@ class Capabilities:
 
 
 class LanguageModel(Protocol):
-    """A language model behind four verbs. Models are built cheaply and loaded on first use."""
+    """A language model behind four verbs. Models are built cheaply and loaded on first use.
+
+    Attributes:
+        notes: what a reader of its results should know (fallbacks taken), in the order in which it came up.
+    """
 
     name: str
+    notes: tuple[str, ...]
 
     @property
     def capabilities(self) -> Capabilities: ...

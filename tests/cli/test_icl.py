@@ -18,16 +18,15 @@ REQUIRED = {
 
 
 def test_run_prints_one_document_and_keeps_the_run(fewshot: Callable, tmp_path: Path) -> None:
-    outcome = fewshot(
-        "icl", "run", "-t", "intents-en", *SMALL, "--run-dir", tmp_path, "--json", "-o", tmp_path / "r.json"
-    )
+    result = tmp_path / "r.json"
+    outcome = fewshot("icl", "run", "-t", "intents-en", *SMALL, "--run-dir", tmp_path, "--json", "-o", result)
     assert outcome.code == 0, outcome.stderr
     document = json.loads(outcome.stdout)
     assert set(document) >= REQUIRED
     assert set(document["baselines"]) == {"chance", "majority", "nn", "tfidf"}
     assert document["accuracy"]["ci95"][0] <= document["accuracy"]["mean"] <= document["accuracy"]["ci95"][1]
     assert (document["n_episodes"], document["n_queries"], document["chance"]) == (2, 4, 0.5)
-    assert json.loads((tmp_path / "r.json").read_text()) == document
+    assert json.loads(result.read_text()) == document
     assert "expected:" in outcome.stderr
     assert "files:" in outcome.stderr
     run = document["run_dir"]
@@ -68,7 +67,7 @@ def test_korean_warns_that_the_embedded_model_is_english(fewshot: Callable, tmp_
 def test_preview_shows_the_exact_prompt(fewshot: Callable) -> None:
     outcome = fewshot("icl", "preview", "-t", "intents-en", *SMALL[:6], "--text", "wake me {{7*7}} at {x}")
     assert outcome.code == 0, outcome.stderr
-    assert "Request: wake me {{7*7}} at {x}\nIntent:" in outcome.stdout
+    assert "\nwake me {{7*7}} at {x} ->\n" in outcome.stdout
     assert "tokens to compute" in outcome.stdout
 
 

@@ -315,7 +315,9 @@ def test_what_was_paid_is_not_paid_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "classes"), [("test", {"c0", "c1"}), ("valid", {"c0", "c1"}), ("train", set())], ids=str
+    ("part", "classes"),
+    [("test", {"c0", "c1"}), ("valid", {"c0", "c1"}), ("train", set())],
+    ids=["test", "valid", "train"],
 )
 def test_background_is_of_training_classes_only(part: str, classes: set[str]) -> None:
     sampler = EpisodeSampler(classification_task(split=True), 2, 1, 1, class_split="01", part=part)

@@ -35,6 +35,7 @@ class OverlapModel:
     bias: dict[str, float] = field(default_factory=dict)
     writes: Callable[[Prompt], str] = lambda prompt: ""
     name: str = "overlap"
+    notes: tuple[str, ...] = ()
     asked: list[ScoreRequest] = field(default_factory=list)
 
     @property

@@ -1,0 +1,40 @@
+"""The pages say what the code does: generated pages are current, code in the README runs, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "README.ko.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_generated_pages_are_current() -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_commands_in_the_readme_exist() -> None:
+    known = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    for page in PAGES[:2]:
+        text = page.read_text(encoding="utf-8")
+        for command in re.findall(r"^fewshot ((?:[a-z]+ )+)", text, flags=re.MULTILINE):
+            assert f"\n## fewshot {' '.join(command.split()[:2])}\n" in known, command
+
+
+@pytest.mark.models
+def test_the_code_in_the_readme_runs() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})

@@ -32,7 +32,7 @@ lint: $(READY)
 
 test: lint
 	$(BIN)/fewshot models pull smollm2 minilm
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 bench: $(READY)
 	$(BIN)/python benchmarks/startup.py

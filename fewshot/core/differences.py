@@ -25,7 +25,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any], shown: int 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """(dotted path, JSON) of every leaf."""
-    if isinstance(value, Mapping) and value:
+    if isinstance(value, Mapping) and (value or not path):
         for key, item in value.items():
             yield from _leaves(item, f"{path}.{key}" if path else str(key))
     else:

@@ -1,9 +1,11 @@
 # make demo    install, then few-shot classification with the embedded model
 # make test    install, then linters, types, import rules and all tests
 # make bench   speed against named peers and oracles, one JSON line each
-# make reproduce  known results beside ours, one JSON line each
+# make reproduce   published figures beside ours; hours
 # make docs    write the generated parts of docs/ and README again
 
+SHELL  := bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -35,13 +37,17 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 bench: $(READY)
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/scoring.py
-	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/meta.py
+	mkdir -p benchmarks/results
+	for name in startup scoring memory meta; do $(BIN)/python benchmarks/$$name.py || exit 1; done \
+		| tee benchmarks/results/bench.jsonl
+	$(BIN)/python docs/generate.py
 
+# Hours on a laptop; needs the data sets under $$FEWSHOT_DATA.
 reproduce: $(READY)
-	$(BIN)/python benchmarks/sinusoid.py
+	mkdir -p benchmarks/results
+	( $(BIN)/python benchmarks/sinusoid.py && $(BIN)/python benchmarks/text.py && $(BIN)/python benchmarks/text.py --transfer ) \
+		| tee benchmarks/results/reproduce.jsonl
+	$(BIN)/python docs/generate.py
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

@@ -72,8 +72,7 @@ def _parts() -> Iterator[str]:
     for family, registry in FAMILIES.items():
         yield f"\n## {family}s\n\n| name | what it does | flags | extra |\n|---|---|---|---|\n"
         for entry in registry.entries().values():
-            flags = [flag for flag in ("baseline", "transductive", "needs_meta_training") if getattr(entry, flag)]
-            yield f"| `{entry.name}` | {entry.summary} | {', '.join(flags)} | {entry.extra or ''} |\n"
+            yield f"| `{entry.name}` | {entry.summary} | {', '.join(entry.flags)} | {entry.extra or ''} |\n"
 
 
 def _records(name: str) -> list[dict[str, Any]]:
@@ -106,9 +105,10 @@ def _reproduction() -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|\n"
     for record in (record for record in records if record["benchmark"] == "sinusoid"):
         yield from _sinusoid_rows(record)
-    yield "\n## Few-shot text\n\nAccuracy with a 95 % interval over episodes, and the paired difference to frozen prototypes"
-    yield " on the same episodes.\n\n| set | class splits | way | shot | learner | accuracy | over prototypes | reference |"
-    yield "\n|---|---|---|---|---|---|---|---|\n"
+    yield "\n## Few-shot text\n\nAccuracy with a 95 % interval over episodes, and the paired difference to frozen "
+    yield "prototypes on the same episodes.\n\n"
+    yield "| set | class splits | way | shot | learner | accuracy | over prototypes | reference |\n"
+    yield "|---|---|---|---|---|---|---|---|\n"
     for record in (record for record in records if record["benchmark"] == "text"):
         yield from _text_rows(record)
 

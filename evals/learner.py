@@ -186,7 +186,7 @@ class BaseLearner:
     def describe(self) -> dict[str, Any]:
         """Name and constructor arguments."""
         params = {
-            key: _describe(getattr(self, key))
+            key: described(getattr(self, key))
             for key, parameter in inspect.signature(type(self)).parameters.items()
             if parameter.kind is not parameter.VAR_KEYWORD
         }
@@ -197,16 +197,14 @@ class BaseLearner:
         return Estimate()
 
 
-def _describe(value: Any) -> Any:
-    """A JSON-ready form of a constructor argument."""
+def described(value: Any) -> Any:
+    """A JSON-ready form of a parameter: parts describe themselves, specs and paths are written out."""
     if hasattr(value, "describe"):
         return value.describe()
-    if isinstance(value, Spec):
-        return str(value)
-    if isinstance(value, Path):
+    if isinstance(value, Spec | Path):
         return str(value)
     if isinstance(value, (list, tuple)):
-        return [_describe(item) for item in value]
+        return [described(item) for item in value]
     return value
 
 

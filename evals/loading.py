@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from evals.cleaning import clean
 from evals.hub import hub_rows
 from evals.kinds import Kind, kind_named
 from evals.sources import SUFFIXES, Row, find_files, read_rows, text_of
-from evals.task import ClassSplit, Task
+from evals.task import PARTS, ClassSplit, Task
 from evals.types import Example, Label, TaskInfo
 from fewshot.core.errors import OfflineError, TaskError
 from fewshot.core.paths import data_dir
@@ -217,7 +218,7 @@ def _read_splits(folder: Path) -> dict[str, ClassSplit]:
     try:
         splits = json.loads(path.read_text(encoding="utf-8"))["splits"]
         return {
-            str(name): {part: tuple(map(str, split[part])) for part in ("train", "valid", "test")}
+            str(name): {part: tuple(map(str, split[part])) for part in PARTS}
             for name, split in splits.items()
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -230,7 +231,7 @@ def _checked_splits(splits: Mapping[str, ClassSplit], labels: tuple[Label, ...],
     """Class splits with parts that share no class, restricted to the classes that have rows."""
     known = {label.name for label in labels}
     for name, split in splits.items():
-        for first, second in (("train", "valid"), ("train", "test"), ("valid", "test")):
+        for first, second in combinations(PARTS, 2):
             if shared := set(split[first]) & set(split[second]):
                 raise TaskError(f"task {task!r}, class split {name!r}: {min(shared)!r} is in {first} and {second}")
     return {

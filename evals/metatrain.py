@@ -11,13 +11,14 @@ from evals.episode import Episode, EpisodeSampler
 from evals.kinds import kind_named
 from evals.learner import Background, Context, Learner, MetaLearner
 from evals.task import Task
+from evals.types import Example
 from fewshot.core.errors import UsageError
 from fewshot.core.hashing import text_key
 from fewshot.core.seeds import seed_of
 
 #: Distinct training episodes; a longer training sees the first ones again.
 N_EPISODES = 10_000
-#: Where a task has neither class splits nor valid rows, one text in this many is kept for early stopping.
+#: Where a task has neither class splits nor valid rows, one text in this many of a class is kept for early stopping.
 _HELD_OUT = 10
 
 
@@ -169,7 +170,7 @@ def _across_tasks(train: Shape, valid: Shape, tested: Task | None, sources: Sequ
             notes.append(f"{source.name}: {dropped} training texts occur in {tested.name} and are left out")
         class_split = task.default_class_split()
         if class_split is None and "valid" not in task.rows:
-            task = _with_held_out(task)
+            task = _with_held_out(task, valid)
         trains.append(_sampler(task, class_split, "train", train))
         valids.append(_sampler(task, class_split, "valid", valid))
         texts += _texts(task, class_split)
@@ -177,10 +178,18 @@ def _across_tasks(train: Shape, valid: Shape, tested: Task | None, sources: Sequ
     return TrainingData(Episodes(trains), Episodes(valids), background, tuple(notes))
 
 
-def _with_held_out(task: Task) -> Task:
-    """The task's training rows, one text in ten of them as valid rows. Which ones depends on the texts alone."""
+def _with_held_out(task: Task, valid: Shape) -> Task:
+    """The task's training rows, a tenth of every class (or what a validation episode needs) as valid rows.
+
+    Which ones depends on the texts alone.
+    """
+    kind = kind_named(task.info.kind)
     rows = task.rows.get("train") or next(iter(task.rows.values()))
-    held_out = {row.id for row in rows if seed_of(text_key(row.text), "held out") % _HELD_OUT == 0}
+    classes: dict[tuple[str, ...], list[Example]] = {}
+    for row in sorted(rows, key=lambda row: seed_of(text_key(row.text), "held out")):
+        classes.setdefault(kind.names(row.label)[:1] if row.label is not None else (), []).append(row)
+    needed = valid.shot + valid.query
+    held_out = {row.id for members in classes.values() for row in members[: max(len(members) // _HELD_OUT, needed)]}
     split = {
         "train": tuple(row for row in rows if row.id not in held_out),
         "valid": tuple(row for row in rows if row.id in held_out),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from evals.episode import EpisodeSampler
 from evals.learner import Learner
 from evals.store import Store
+from fewshot.core.differences import differences
 from fewshot.core.errors import FewshotError, ResumeMismatch, StorageError
 from fewshot.core.hashing import canonical_json
 from fewshot.core.paths import write_atomically
@@ -21,7 +22,6 @@ from fewshot.core.paths import write_atomically
 #: Recorded with every run, but no reason to refuse `--resume`.
 _UNGUARDED = ("versions",)
 _PACKAGES = ("fewshot", "numpy", "torch", "transformers", "sentence-transformers")
-_SHOWN_DIFFERENCES = 12
 
 
 def new_run_dir(root: Path, task: str, learner: str) -> Path:
@@ -94,26 +94,12 @@ def open_store(run_dir: Path, config: dict[str, Any], resume: bool) -> Store:
 
 
 def _refuse_differences(run_dir: Path, stored: dict[str, Any], given: dict[str, Any]) -> None:
-    before, after = (dict(_flat({k: v for k, v in c.items() if k not in _UNGUARDED})) for c in (stored, given))
-    changed = [key for key in sorted({*before, *after}) if before.get(key, "absent") != after.get(key, "absent")]
-    if not changed:
-        return
-    lines = [f"  {key}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}" for key in changed]
-    if len(lines) > _SHOWN_DIFFERENCES:
-        lines[_SHOWN_DIFFERENCES:] = [f"  and {len(lines) - _SHOWN_DIFFERENCES} more"]
-    difference = "\n".join(lines)
-    raise ResumeMismatch(
-        f"{run_dir} was begun with another configuration:\n{difference}\nResume with the stored one, or begin a new run"
-    )
-
-
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """(dotted path, JSON) of every leaf."""
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _flat(item, f"{path}.{key}" if path else str(key))
-    else:
-        yield path, canonical_json(value)
+    before, after = ({key: value for key, value in c.items() if key not in _UNGUARDED} for c in (stored, given))
+    if changed := differences(before, after):
+        raise ResumeMismatch(
+            f"{run_dir} was begun with another configuration:\n{changed}\n"
+            "Resume with the stored one, or begin a new run"
+        )
 
 
 def write_copy(store: Store, result: dict[str, Any] | None) -> None:

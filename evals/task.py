@@ -77,6 +77,7 @@ class Task:
 
         Raises:
             UsageError: unknown class split or part.
+            TaskError: the rows are split, but none are of the train part.
         """
         _known_part(part)
         if class_split is not None:

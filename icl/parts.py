@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
 
+from evals.learner import described
 from fewshot.core.registry import Registry
 from fewshot.core.spec import Spec
 
@@ -25,13 +26,6 @@ class Part:
         """Name and parameters, JSON-ready."""
         params = [part.name for part in fields(self) if part.compare]  # pyright: ignore[reportArgumentType]
         return {"name": self.name, **{name: described(getattr(self, name)) for name in params}}
-
-
-def described(value: Any) -> Any:
-    """A JSON-ready form of a parameter."""
-    if hasattr(value, "describe"):
-        return value.describe()
-    return str(value) if isinstance(value, Spec) else value
 
 
 def resolve(registry: Registry, part: PartLike, **context: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from evals.types import Label, Problem, Query, Status
 from fewshot.core.errors import UsageError, unknown_name
@@ -19,7 +19,7 @@ from icl.selectors.base import Pick, Pool, Selector
 from icl.template import Template
 
 Format = Literal["completion", "chat"]
-FORMATS = ("completion", "chat")
+FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _CHUNK = 64
 #: A table with more texts than this is begun anew before the next chunk.
 MAX_TEXTS = 200_000
+#: No learner that works has logits of this size; one whose inner loop diverged may, before they overflow.
+_EXPLODED = 1e6
 
 
 @dataclass(eq=False, kw_only=True)
@@ -93,11 +95,12 @@ class TensorLearner(BaseLearner):
 def stacked_log_probabilities(
     executor: Executor, algorithm: Algorithm, params: Params, problems: Sequence[Problem], table: TextTable
 ) -> Iterator[np.ndarray]:
-    """(n_query, n_way) log-probabilities of each problem, computed together."""
+    """(n_query, n_way) log-probabilities of each problem, computed together; NaN where an inner loop diverged."""
     batch = stack([index_problem(problem, table) for problem in problems], table)
     logits = executor.predict(algorithm, params, batch).double().cpu().numpy()
     for problem, rows in zip(problems, logits, strict=True):
-        yield log_softmax(rows[: len(problem.queries), : len(problem.labels)])
+        shown = rows[: len(problem.queries), : len(problem.labels)]
+        yield log_softmax(np.where(np.abs(shown) < _EXPLODED, shown, np.nan))
 
 
 def _answers(problem: Problem, scores: np.ndarray) -> tuple[Answer, ...]:

@@ -117,14 +117,12 @@ class Subwords:
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),  # pyright: ignore[reportCallIssue]
             show_progress=False,  # pyright: ignore[reportCallIssue]
         )
-        tokenizer.train_from_iterator(sorted(texts), trainer)
+        tokenizer.train_from_iterator(sorted(map(_whole, texts)), trainer)
         self._tokenizer = tokenizer
 
     def rows(self, texts: Sequence[str]) -> Tensor:
         """(len(texts), max_length) int64."""
-        # Rust refuses lone surrogates.
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        encoded = self._trained.encode_batch_fast(clean, add_special_tokens=False)
+        encoded = self._trained.encode_batch_fast([_whole(text) for text in texts], add_special_tokens=False)
         return _padded([np.array(row.ids, np.int64) for row in encoded], self.max_length)
 
     def describe(self) -> dict[str, Any]:
@@ -148,6 +146,11 @@ class Subwords:
         if self._tokenizer is None:
             raise UsageError("the tokenizer is not trained yet; train the learner, or load a trained one")
         return self._tokenizer
+
+
+def _whole(text: str) -> str:
+    """The text with "?" for halves of characters (lone surrogates), which the tokenizers library refuses."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def token_mask(x: Tensor) -> Tensor:

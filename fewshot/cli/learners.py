@@ -28,13 +28,5 @@ def list_learners(
         show_json({name: [vars(entry) for entry in known.values()] for name, known in entries.items()})
         return
     for name, known in entries.items():
-        rows = [
-            [
-                entry.name,
-                entry.summary,
-                ", ".join(flag for flag in ("baseline", "transductive", "needs_meta_training") if getattr(entry, flag)),
-                entry.extra or "",
-            ]
-            for entry in known.values()
-        ]
+        rows = [[entry.name, entry.summary, ", ".join(entry.flags), entry.extra or ""] for entry in known.values()]
         show_table([name, "what it does", "flags", "extra"], rows)

@@ -44,6 +44,11 @@ class Entry:
     baseline: bool = False
     positional: str | None = None
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Names of the properties that set it apart, those that hold."""
+        return tuple(name for name in ("baseline", "transductive", "needs_meta_training") if getattr(self, name))
+
 
 class Registry:
     """The parts of one family (learners, selectors, ...), by name.

@@ -1,0 +1,1 @@
+"""Language models: the contract, and models that run on this machine."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from evals.types import Status, Usage
 from fewshot.core.errors import UsageError, unknown_name
@@ -14,7 +14,7 @@ from icl.parts import Part
 from icl.scoring.base import Choices, Reading, Readings
 
 Normalization = Literal["sum", "mean", "bytes"]
-_NORMALIZATIONS = ("sum", "mean", "bytes")
+_NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)
 
 
 @dataclass(frozen=True)

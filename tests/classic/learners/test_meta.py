@@ -156,7 +156,7 @@ class TestEnsureTrained:
     def test_other_tasks_serve_without_the_texts_of_the_tested_one(self) -> None:
         messages: list[str] = []
         learner = ProtoNet(encoder=ToyEncoder(), train="one+two", **{**QUICK, "train_way": 3})
-        known = {"one": toy_task(30, split=False), "two": toy_task(25, split=False, name="other")}
+        known = {"one": toy_task(60, split=False), "two": toy_task(25, split=False, name="other")}
         ensure_trained(learner, _sampler_without_split(), context(messages), known.__getitem__)
         assert learner.trained
         assert messages[:2] == [

@@ -217,10 +217,7 @@ def _read_splits(folder: Path) -> dict[str, ClassSplit]:
         return {}
     try:
         splits = json.loads(path.read_text(encoding="utf-8"))["splits"]
-        return {
-            str(name): {part: tuple(map(str, split[part])) for part in PARTS}
-            for name, split in splits.items()
-        }
+        return {str(name): {part: tuple(map(str, split[part])) for part in PARTS} for name, split in splits.items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TaskError(
             f'{path}: expected {{"splits": {{NAME: {{"train": [...], "valid": [...], "test": [...]}}}}}}'

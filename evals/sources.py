@@ -18,7 +18,8 @@ SUFFIXES = (".jsonl.gz", ".jsonl", ".csv", ".tsv", ".parquet")
 MAX_LINE = 4_000_000
 
 _PART_NAMES = {"train": "train", "valid": "valid", "validation": "valid", "dev": "valid", "test": "test", "all": "all"}
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+#: Half a character, which UTF-8 has no bytes for.
+LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,7 @@ def text_of(row: Row, column: str) -> str:
         return ""
     if not isinstance(value, str):
         raise TaskError(f"{row.where}: column {column!r} holds {type(value).__name__}, not text")
-    if _SURROGATE.search(value):
+    if LONE_SURROGATE.search(value):
         raise TaskError(
             f"{row.where}: column {column!r} holds half a character (a lone surrogate); remove or repair it"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from evals.learner import BaseLearner, Context, Estimate, require_kind
 from evals.types import Answer, Label, Prediction, Problem, Trace, Usage
-from fewshot.core.catalog import CALIBRATORS, MODELS, ORDERINGS, SCORERS, SELECTORS
+from fewshot.core.catalog import CALIBRATORS, ENCODERS, MODELS, ORDERINGS, SCORERS, SELECTORS
 from fewshot.core.errors import UsageError
 from fewshot.core.hashing import digest
+from fewshot.core.spec import Spec
 from icl.calibration import CONTENT_FREE, Calibrator, calibrated
 from icl.models.base import LanguageModel, Prompt, ScoreRequest, ShowsTokens
 from icl.orderings import Ordering
@@ -267,6 +268,8 @@ class ICLLearner(BaseLearner):
 
     @cached_property
     def _selector(self) -> Selector:
+        if isinstance(self.encoder, (str, Mapping, Spec)):
+            ENCODERS.check(self.encoder)  # a misspelt name is an error even where no selector compares texts
         return resolve(SELECTORS, self.selector, encoder=self.encoder, device=self.device, offline=self.offline)
 
     @cached_property

@@ -291,8 +291,8 @@ def stored_name(folder: Path) -> str:
 
 
 def _texts(episodes: Sequence[Episode]) -> list[str]:
-    """The texts of the first thousand episodes, each once."""
-    problems = [episode.problem for episode in islice(episodes, 1000)]
+    """The texts of the first 200 episodes, each once."""
+    problems = [episode.problem for episode in islice(episodes, 200)]
     return list(dict.fromkeys(row.text for each in problems for row in (*each.support, *each.queries)))
 
 

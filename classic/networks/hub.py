@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from classic.functional.base import Described
-from classic.networks.text import mean_over_tokens, unit
+from classic.networks.text import mean_over_tokens, unit, whole
 from fewshot.core.catalog import ENCODERS
 from fewshot.core.errors import MissingExtra, ModelUnavailable, UsageError
 from fewshot.core.hashing import digest
@@ -47,11 +47,9 @@ class ModelIds:
 
     def rows(self, texts: Sequence[str]) -> Tensor:
         """(len(texts), max_length) int64."""
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        encoded = self._tokenizer(
-            clean, padding="max_length", truncation=True, max_length=self.max_length, return_tensors="pt"
-        )
-        return encoded["input_ids"]
+        clean = [whole(text) for text in texts]
+        options = {"padding": "max_length", "truncation": True, "max_length": self.max_length}
+        return self._tokenizer(clean, **options, return_tensors="pt")["input_ids"]
 
     def describe(self) -> dict[str, Any]:
         """Name and length limit."""

@@ -117,12 +117,12 @@ class Subwords:
             initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),  # pyright: ignore[reportCallIssue]
             show_progress=False,  # pyright: ignore[reportCallIssue]
         )
-        tokenizer.train_from_iterator(sorted(map(_whole, texts)), trainer)
+        tokenizer.train_from_iterator(sorted(map(whole, texts)), trainer)
         self._tokenizer = tokenizer
 
     def rows(self, texts: Sequence[str]) -> Tensor:
         """(len(texts), max_length) int64."""
-        encoded = self._trained.encode_batch_fast([_whole(text) for text in texts], add_special_tokens=False)
+        encoded = self._trained.encode_batch_fast([whole(text) for text in texts], add_special_tokens=False)
         return _padded([np.array(row.ids, np.int64) for row in encoded], self.max_length)
 
     def describe(self) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class Subwords:
         return self._tokenizer
 
 
-def _whole(text: str) -> str:
+def whole(text: str) -> str:
     """The text with "?" for halves of characters (lone surrogates), which the tokenizers library refuses."""
     return text.encode("utf-8", "replace").decode("utf-8")
 

@@ -28,7 +28,7 @@ class _Root(TyperGroup):
             complain(_explained(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            complain(_explained(error) or "interrupted")
+            complain(_explained(error, "interrupted"))
             raise typer.Exit(_EXIT_INTERRUPTED) from error
         except OSError as error:
             if ctx.params.get("debug") or error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
@@ -37,9 +37,9 @@ class _Root(TyperGroup):
             raise typer.Exit(1) from error
 
 
-def _explained(error: BaseException) -> str:
+def _explained(error: BaseException, otherwise: str = "") -> str:
     """The message, and what those it passed through had to add (how to resume)."""
-    return ". ".join(filter(None, (str(error).rstrip("."), *getattr(error, "__notes__", ()))))
+    return ". ".join(filter(None, (str(error).rstrip(".") or otherwise, *getattr(error, "__notes__", ()))))
 
 
 app = typer.Typer(

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Hashable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fewshot.cli.options import (
+    PRESENTATION,
+    AsJson,
+    ClassSplit,
+    Device,
+    DryRun,
+    Episodes,
+    Labels,
+    Part,
+    Query,
+    Result,
+    Resume,
+    RunDir,
+    Shot,
+    Support,
+    Task,
+    Texts,
+    Way,
+)
 from fewshot.cli.output import say, show, show_json
 from fewshot.core.errors import UsageError
 
@@ -18,7 +35,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Meta-learning and small learners: classify by training.")
 
-Task = Annotated[str, typer.Option("--task", "-t", help="Task name, card (.yaml), data file or folder.")]
 Algorithm = Annotated[
     str | None,
     typer.Option("--algorithm", "-a", help="Learner, with its parameters: protonet, maml:inner_lr=0.5, probe ..."),
@@ -29,19 +45,10 @@ Encoder = Annotated[
 ]
 Train = Annotated[str | None, typer.Option("--train", help="Tasks to be trained on instead, joined by +.")]
 Steps = Annotated[int | None, typer.Option("--steps", help="Outer steps at most; default: the learner's.")]
-Shot = Annotated[int, typer.Option("--shot", help="Labelled texts per class.")]
-Way = Annotated[int | None, typer.Option("--way", help="Classes per episode; default: all, at most 5.")]
-ClassSplit = Annotated[
-    str | None, typer.Option("--class-split", "--split", help="Class split such as 01; all for every class.")
-]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of parameters and episodes.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 From = Annotated[Path | None, typer.Option("--from", help="Folder of a trained learner.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 _DEFAULT = "protonet"
-#: Options that decide how a run is shown, not what it is.
-_PRESENTATION = ("run_dir", "resume", "as_json", "output", "dry_run")
 
 
 @app.command("train")
@@ -97,17 +104,17 @@ def run(
     class_split: ClassSplit = None,
     way: Way = None,
     shot: Shot = 5,
-    query: Annotated[int, typer.Option("--query", help="Texts to label per class.")] = 5,
-    episodes: Annotated[int, typer.Option("--episodes", "-n", help="How many episodes.")] = 600,
-    part: Annotated[str, typer.Option("--part", help="train, valid or test.")] = "test",
+    query: Query = 5,
+    episodes: Episodes = 600,
+    part: Part = "test",
     steps: Steps = None,
     seed: Seed = 0,
     device: Device = "auto",
-    run_dir: Annotated[Path, typer.Option(help="Folder in which the run's folder is made.")] = Path("runs"),
-    resume: Annotated[Path | None, typer.Option(help="Continue this run's folder.")] = None,
+    run_dir: RunDir = Path("runs"),
+    resume: Resume = None,
     as_json: AsJson = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the result document (.json).")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run no episode.")] = False,
+    output: Result = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Test a learner on the episodes of a task, beside the baselines. One that needs meta-training is trained first."""
     from evals.learner import Context
@@ -118,7 +125,7 @@ def run(
     from evals.store import FILE_NAME
     from fewshot.cli import experiment
 
-    options = {key: value for key, value in ctx.params.items() if key not in _PRESENTATION}
+    options = {key: value for key, value in ctx.params.items() if key not in PRESENTATION}
     options["source"] = str(source) if source else None
     # A run that was interrupted in training has no episodes yet: there, the same command is given again.
     begun = resume is not None and (resume / FILE_NAME).is_file()
@@ -160,29 +167,20 @@ def run(
 
 @app.command("predict")
 def predict(
-    texts: Annotated[str, typer.Argument(metavar="INPUT", help="Texts: .txt (one per line), .jsonl, .csv, or - .")],
-    support: Annotated[str, typer.Option("--support", help="Labelled texts: a file, or a task name.")],
+    texts: Texts,
+    support: Support,
     source: From = None,
     algorithm: Algorithm = None,
     encoder: Encoder = None,
     seed: Seed = 0,
     device: Device = "auto",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of stdout.")] = None,
+    output: Labels = None,
 ) -> None:
     """Label new texts by a few labelled ones: INPUT in, one JSON line per text out."""
-    from evals.adapters import EpisodeClassifier
-    from fewshot.cli.experiment import prepare_task
-    from fewshot.cli.inputs import BATCH, read_texts, write_predictions
+    from fewshot.cli.inputs import label_texts
 
     learner = _learner(algorithm, seed, source=source, encoder=encoder)
-    task = prepare_task(support)
-    rows = [row for part in ("train", "all") for row in task.rows.get(part, ())]
-    words: dict[Hashable, str] = {label.name: label.verbalizer for label in task.labels}
-    classifier = EpisodeClassifier(
-        learner, task=task.info, verbalizers=words, batch_size=BATCH, seed=seed, device=device
-    )
-    classifier.fit([row.text for row in rows], [row.label for row in rows])
-    write_predictions(classifier, read_texts(texts, sys.stdin.buffer), output)
+    label_texts(learner, support, texts, output, seed=seed, device=device)
 
 
 def _learner(algorithm: str | None, seed: int, source: Path | str | None = None, **options: Any) -> Learner:

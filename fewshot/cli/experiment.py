@@ -55,7 +55,9 @@ def build_sampler(task: Task, wanted: Episodes) -> EpisodeSampler:
     part = wanted.part
     if class_split is None and part == "test" and "test" not in task.rows and len(task.rows) > 1:
         part = "valid"
-    way = wanted.way or max(1, min(5, len(task.labels_in(class_split, part))))
+    way = wanted.way
+    if way is None:
+        way = max(1, min(5, len(task.labels_in(class_split, part))))
     return EpisodeSampler(task, way, wanted.shot, wanted.query, wanted.seed, class_split, part)
 
 
@@ -190,7 +192,5 @@ def write_result(summary: Mapping[str, Any], path: Path) -> None:
 
     from fewshot.core.paths import write_atomically
 
-    if path.suffix != ".json":
-        raise UsageError(f"-o {path}: a result document is written as .json; for items use: fewshot runs export")
     write_atomically(path, json.dumps(summary, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
     say(f"written: {path}")

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Hashable
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fewshot.cli.crosslingual import crosslingual
+from fewshot.cli.options import (
+    PRESENTATION,
+    AsJson,
+    ClassSplit,
+    Device,
+    DryRun,
+    Episodes,
+    Labels,
+    Part,
+    Query,
+    Result,
+    Resume,
+    RunDir,
+    Shot,
+    Support,
+    Task,
+    Texts,
+    Way,
+)
 from fewshot.cli.output import say, show, show_json, show_table
 from fewshot.core.errors import UsageError
 
+if TYPE_CHECKING:
+    from icl.learner import ICLLearner
+
 app = typer.Typer(no_args_is_help=True, help="In-context learning: classify by prompting a language model.")
 
-Task = Annotated[str, typer.Option("--task", "-t", help="Task name, card (.yaml), data file or folder.")]
 Model = Annotated[str, typer.Option("--model", "-m", help="smollm2, hf:ORG/NAME, a directory or a .gguf file.")]
 Demos = Annotated[str, typer.Option(help="Demonstrations per prompt: a number, or all.")]
 Selector = Annotated[str, typer.Option(help="all, random, balanced, knn, mmr:lambda=0.5 ...")]
@@ -27,19 +48,7 @@ Template = Annotated[str | None, typer.Option(help="Template name or .j2 file; d
 Format = Annotated[str, typer.Option(help="completion or chat.")]
 Encoder = Annotated[str, typer.Option(help="For similarity: lexical, minilm, hf:ORG/NAME.")]
 Dtype = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
-Shot = Annotated[int, typer.Option("--shot", help="Labelled texts per class.")]
-Way = Annotated[int | None, typer.Option("--way", help="Classes per episode; default: all, at most 5.")]
-Query = Annotated[int, typer.Option("--query", help="Texts to label per class.")]
-ClassSplit = Annotated[
-    str | None, typer.Option("--class-split", "--split", help="Class split such as 01; all for every class.")
-]
-Part = Annotated[str, typer.Option("--part", help="train, valid or test.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of episodes, selection and order.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-
-#: Options that decide how a run is shown, not what it is.
-_PRESENTATION = ("run_dir", "resume", "as_json", "output", "dry_run")
 
 
 @app.command("run")
@@ -50,7 +59,7 @@ def run(
     way: Way = None,
     shot: Shot = 5,
     query: Query = 5,
-    episodes: Annotated[int, typer.Option("--episodes", "-n", help="How many episodes.")] = 20,
+    episodes: Episodes = 20,
     seed: Seed = 0,
     class_split: ClassSplit = None,
     part: Part = "test",
@@ -65,11 +74,11 @@ def run(
     encoder: Encoder = "lexical",
     dtype: Dtype = "auto",
     device: Device = "auto",
-    run_dir: Annotated[Path, typer.Option(help="Folder in which the run's folder is made.")] = Path("runs"),
-    resume: Annotated[Path | None, typer.Option(help="Continue this run's folder.")] = None,
+    run_dir: RunDir = Path("runs"),
+    resume: Resume = None,
     as_json: AsJson = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the result document (.json).")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run no episode.")] = False,
+    output: Result = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Classify the episodes of a task by prompting, beside the baselines."""
     from evals.learner import Context
@@ -77,10 +86,10 @@ def run(
     from evals.runner import run as run_episodes
     from fewshot.cli import experiment
 
-    options = {key: value for key, value in ctx.params.items() if key not in _PRESENTATION}
+    options = {key: value for key, value in ctx.params.items() if key not in PRESENTATION}
     if resume is not None:
         options = experiment.resumed_options(resume, experiment.given_options(ctx, options))
-    wanted = experiment.Episodes(**{field: options[field] for field in experiment.Episodes.__dataclass_fields__})
+    wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
     loaded = experiment.prepare_task(options["task"])
     sampler = experiment.build_sampler(loaded, wanted)
     learner = _learner(options)
@@ -106,14 +115,16 @@ def run(
     _tell_next(finished.folder, finished.result)
 
 
-def _learner(options: dict[str, Any]):
+def _learner(options: Mapping[str, Any]) -> ICLLearner:
     """The ICL learner that the options describe."""
     from fewshot.core.catalog import LEARNERS
     from fewshot.core.spec import Spec
 
-    names = ("model", "selector", "order", "calibrate", "method", "normalize", "template", "format", "encoder")
+    names = (
+        *("model", "selector", "order", "calibrate", "method", "normalize"),
+        *("template", "format", "encoder", "dtype", "device"),
+    )
     params = {name: options[name] for name in names}
-    params |= {"dtype": options["dtype"], "device": options["device"]}
     return LEARNERS.build(Spec("icl", {**params, "demos": _demos(options["demos"])}))
 
 
@@ -135,8 +146,9 @@ def _tell_next(folder: Path, summary: dict[str, Any]) -> None:
 
 @app.command("predict")
 def predict(
-    source: Annotated[str, typer.Argument(metavar="INPUT", help="Texts: .txt (one per line), .jsonl, .csv, or - .")],
-    support: Annotated[str, typer.Option("--support", help="Labelled texts: a file, or a task name.")],
+    ctx: typer.Context,
+    source: Texts,
+    support: Support,
     model: Model = "smollm2",
     demos: Demos = "all",
     selector: Selector = "all",
@@ -150,26 +162,17 @@ def predict(
     dtype: Dtype = "auto",
     device: Device = "auto",
     seed: Seed = 0,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of stdout.")] = None,
+    output: Labels = None,
 ) -> None:
     """Label new texts: INPUT in, one JSON line per text out."""
-    from evals.adapters import EpisodeClassifier
-    from fewshot.cli.experiment import prepare_task
-    from fewshot.cli.inputs import BATCH, read_texts, write_predictions
+    from fewshot.cli.inputs import label_texts
 
-    task = prepare_task(support)
-    rows = [row for part in ("train", "all") for row in task.rows.get(part, ())]
-    learner = _learner({**locals()})
-    words: dict[Hashable, str] = {label.name: label.verbalizer for label in task.labels}
-    classifier = EpisodeClassifier(
-        learner, task=task.info, verbalizers=words, batch_size=BATCH, seed=seed, device=device
-    )
-    classifier.fit([row.text for row in rows], [row.label for row in rows])
-    write_predictions(classifier, read_texts(source, sys.stdin.buffer), output)
+    label_texts(_learner(ctx.params), support, source, output, seed=seed, device=device)
 
 
 @app.command("preview")
 def preview(
+    ctx: typer.Context,
     task: Task = "sentiment-ko",
     model: Model = "smollm2",
     text: Annotated[str | None, typer.Option("--text", help="A text of your own as the query.")] = None,
@@ -195,8 +198,6 @@ def preview(
     as_json: AsJson = False,
 ) -> None:
     """Show the exact prompt, its demonstrations and the tokens where the label begins. Runs no model."""
-    from dataclasses import asdict, replace
-
     from evals.learner import Context
     from evals.types import Query as QueryText
     from fewshot.cli import experiment
@@ -209,7 +210,7 @@ def preview(
         index = 0
     if not 0 <= index < len(problem.queries):
         raise UsageError(f"--index {index}: the episode has {len(problem.queries)} queries, numbered from 0")
-    learner = _learner({**locals()})
+    learner = _learner(ctx.params)
     context = Context(device=device, seed=seed, notify=say)
     seen = learner.preview(problem, index, context)
     if as_json:
@@ -246,6 +247,8 @@ def select(
     from fewshot.core.catalog import SELECTORS
     from icl.selectors import Pool
 
+    if count < 1:
+        raise UsageError(f"--count {count} is too small; use 1 or more")
     loaded = prepare_task(task)
     pool = loaded.rows.get("train") or next(iter(loaded.rows.values()))
     chosen = SELECTORS.build(selector, encoder=encoder)

@@ -4,17 +4,45 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from evals.sources import SUFFIXES, read_rows, text_of
 from fewshot.core.errors import StorageError, TaskError
 
+if TYPE_CHECKING:
+    from evals.learner import Learner
+
 #: Texts that are labelled together: enough to share work, few enough to see results early.
 BATCH = 64
+
+
+def label_texts(learner: Learner, support: str, source: str, output: Path | None, *, seed: int, device: str) -> None:
+    """Label the texts of a file or of stdin by the labelled ones of a task; one JSON line each.
+
+    Args:
+        support: a task, by its name or path. Rows held out for tests are not shown.
+        source: as in `read_texts`.
+        output: a file, or None for stdout.
+
+    Raises:
+        UsageError, TaskError: a support or texts that cannot be used.
+        StorageError: the output cannot be written.
+    """
+    from evals.adapters import EpisodeClassifier
+    from fewshot.cli.experiment import prepare_task
+
+    task = prepare_task(support)
+    rows = [row for part in ("train", "all") for row in task.rows.get(part, ())]
+    words: dict[Hashable, str] = {label.name: label.verbalizer for label in task.labels}
+    classifier = EpisodeClassifier(
+        learner, task=task.info, verbalizers=words, batch_size=BATCH, seed=seed, device=device
+    )
+    classifier.fit([row.text for row in rows], [row.label for row in rows])
+    write_predictions(classifier, read_texts(source, sys.stdin.buffer), output)
 
 
 def read_texts(source: str, stdin: IO[bytes]) -> Iterator[str]:
@@ -41,6 +69,7 @@ def read_texts(source: str, stdin: IO[bytes]) -> Iterator[str]:
 
 
 def _lines(file: IO[bytes], name: str) -> Iterator[str]:
+    empty = True
     for number, raw in enumerate(file, start=1):
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
@@ -48,10 +77,13 @@ def _lines(file: IO[bytes], name: str) -> Iterator[str]:
             raise TaskError(f"{name}:{number}: not UTF-8") from error
         if not line.strip():
             continue
+        empty = False
         if line.startswith("{"):
             yield _text_in_json(line, f"{name}:{number}")
         else:
             yield line
+    if empty:
+        raise TaskError(f"{name}: there are no texts in it; write one per line")
 
 
 def _text_in_json(line: str, where: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,11 +86,10 @@ def export_run(
     ] = False,
 ) -> None:
     """Write one row per query: episode, ids, gold, answer, status, scores."""
-    items = _items(run, learner)
-    writers = {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
+    writers = {".csv": partial(_write_csv, raw=raw_csv), ".jsonl": _write_jsonl, ".parquet": _write_parquet}
     if output.suffix not in writers:
         raise UsageError(f"-o {output}: use {', '.join(writers)}")
-    count = _write_csv(items, output, raw_csv) if output.suffix == ".csv" else writers[output.suffix](items, output)
+    count = writers[output.suffix](_items(run, learner), output)
     say(f"{count} rows: {output}")
 
 
@@ -121,10 +121,13 @@ def _items(run: Path, only: str | None) -> Iterator[dict[str, Any]]:
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    """A gold or decision in one cell: lists of labels or tags as JSON, none as nothing."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _write_csv(items: Iterator[dict[str, Any]], path: Path, raw: bool) -> int:
+def _write_csv(items: Iterator[dict[str, Any]], path: Path, *, raw: bool) -> int:
     """CSV in which no cell is a formula: a leading quote disarms those that begin like one."""
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:

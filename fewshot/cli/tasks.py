@@ -127,15 +127,11 @@ def new_task(name: Annotated[str, typer.Argument(help="Name of the task.")]) -> 
 @app.command("check")
 def check_task(name: Annotated[str, typer.Argument(help="Task name or path.")]) -> None:
     """Check a card and its data: labels, sizes, duplicates, leaks. Exit code 2 if it cannot be used."""
-    from evals.episode import EpisodeSampler
     from evals.loading import load_task
+    from fewshot.cli.experiment import Episodes, build_sampler
 
     task = load_task(name, offline=offline())
-    split = task.default_class_split()
-    labels = task.labels_in(split, "test")
-    parts = list(task.rows)
-    part = "test" if split or len(parts) == 1 or "test" in parts else parts[-1]
-    EpisodeSampler(task, way=max(1, min(5, len(labels))), shot=1, query=1, class_split=split, part=part)
+    build_sampler(task, Episodes(way=None, shot=1, query=1, episodes=1, seed=0, class_split=None, part="test"))
     show(f"{task.name}: {sum(map(len, task.rows.values()))} rows, {len(task.labels)} labels, usable")
     for note in task.notes:
         show(f"note: {note}")

@@ -93,6 +93,7 @@ ENCODERS = Registry(
             positional="model",
         ),
     ],
+    paths="hf",
 )
 
 NETWORKS = Registry(
@@ -124,6 +125,7 @@ MODELS = Registry(
             positional="model",
         ),
     ],
+    paths="hf",
 )
 
 FAMILIES = {

@@ -7,31 +7,19 @@ package runs.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fewshot.core.errors import FewshotError, MissingExtra, ModelUnavailable, OfflineError, StorageError, unknown_name
-from fewshot.core.hashing import canonical_json
-from fewshot.core.paths import cache_dir
-
-Notify = Callable[[str], None]
-
-#: Written last into a folder of the cache: a folder that has it is complete.
-RECORD = "fewshot.json"
-
-
-def _silent(message: str) -> None:
-    return None
+from fewshot.core.errors import ModelUnavailable, OfflineError, unknown_name
+from fewshot.core.gguf import Notify, convert, silent
+from fewshot.core.model_cache import complete, file_sha256, locked, model_home, publish, staging, writing
 
 
 @dataclass(frozen=True)
@@ -125,10 +113,10 @@ def locate(name: str) -> Path | None:
     source = _installed(model)
     if source is not None and not model.weights.endswith(".gguf"):
         return source
-    return _complete(_home(model.name, model.sha256))
+    return complete(model_home(model.name, model.sha256))
 
 
-def ensure(name: str, *, offline: bool = False, notify: Notify = _silent) -> Path:
+def ensure(name: str, *, offline: bool = False, notify: Notify = silent) -> Path:
     """Get an embedded model onto this machine, downloading and converting it at most once.
 
     Args:
@@ -147,37 +135,25 @@ def ensure(name: str, *, offline: bool = False, notify: Notify = _silent) -> Pat
     model = _known(name)
     if (found := locate(name)) is not None:
         return found
-    home = _home(model.name, model.sha256)
-    with _locked(home):
-        if (found := _complete(home)) is not None:
+    home = model_home(model.name, model.sha256)
+    with locked(home):
+        if (found := complete(home)) is not None:
             return found
         source = _installed(model)
-        with _staging(home) as staging:
+        with staging(home) as work:
             if source is None:
-                source = _download(model, staging, is_offline(offline), notify)
+                source = _download(model, work, is_offline(offline), notify)
             if model.weights.endswith(".gguf"):
-                source = _convert(source / model.weights, staging / "converted", notify)
-            return _publish(source, home, {"name": name, "requirement": model.requirement, "sha256": model.sha256})
-
-
-def converted(gguf: Path, *, notify: Notify = _silent) -> Path:
-    """A folder with the weights of any GGUF file as float32 safetensors, converted once and kept in the cache."""
-    sha256 = file_sha256(gguf)
-    home = _home("gguf", sha256)
-    with _locked(home):
-        if (found := _complete(home)) is not None:
-            return found
-        with _staging(home) as staging:
-            source = _convert(gguf, staging / "converted", notify)
-            return _publish(source, home, {"name": gguf.name, "sha256": sha256})
+                source = convert(source / model.weights, work / "converted", notify)
+            return publish(source, home, {"name": name, "requirement": model.requirement, "sha256": model.sha256})
 
 
 def remove(name: str) -> bool:
     """Delete a model from the cache. Returns whether it was there; an installed package is left alone."""
-    home = _home(name, _known(name).sha256)
+    home = model_home(name, _known(name).sha256)
     if not home.exists():
         return False
-    with _locked(home), _writing(home):
+    with locked(home), writing(home):
         shutil.rmtree(home)
     return True
 
@@ -187,38 +163,10 @@ def is_offline(offline: bool) -> bool:
     return offline or os.environ.get("FEWSHOT_OFFLINE") == "1"
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, as 64 hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars of transformers within."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
-
-
 def _known(name: str) -> EmbeddedModel:
     if name not in EMBEDDED:
         raise unknown_name("embedded model", name, EMBEDDED)
     return EMBEDDED[name]
-
-
-def _home(name: str, sha256: str) -> Path:
-    return cache_dir("models") / f"{name}-{sha256[:16]}"
-
-
-def _complete(home: Path) -> Path | None:
-    return home if (home / RECORD).is_file() else None
 
 
 def _installed(model: EmbeddedModel) -> Path | None:
@@ -276,70 +224,3 @@ def _check(path: Path, sha256: str, model: EmbeddedModel) -> None:
             f"{path.name} of {model.requirement} is not the published file: SHA-256 {found} instead of {sha256}. "
             "It was not used. Check which package index pip is set up for"
         )
-
-
-def _convert(gguf: Path, target: Path, notify: Notify) -> Path:
-    """Write a GGUF file's weights and tokenizer as a folder of safetensors."""
-    try:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    except ImportError as error:
-        raise MissingExtra("a GGUF model", "local") from error
-    notify(f"converting {gguf.name} to safetensors, once (about 15 seconds per 100 MB)")
-    with quiet():
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(
-            gguf.parent,
-            gguf_file=gguf.name,
-            local_files_only=True,
-            quantization_config=GgufConfig(dequantize=True),
-            dtype=torch.float32,
-        )
-        model.save_pretrained(target)
-        tokenizer.save_pretrained(target)
-    return target
-
-
-@contextmanager
-def _locked(home: Path) -> Iterator[None]:
-    """One process at a time; a lock dies with its process."""
-    try:
-        from filelock import FileLock
-    except ImportError as error:
-        raise MissingExtra("an embedded model", "local") from error
-    with _writing(home):
-        lock = FileLock(home.with_name(f".{home.name}.lock"))
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-@contextmanager
-def _staging(home: Path) -> Iterator[Path]:
-    """A folder beside `home` to work in, gone afterwards whatever happens."""
-    with _writing(home), tempfile.TemporaryDirectory(dir=home.parent, prefix=f".{home.name}.") as folder:
-        yield Path(folder)
-
-
-@contextmanager
-def _writing(home: Path) -> Iterator[None]:
-    try:
-        yield
-    except FewshotError:
-        raise
-    except OSError as error:
-        raise StorageError(
-            f"cannot write to {home.parent}: {error.strerror or error}. "
-            "Make room (600 MB), or set FEWSHOT_CACHE to a folder that can be written"
-        ) from error
-
-
-def _publish(source: Path, home: Path, record: dict[str, str]) -> Path:
-    """Put a finished folder in its place at once, so that no interruption leaves half a model there."""
-    (source / RECORD).write_text(canonical_json(record), encoding="utf-8")
-    if home.exists():
-        shutil.rmtree(home)
-    source.replace(home)
-    return home

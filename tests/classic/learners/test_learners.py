@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,8 @@ from tests.classic.toys import ToyEncoder, accuracy, context, data, fitted, samp
 META = [name for name, entry in LEARNERS.entries().items() if entry.needs_meta_training]
 FROZEN = ["prototypes", "probe"]
 #: Enough for the toy world, and a second or two.
-QUICK: dict[str, Any] = {"steps": 120, "eval_every": 40, "meta_batch": 8, "n_valid": 30, "train_way": None}
-SLOWER: dict[str, dict[str, Any]] = {"relation": {"steps": 400, "lr": 5e-3}, "siamese": {"lr": 5e-3}}
+QUICK: dict[str, Any] = {"steps": 80, "eval_every": 40, "meta_batch": 4, "n_valid": 20, "train_way": None, "lr": 3e-3}
+SLOWER: dict[str, dict[str, Any]] = {"relation": {"steps": 200, "lr": 1e-2}, "reptile": {"lr": 0.5}}
 
 
 def build(name: str, **settings: Any) -> Any:
@@ -31,6 +32,7 @@ def build(name: str, **settings: Any) -> Any:
     return LEARNERS.build(name, encoder=ToyEncoder(), **{**quick, **settings})
 
 
+@cache
 def ready(name: str) -> Any:
     return fitted(build(name)) if name in META else build(name)
 

@@ -1,106 +1,23 @@
-"""The circle with scikit-learn: any text classifier as a learner, any learner as an estimator."""
+"""Any learner as a scikit-learn classifier of texts."""
 
 from __future__ import annotations
 
 import inspect
 import logging
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, Literal, Self
 
 import numpy as np
 
-from evals.learner import Background, BaseLearner, Context, Learner, failure, require_kind
+from evals.adapters.inputs import InputError, in_order, known_labels, known_texts, names_of, plain_array
+from evals.learner import Background, Context, Learner
 from evals.types import Answer, Example, Label, Problem, Query, Status, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import FewshotError, UsageError, unknown_name
 from fewshot.core.hashing import digest
-from fewshot.core.seeds import seed_of
 
 _LOG = logging.getLogger(__name__)
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
-
-
-class InputError(UsageError, ValueError):
-    """Texts or labels that an estimator cannot use. A ValueError too, as scikit-learn's users expect."""
-
-
-class SklearnLearner(BaseLearner):
-    """A scikit-learn text classifier as a learner: cloned and fitted anew on the support of every problem.
-
-    Its own failures become answers with status `error`. Steps with `random_state=None` are seeded per problem.
-
-    Args:
-        pipeline: an estimator with `fit(texts, labels)` and `predict(texts)`; `predict_proba`, where it has one,
-            gives the scores.
-    """
-
-    name = "sklearn"
-
-    def __init__(self, pipeline: Any) -> None:
-        self.pipeline = pipeline
-
-    def solve(self, problem: Problem, ctx: Context) -> Sequence[Answer]:
-        """Fit on the support, then label the queries.
-
-        Raises:
-            UsageError: the problem is not a classification.
-        """
-        require_kind(problem, "classification", self.name)
-        try:
-            return self._fit_and_answer(problem, seed_of(ctx.seed, problem.id, self.name) % 2**32)
-        except Exception as error:  # noqa: BLE001 - foreign code fails in its own ways; the failure is the answer
-            return failure(problem, Status.ERROR, f"{type(error).__name__}: {error}").answers
-
-    def _fit_and_answer(self, problem: Problem, seed: int) -> list[Answer]:
-        from sklearn.base import clone
-
-        estimator: Any = clone(self.pipeline)
-        _seed(estimator, seed)
-        estimator.fit([example.text for example in problem.support], [example.label for example in problem.support])
-        texts = [query.text for query in problem.queries]
-        decisions = [str(decision) for decision in estimator.predict(texts)]
-        if not hasattr(estimator, "predict_proba"):
-            return [Answer(decision) for decision in decisions]
-        scores = _log_probabilities(estimator.predict_proba(texts), estimator.classes_, problem.labels)
-        return [
-            Answer(decision, scores=tuple(row), score_kind="logprob")
-            for decision, row in zip(decisions, scores.tolist(), strict=True)
-        ]
-
-    def describe(self) -> dict[str, Any]:
-        """Name, version of scikit-learn and every parameter of the pipeline, as text."""
-        import sklearn
-
-        params = {key: _ADDRESS.sub("", repr(value)) for key, value in self.pipeline.get_params(deep=True).items()}
-        return {
-            "name": self.name,
-            "estimator": type(self.pipeline).__name__,
-            "params": params,
-            "scikit-learn": sklearn.__version__,
-        }
-
-
-def _seed(estimator: Any, seed: int) -> None:
-    """Seed every step that would else draw from the global random state."""
-    unseeded = [
-        key
-        for key, value in estimator.get_params(deep=True).items()
-        if key.rpartition("__")[2] == "random_state" and value is None
-    ]
-    estimator.set_params(**dict.fromkeys(unseeded, seed))
-
-
-def _log_probabilities(probabilities: np.ndarray, classes: Sequence[str], labels: Sequence[Label]) -> np.ndarray:
-    """(n, n_way) log-probabilities in the order of `labels`, kept finite by a floor on the probabilities."""
-    column = {name: at for at, name in enumerate(classes)}
-    ordered = np.zeros((len(probabilities), len(labels)))
-    for at, label in enumerate(labels):
-        if label.name in column:
-            ordered[:, at] = probabilities[:, column[label.name]]
-    return np.log(np.maximum(ordered, np.finfo(np.float64).eps))
 
 
 class EpisodeClassifier:
@@ -163,20 +80,19 @@ class EpisodeClassifier:
             raise unknown_name("value of on_failure:", self.on_failure, ("raise", "none"))
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"batch_size {self.batch_size} is too small: give at least 1, or None for no batches")
-        known_texts, known_labels = _texts(texts), _labels(labels)
-        if len(known_texts) != len(known_labels):
-            raise InputError(f"{len(known_texts)} texts, but {len(known_labels)} labels: give one label per text")
-        classes = _sorted(set(known_labels))
+        shown, golds = known_texts(texts), known_labels(labels)
+        if len(shown) != len(golds):
+            raise InputError(f"{len(shown)} texts, but {len(golds)} labels: give one label per text")
+        classes = in_order(set(golds))
         if len(classes) < 2:
             raise InputError(
-                f"a classifier needs at least 2 classes; the {len(known_labels)} labels given name {len(classes)} class"
+                f"a classifier needs at least 2 classes; the {len(golds)} labels given name {len(classes)} class"
             )
-        names = dict(zip(classes, _names(classes), strict=True))
-        self.classes_ = _array(classes)
+        names = dict(zip(classes, names_of(classes), strict=True))
+        self.classes_ = plain_array(classes)
         self.labels_ = tuple(Label(name, (self.verbalizers or {}).get(label, name)) for label, name in names.items())
         self.support_ = _in_rounds(
-            Example(f"s{at}", text, names[label])
-            for at, (text, label) in enumerate(zip(known_texts, known_labels, strict=True))
+            Example(f"s{at}", text, names[label]) for at, (text, label) in enumerate(zip(shown, golds, strict=True))
         )
         self.learner_ = self._build_learner()
         self.learner_.prepare(Background(), self._context())
@@ -191,7 +107,7 @@ class EpisodeClassifier:
         answers = self._answers(texts)
         label_of = {label.name: value for label, value in zip(self.labels_, self.classes_.tolist(), strict=True)}
         decisions = [label_of[str(answer.decision)] if answer.status is Status.OK else None for answer in answers]
-        return _array(decisions) if decisions else self.classes_[:0]
+        return plain_array(decisions) if decisions else self.classes_[:0]
 
     def predict_proba(self, texts: Iterable[str]) -> np.ndarray:
         """(n, n_classes) probabilities in the order of `classes_`.
@@ -211,7 +127,7 @@ class EpisodeClassifier:
         """The learner's own answer to each text, failures included. Decisions are label names, as text."""
         if not self.__sklearn_is_fitted__():
             raise _not_fitted(f"this {type(self).__name__} is not fitted yet; call fit(texts, labels) first")
-        asked = _texts(texts)
+        asked = known_texts(texts)
         size = self.batch_size or max(len(asked), 1)
         problems = [self._problem(asked[start : start + size], start) for start in range(0, len(asked), size)]
         answers = {done.problem_id: done.answers for done in self.learner_.predict(problems, self._context())}
@@ -221,7 +137,7 @@ class EpisodeClassifier:
 
     def score(self, texts: Iterable[str], labels: Iterable[Hashable]) -> float:
         """Accuracy on labelled texts, 0 to 1."""
-        predicted, gold = self.predict(texts).tolist(), _labels(labels)
+        predicted, gold = self.predict(texts).tolist(), known_labels(labels)
         if len(predicted) != len(gold):
             raise InputError(f"{len(predicted)} texts, but {len(gold)} labels: give one label per text")
         return sum(one == other for one, other in zip(predicted, gold, strict=True)) / len(gold)
@@ -294,59 +210,6 @@ def _not_fitted(message: str) -> Exception:
     except ImportError:
         return InputError(message)
     return NotFittedError(message)
-
-
-def _texts(texts: Iterable[str]) -> list[str]:
-    if isinstance(texts, str):
-        raise InputError("one string was given where a list of texts is expected; write [text]")
-    known = list(texts)
-    for at, text in enumerate(known):
-        if not isinstance(text, str):
-            raise InputError(f"texts[{at}] is of type {type(text).__name__}; texts are strings")
-        if _SURROGATE.search(text):
-            raise InputError(f"texts[{at}] holds half a character (a lone surrogate); remove or repair it")
-    return [str(text) for text in known]
-
-
-def _labels(labels: Iterable[Hashable]) -> list[Hashable]:
-    """Labels as Python values: those of an array or a column come out of their NumPy types."""
-    known = labels.tolist() if hasattr(labels, "tolist") else list(labels)  # pyright: ignore[reportAttributeAccessIssue]
-    for at, label in enumerate(known):
-        if not isinstance(label, Hashable):
-            raise InputError(
-                f"labels[{at}] is of type {type(label).__name__}; labels are strings, numbers or other hashable values"
-            )
-        if label is None or label != label:
-            raise InputError(f"labels[{at}] is missing ({label}); drop the text or name a class for it")
-    return known
-
-
-def _sorted(labels: Iterable[Hashable]) -> list[Any]:
-    """Natural order, or by type and text where labels do not compare."""
-    try:
-        return sorted(labels)  # pyright: ignore[reportArgumentType, reportCallIssue]
-    except TypeError:
-        return sorted(labels, key=lambda label: (type(label).__name__, repr(label)))
-
-
-def _names(classes: Sequence[Hashable]) -> list[str]:
-    """A text for each class: its own, or its repr where two classes would read the same (1 and "1")."""
-    for write in (str, repr):
-        names = [write(label) for label in classes]
-        if len(set(names)) == len(names):
-            return names
-    raise InputError(f"different labels are written alike: {', '.join(sorted(names))}")
-
-
-def _array(values: Sequence[Any]) -> np.ndarray:
-    """A 1-D array of the values as they are: typed where all are of one plain type, of objects otherwise."""
-    types = {type(value) for value in values}
-    if len(types) == 1 and types <= {str, int, float, bool}:
-        return np.array(values)
-    array = np.empty(len(values), dtype=object)
-    for at, value in enumerate(values):
-        array[at] = value
-    return array
 
 
 def _in_rounds(examples: Iterable[Example]) -> tuple[Example, ...]:

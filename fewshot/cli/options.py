@@ -1,0 +1,45 @@
+"""Options that several commands share: one name and one help text each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fewshot.core.errors import UsageError
+
+Task = Annotated[str, typer.Option("--task", "-t", help="Task name, card (.yaml), data file or folder.")]
+Way = Annotated[int | None, typer.Option("--way", help="Classes per episode; default: all, at most 5.")]
+Shot = Annotated[int, typer.Option("--shot", help="Labelled texts per class.")]
+Query = Annotated[int, typer.Option("--query", help="Texts to label per class.")]
+Episodes = Annotated[int, typer.Option("--episodes", "-n", help="How many episodes.")]
+ClassSplit = Annotated[
+    str | None, typer.Option("--class-split", "--split", help="Class split such as 01; all for every class.")
+]
+Part = Annotated[str, typer.Option("--part", help="train, valid or test.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+
+RunDir = Annotated[Path, typer.Option(help="Folder in which the run's folder is made.")]
+Resume = Annotated[Path | None, typer.Option(help="Continue this run's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+def _json_file(path: Path | None) -> Path | None:
+    """Refuse another format before work starts, not after it."""
+    if path is not None and path.suffix != ".json":
+        raise UsageError(f"-o {path}: a result document is written as .json; for items use: fewshot runs export")
+    return path
+
+
+Result = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write the result document (.json).", callback=_json_file)
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run no episode.")]
+
+Texts = Annotated[str, typer.Argument(metavar="INPUT", help="Texts: .txt (one per line), .jsonl, .csv, or - .")]
+Support = Annotated[str, typer.Option("--support", help="Labelled texts: a file, or a task name.")]
+Labels = Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of stdout.")]
+
+#: Parameters of a run that decide how it is shown or where it is kept, not what it is.
+PRESENTATION = ("run_dir", "resume", "as_json", "output", "dry_run")

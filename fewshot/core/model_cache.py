@@ -1,0 +1,84 @@
+"""The cache of models: folders that are complete or not there at all, each written by one process at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fewshot.core.errors import FewshotError, MissingExtra, StorageError
+from fewshot.core.hashing import canonical_json
+from fewshot.core.paths import cache_dir
+
+#: Written last into a folder of the cache: a folder that has it is complete.
+RECORD = "fewshot.json"
+
+
+def model_home(name: str, sha256: str) -> Path:
+    """The folder of a model, by the hash of its weights; it need not be there yet."""
+    return cache_dir("models") / f"{name}-{sha256[:16]}"
+
+
+def complete(home: Path) -> Path | None:
+    """The folder itself if it is complete, else None."""
+    return home if (home / RECORD).is_file() else None
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """One process at a time; a lock dies with its process.
+
+    Raises:
+        MissingExtra: the package that locks is not installed.
+        StorageError: the cache cannot be written.
+    """
+    try:
+        from filelock import FileLock
+    except ImportError as error:
+        raise MissingExtra("an embedded model", "local") from error
+    with writing(home):
+        lock = FileLock(home.with_name(f".{home.name}.lock"))
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def staging(home: Path) -> Iterator[Path]:
+    """A folder beside `home` to work in, gone afterwards whatever happens."""
+    with writing(home), tempfile.TemporaryDirectory(dir=home.parent, prefix=f".{home.name}.") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def writing(home: Path) -> Iterator[None]:
+    """Errors of the disk within become a StorageError that says how to make room."""
+    try:
+        yield
+    except FewshotError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"cannot write to {home.parent}: {error.strerror or error}. "
+            "Make room (600 MB), or set FEWSHOT_CACHE to a folder that can be written"
+        ) from error
+
+
+def publish(source: Path, home: Path, record: dict[str, str]) -> Path:
+    """Put a finished folder in its place at once, so that no interruption leaves half a model there."""
+    (source / RECORD).write_text(canonical_json(record), encoding="utf-8")
+    if home.exists():
+        shutil.rmtree(home)
+    source.replace(home)
+    return home
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as 64 hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -117,7 +117,7 @@ def _sinusoid_rows(record: dict[str, Any]) -> Iterator[str]:
     name = record["method"]["name"] if isinstance(record["method"], dict) else record["method"]
     for at, (steps, found) in enumerate(record["mse"].items()):
         spread = f"{found['mean']} ({min(found['seeds'])} to {max(found['seeds'])})"
-        known = [str(row[at]) for row in record["reference_mse"] if row[at] is not None]
+        known = [str(row[at]) for row in record["reference_mse"] or [] if row[at] is not None]
         yield f"| {name} | {record['shot']} | {record['seeds']} | {steps} | {spread} | {found['median']} "
         yield f"| {found['diverged']} | {', '.join(known)} |\n"
 

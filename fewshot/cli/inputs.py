@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Hashable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -97,17 +97,32 @@ def _text_in_json(line: str, where: str) -> str:
 
 
 def write_predictions(classifier: Any, texts: Iterable[str], output: Path | None) -> None:
-    """Label texts in batches; one JSON line per text: text, label, status, probabilities by label."""
+    """Label texts in batches; one JSON line per text: text, label, status, probabilities by label.
+
+    Raises:
+        StorageError: the output cannot be written.
+    """
+    stream = iter(texts)
+    batch = list(islice(stream, BATCH))  # read before the output is opened: bad input leaves the file as it was
+    with _opened(output) as file:
+        while batch:
+            for text, answer in zip(batch, classifier.predict_detailed(batch), strict=True):
+                file.write(json.dumps(_line(text, answer, classifier.classes_), ensure_ascii=False) + "\n")
+            file.flush()
+            batch = list(islice(stream, BATCH))
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[IO[str]]:
+    """The output to write to; what goes wrong with it is ours to tell."""
+    if output is None:
+        yield sys.stdout
+        return
     try:
-        target = output.open("w", encoding="utf-8") if output else nullcontext(sys.stdout)
-        with target as file:
-            stream = iter(texts)
-            while batch := list(islice(stream, BATCH)):
-                for text, answer in zip(batch, classifier.predict_detailed(batch), strict=True):
-                    file.write(json.dumps(_line(text, answer, classifier.classes_), ensure_ascii=False) + "\n")
-                file.flush()
+        with output.open("w", encoding="utf-8") as file:
+            yield file
     except OSError as error:
-        raise StorageError(f"cannot write {output or 'to stdout'}: {error.strerror}") from error
+        raise StorageError(f"cannot write {output}: {error.strerror}") from error
 
 
 def _line(text: str, answer: Any, classes: Iterable[Any]) -> dict[str, Any]:

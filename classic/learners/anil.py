@@ -24,14 +24,11 @@ class ANIL(GradientLearner):
     """
 
     name = "anil"
-    inner_lr: float = 5.0
     inner_steps: int = 10
     learn_inner_lr: bool = True
 
     def _algorithm(self, backbone: Network) -> Algorithm:
         from classic.functional import anil
-        from classic.networks.head import Headed
 
-        return anil.ANIL(
-            Headed(backbone), self.inner_lr, self.inner_steps, self.test_steps, learn_inner_lr=self.learn_inner_lr
-        )
+        network = self._headed(backbone)
+        return anil.ANIL(network, self.inner_lr, self.inner_steps, self.test_steps, learn_inner_lr=self.learn_inner_lr)

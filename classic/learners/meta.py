@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 #: Name of the checkpoint of a trained learner.
 NAME = "learner"
+_FROZEN_LR = 1e-4
 #: Arguments that say where things come from or how fast they go, and decide no result.
 _UNRECORDED = ("from_", "train", "executor", "chunk_size")
 
@@ -56,7 +57,9 @@ class MetaLearnerBase(TensorLearner):
     Attributes:
         encoder: a frozen encoder (lexical, minilm, hf:NAME), or a network that is trained with the rest: ngrams, cnn,
             gru, transformer, or hub:NAME for a Hugging Face encoder.
-        steps, meta_batch, optimizer, lr, schedule, clip, eval_every, patience, n_valid, seed: see `TrainingOptions`.
+        steps, meta_batch, optimizer, schedule, clip, eval_every, patience, n_valid, seed: see `TrainingOptions`.
+        lr: outer step size. None is 1e-4 on a frozen encoder, whose space larger steps only spoil, and what a network
+            that is trained says of itself.
         train_way, train_shot, train_query: shape of the training episodes; None takes the way and shot of the test.
         precision: of the forward pass of a trained encoder; "bfloat16" or "float16" for mixed precision.
         train: tasks to be trained on, joined by +; None takes the training classes of the task that is tested.
@@ -64,13 +67,13 @@ class MetaLearnerBase(TensorLearner):
         executor: how tasks are run: "auto", "loop", "vmap" or "captured". chunk_size: tasks in memory at once.
     """
 
-    steps: int = 600
-    meta_batch: int = 16
+    steps: int = 300
+    meta_batch: int = 8
     optimizer: Optimizer = "adam"
-    lr: float = 1e-3
+    lr: float | None = None
     schedule: Schedule = "constant"
     clip: float | None = 10.0
-    eval_every: int = 50
+    eval_every: int = 25
     patience: int | None = 6
     n_valid: int = 200
     seed: int = 0
@@ -116,7 +119,8 @@ class MetaLearnerBase(TensorLearner):
             "inputs": {**inputs.describe(), "fingerprint": inputs.fingerprint},
             "episodes": {"train": _manifest(train), "valid": _manifest(valid)},
         }
-        trainer = Trainer(algorithm, self._executor(network, ctx), self._options(), ctx, folder, identity)
+        options = self._options(network)
+        trainer = Trainer(algorithm, self._executor(network, ctx), options, ctx, folder, identity)
         trained = trainer.fit(*self._sources(train, valid, table))
         self._stored = None
         self._model = _Model(table, algorithm, trained.params, _record(trained, identity))
@@ -254,7 +258,7 @@ class MetaLearnerBase(TensorLearner):
             return self._adapter(table.width)
         if self.precision == "float32":
             return network
-        from classic.networks.precision import MixedPrecision
+        from classic.networks.wrappers import MixedPrecision
 
         return MixedPrecision(network, cast(Any, self.precision))
 
@@ -266,8 +270,11 @@ class MetaLearnerBase(TensorLearner):
             name = "loop"
         return build_executor(name, self.chunk_size, ctx.notify)
 
-    def _options(self) -> TrainingOptions:
-        return TrainingOptions(**{each.name: getattr(self, each.name) for each in fields(TrainingOptions)})
+    def _options(self, network: Any) -> TrainingOptions:
+        options = {each.name: getattr(self, each.name) for each in fields(TrainingOptions)}
+        if self.lr is None:
+            options["lr"] = _FROZEN_LR if network is None else network.lr
+        return TrainingOptions(**options)
 
     def _config(self) -> dict[str, Any]:
         """The arguments that decide the result."""

@@ -24,7 +24,6 @@ class MetaSGD(GradientLearner):
 
     def _algorithm(self, backbone: Network) -> Algorithm:
         from classic.functional import metasgd
-        from classic.networks.head import Headed
 
-        # One row of head and step sizes for all classes, since class numbers mean nothing.
-        return metasgd.MetaSGD(Headed(backbone, start="shared"), self.inner_lr, self.inner_steps, self.test_steps)
+        # "shared": one row of step sizes for all classes.
+        return metasgd.MetaSGD(self._headed(backbone, "shared"), self.inner_lr, self.inner_steps, self.test_steps)

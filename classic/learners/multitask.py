@@ -20,7 +20,6 @@ from classic.functional.anil import ANIL
 from classic.functional.base import OWN, network_params
 from classic.functional.inner import outcome
 from classic.learners.maml import GradientLearner
-from classic.networks.head import Headed
 from classic.networks.mlp import linear_params
 from classic.training.data import EpisodeTasks, TextTable
 from evals.learner import Context
@@ -40,11 +39,9 @@ class BaseClassifier(ANIL):
 
     Args:
         base_classes: how many there are. Training tasks number their classes among all of them.
-        scale: of the logits of the base classes, on features of length about 1.
     """
 
     base_classes: int = 1
-    scale: float = 10.0
 
     @property
     def name(self) -> str:
@@ -75,7 +72,7 @@ class BaseClassifier(ANIL):
 
         def loss(params: Params) -> tuple[Tensor, dict[str, Tensor]]:
             features = self.network.embed(network_params(params), rows.query_x)
-            return outcome(self.scale * linear(features, params[_WEIGHT], params[_BIAS]), rows, "cross_entropy")
+            return outcome(linear(features, params[_WEIGHT], params[_BIAS]), rows, "cross_entropy")
 
         gradient, (value, metrics) = grad_and_value(loss, has_aux=True)(params)
         return gradient, metrics | {"diverged": (~value.isfinite()).to(value.dtype)}
@@ -92,10 +89,8 @@ class Multitask(GradientLearner):
 
     name = "multitask"
     hidden: int = 256
-    inner_lr: float = 5.0
     inner_steps: int = 50
     train_way: int | None = 20
-    meta_batch: int = 8
     base_classes: int = 0
 
     def meta_fit(
@@ -106,7 +101,7 @@ class Multitask(GradientLearner):
         super().meta_fit(train, valid, ctx, folder)
 
     def _algorithm(self, backbone: Network) -> Algorithm:
-        return BaseClassifier(Headed(backbone), self.inner_lr, self.inner_steps, base_classes=self.base_classes)
+        return BaseClassifier(self._headed(backbone), self.inner_lr, self.inner_steps, base_classes=self.base_classes)
 
     def _sources(
         self, train: Sequence[Episode], valid: Sequence[Episode], table: TextTable

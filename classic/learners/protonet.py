@@ -34,10 +34,6 @@ class ProtoNet(MetaLearnerBase):
     temperature: float | None = None
     hidden: int = 256
     train_way: int | None = 20
-    meta_batch: int = 8
-    steps: int = 300
-    lr: float = 1e-4
-    eval_every: int = 25
 
     def _adapter(self, width: int) -> Network:
         from classic.networks.mlp import Residual

@@ -30,6 +30,8 @@ class Relation(MetaLearnerBase):
     hidden: int = 64
     loss: Literal["mse", "cross_entropy"] = "mse"
     steps: int = 1500
+    lr: float | None = 1e-3
+    eval_every: int = 100
 
     def _algorithm(self, backbone: Network) -> Algorithm:
         from classic.functional import relation

@@ -30,7 +30,7 @@ class Reptile(GradientLearner):
     name = "reptile"
     optimizer: Optimizer = "sgd"
     schedule: Schedule = "linear"
-    lr: float = 1.0
+    lr: float | None = 1.0
     clip: float | None = None
     inner_steps: int = 10
     test_steps: int | None = 20
@@ -38,8 +38,7 @@ class Reptile(GradientLearner):
 
     def _algorithm(self, backbone: Network) -> Algorithm:
         from classic.functional import reptile
-        from classic.networks.head import Headed
 
         return reptile.Reptile(
-            Headed(backbone), self.inner_lr, self.inner_steps, self.test_steps, batch_size=self.batch_size
+            self._headed(backbone), self.inner_lr, self.inner_steps, self.test_steps, batch_size=self.batch_size
         )

@@ -33,6 +33,7 @@ class TextCNN(Described):
     max_length: int = 64
     name = "cnn"
     vectorizes = True
+    lr = 1e-3
 
     @property
     def features(self) -> int:

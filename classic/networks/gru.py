@@ -35,6 +35,7 @@ class TextGRU(Described):
     max_length: int = 48
     name = "gru"
     vectorizes = True
+    lr = 1e-3
 
     @property
     def features(self) -> int:

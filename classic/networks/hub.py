@@ -91,6 +91,7 @@ class HubEncoder(Described):
     max_length: int = 64
     name = "hub"
     vectorizes = False
+    lr = 2e-5
 
     @property
     def features(self) -> int:

@@ -35,6 +35,7 @@ class NgramBag(Described):
     max_length: int = 384
     name = "ngrams"
     vectorizes = True
+    lr = 1e-3
 
     def inputs(self) -> NgramIds:
         """Hashed n-grams."""

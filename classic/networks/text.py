@@ -26,9 +26,11 @@ class TextNetwork(Network, Protocol):
 
     Attributes:
         vectorizes: whether `torch.func.vmap` can run it over tasks.
+        lr: outer step size that suits it.
     """
 
     vectorizes: bool
+    lr: float
 
     def inputs(self) -> Inputs:
         """The inputs that it reads; new ones at every call."""

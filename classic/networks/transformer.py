@@ -41,6 +41,7 @@ class TextTransformer(Described):
     max_length: int = 64
     name = "transformer"
     vectorizes = True
+    lr = 1e-3
 
     def __post_init__(self) -> None:
         if self.features % self.heads:

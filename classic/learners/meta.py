@@ -16,8 +16,9 @@ from classic.training import checkpoint
 from classic.training.data import EpisodeTasks, TextTable
 from classic.training.distributed import is_first, join
 from classic.training.inputs import FrozenFeatures, Inputs
+from classic.training.options import Optimizer, TrainingOptions
 from classic.training.schedule import Schedule
-from classic.training.trainer import Optimizer, Trained, Trainer, TrainingOptions, forget
+from classic.training.trainer import Trained, Trainer, forget
 from evals.learner import Context
 from evals.types import Problem
 from fewshot.core.catalog import NETWORKS

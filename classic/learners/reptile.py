@@ -15,8 +15,8 @@ from classic.learners.maml import GradientLearner
 
 if TYPE_CHECKING:
     from classic.functional.base import Algorithm, Network
+    from classic.training.options import Optimizer
     from classic.training.schedule import Schedule
-    from classic.training.trainer import Optimizer
 
 
 @dataclass(eq=False, kw_only=True)

@@ -2,7 +2,8 @@
 
 from classic.training.data import EpisodeTasks, TaskSource, TextTable
 from classic.training.inputs import FrozenFeatures, Inputs
-from classic.training.trainer import Trained, Trainer, TrainingOptions
+from classic.training.options import TrainingOptions
+from classic.training.trainer import Trained, Trainer
 
 __all__ = [
     "EpisodeTasks",

@@ -10,17 +10,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from classic.training import checkpoint
 from classic.training.curves import Point, write_curve
 from classic.training.data import TaskSource
 from classic.training.distributed import join
-from classic.training.schedule import Schedule, rate
+from classic.training.options import TrainingOptions
+from classic.training.schedule import rate
+from classic.training.scores import task_scores
 from evals.learner import Context
 from fewshot.core.devices import resolve_device
 from fewshot.core.differences import differences
-from fewshot.core.errors import BudgetReached, FewshotError, ResumeMismatch, UsageError, unknown_name
+from fewshot.core.errors import BudgetReached, FewshotError, ResumeMismatch
 from fewshot.core.seeds import seed_of
 
 if TYPE_CHECKING:
@@ -30,50 +32,12 @@ if TYPE_CHECKING:
     from classic.functional.base import Algorithm, Params
     from classic.functional.executors import Executor
 
-Optimizer = Literal["adam", "sgd"]
-
 _NAME = "training"
 _DIVERGED = "share of tasks that diverged"
 #: Steps in a row in which every task diverged, after which a training is given up.
 _MAX_SKIPPED = 20
 #: Validation tasks that are answered together.
 _VALID_CHUNK = 50
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How the meta-parameters are optimised.
-
-    Attributes:
-        steps: outer steps at most.
-        meta_batch: tasks per step.
-        optimizer: "adam" (Kingma and Ba 2015) or "sgd".
-        lr: outer step size. schedule: how it changes.
-        clip: largest norm of the meta-gradient; None for no limit.
-        eval_every: steps between two evaluations on the validation tasks. Each is a checkpoint.
-        patience: evaluations without a better one after which training stops; None trains to the end.
-        n_valid: validation tasks.
-        seed: of the initial parameters.
-    """
-
-    steps: int = 600
-    meta_batch: int = 16
-    optimizer: Optimizer = "adam"
-    lr: float = 1e-3
-    schedule: Schedule = "constant"
-    clip: float | None = 10.0
-    eval_every: int = 50
-    patience: int | None = 6
-    n_valid: int = 200
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "meta_batch", "eval_every", "n_valid"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} {getattr(self, name)} is too small: at least 1 is needed")
-        if self.optimizer not in get_args(Optimizer):
-            raise unknown_name("optimizer", self.optimizer, get_args(Optimizer))
-        rate(0, 1, self.schedule)
 
 
 @dataclass(frozen=True)
@@ -253,7 +217,7 @@ class Trainer:
         losses, accuracies = [], []
         for start in range(0, self.options.n_valid, _VALID_CHUNK):
             batch = valid.batch(start, min(start + _VALID_CHUNK, self.options.n_valid))
-            loss, accuracy = _scores(self.executor.predict(self.algorithm, params, batch), batch)
+            loss, accuracy = task_scores(self.executor.predict(self.algorithm, params, batch), batch)
             losses.append(loss)
             accuracies.append(accuracy)
         loss = torch.cat(losses)
@@ -357,21 +321,3 @@ def _rank(point: Point) -> tuple[float, float]:
     """Points are compared by validation accuracy, then by validation loss."""
     accuracy = -math.inf if point.valid_accuracy is None else point.valid_accuracy
     return accuracy, -math.inf if point.valid_loss is None else -point.valid_loss
-
-
-def _scores(outputs: Tensor, batch: Any) -> tuple[Tensor, Tensor | None]:
-    """(n_tasks,) losses and accuracies of a batch; infinite loss and no accuracy where the outputs are not finite."""
-    import torch
-
-    from classic.functional.losses import task_accuracy, task_loss
-
-    finite = outputs.isfinite().flatten(start_dim=1).all(dim=1)
-    classify = not batch.query_y.is_floating_point()
-    kind: Any = "cross_entropy" if classify else "mse"
-    rows = list(zip(outputs, batch.query_y, batch.query_mask, strict=True))
-    losses = torch.stack([task_loss(out, y, mask, kind) for out, y, mask in rows])
-    losses = torch.where(finite, losses, math.inf)
-    if not classify:
-        return losses, None
-    accuracies = torch.stack([task_accuracy(out, y, mask) for out, y, mask in rows])
-    return losses, torch.where(finite, accuracies, 0.0)

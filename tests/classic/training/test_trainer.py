@@ -17,7 +17,8 @@ import torch
 from classic.functional.base import TensorTask
 from classic.functional.executors import build_executor
 from classic.training.checkpoint import fingerprint
-from classic.training.trainer import Trainer, TrainingOptions
+from classic.training.options import TrainingOptions
+from classic.training.trainer import Trainer
 from evals.learner import Context
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import BudgetReached, FewshotError, ResumeMismatch, UsageError

@@ -106,8 +106,8 @@ def _reproduction() -> Iterator[str]:
     for record in (record for record in records if record["benchmark"] == "sinusoid"):
         yield from _sinusoid_rows(record)
     yield "\n## Few-shot text\n\nAccuracy with a 95 % interval over episodes, and the paired difference to frozen "
-    yield "prototypes on the same episodes. The defaults of the meta-learners were chosen on class split 01 of BANKING77 "
-    yield "with its test scores in sight: there their gain is optimistic.\n\n"
+    yield "prototypes on the same episodes. The defaults of the meta-learners were chosen on class split 01 of "
+    yield "BANKING77 with its test scores in sight: there their gain is optimistic.\n\n"
     yield "| set | class splits | way | shot | learner | accuracy | over prototypes | reference |\n"
     yield "|---|---|---|---|---|---|---|---|\n"
     for record in (record for record in records if record["benchmark"] == "text"):

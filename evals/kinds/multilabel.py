@@ -8,7 +8,7 @@ from typing import Any
 
 from evals import metrics
 from evals.kinds.base import Draw, Pools, Scored
-from evals.kinds.sampling import choose_names, draw_covering, require_rows, require_way
+from evals.kinds.sampling import choose_names, draw_covering, require_covering
 from evals.types import Answer, Example, Gold, Label, Problem, Status
 
 
@@ -38,9 +38,7 @@ class MultiLabel:
 
     def require(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int) -> None:
         """Enough classes, and texts of every class even if all queries of an episode carry it."""
-        require_way(labels, way)
-        for label in labels:
-            require_rows(pools, label.name, shot, way * query if pools.shared else query)
+        require_covering(pools, labels, way, shot, query)
 
     def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, seed: Sequence[Any]) -> Draw:
         """Draw classes, then texts until each class has occurred often enough."""

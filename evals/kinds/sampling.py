@@ -51,6 +51,13 @@ def require_rows(pools: Pools, name: str, support: int, query: int) -> None:
         raise TaskError(f"{whose} {n_query} texts to ask, but an episode needs {query}; lower --query")
 
 
+def require_covering(pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int) -> None:
+    """Refuse what `draw_covering` might not fill: each class needs texts even if all queries of an episode carry it."""
+    require_way(labels, way)
+    for label in labels:
+        require_rows(pools, label.name, shot, way * query if pools.shared else query)
+
+
 def front_and_back(
     pools: Pools, name: str, shot: int, query: int, seed: Sequence[Any]
 ) -> tuple[list[Example], list[Example]]:

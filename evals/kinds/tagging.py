@@ -9,7 +9,7 @@ from typing import Any
 
 from evals import metrics
 from evals.kinds.base import Draw, Pools, Scored
-from evals.kinds.sampling import choose_names, draw_covering, require_rows, require_way
+from evals.kinds.sampling import choose_names, draw_covering, require_covering
 from evals.types import Answer, Example, Gold, Label, Problem, Status
 
 #: (type, index of the first token, index after the last token)
@@ -47,9 +47,7 @@ class Tagging:
 
     def require(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int) -> None:
         """Enough types, and texts with every type even if all queries of an episode carry it."""
-        require_way(labels, way)
-        for label in labels:
-            require_rows(pools, label.name, shot, way * query if pools.shared else query)
+        require_covering(pools, labels, way, shot, query)
 
     def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, seed: Sequence[Any]) -> Draw:
         """Draw types, then texts until each type has occurred often enough."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +56,7 @@ def crosslingual(
     from evals.learner import Context
     from evals.rundir import new_run_dir
     from evals.runner import run
+    from fewshot.cli.experiment import write_result
     from fewshot.core.catalog import LEARNERS
     from fewshot.core.spec import Spec
 
@@ -99,7 +99,7 @@ def crosslingual(
         "cells": cells,
     }
     if output is not None:
-        _write(document, output)
+        write_result(document, output)
     if as_json:
         show_json(document)
     else:
@@ -170,10 +170,3 @@ def _show_matrix(document: dict[str, Any]) -> None:
 def _cell(accuracy: dict[str, Any]) -> str:
     low, high = accuracy["ci95"]
     return f"{accuracy['mean']:.3f} ({low:.3f} to {high:.3f})"
-
-
-def _write(document: dict[str, Any], path: Path) -> None:
-    from fewshot.core.paths import write_atomically
-
-    write_atomically(path, json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
-    say(f"written: {path}")

@@ -38,7 +38,7 @@ test: lint
 
 bench: $(READY)
 	mkdir -p benchmarks/results
-	for name in startup scoring memory meta; do $(BIN)/python benchmarks/$$name.py || exit 1; done \
+	for name in startup scoring memory meta significance; do $(BIN)/python benchmarks/$$name.py || exit 1; done \
 		| tee benchmarks/results/bench.jsonl
 	$(BIN)/python docs/generate.py
 

@@ -8,6 +8,8 @@ maml        One meta-gradient of MAML: 32 tasks, 5-way 1-shot, 15 queries, 5 sec
             every executor and by the loop that the libraries of the field write: clone, torch.autograd.grad with
             create_graph, one backward per task. Gradients are compared before times are taken.
 prototypes  1,000 problems, 5-way 5-shot, 10 queries, from index tensors into 5,000 cached vectors of 384 numbers.
+frozen      600 episodes, 5-way 5-shot, 25 queries, of learners on a frozen encoder whose vectors are cached, from
+            drawing them to the stored predictions (goal: 5 s each).
 memory      Peak memory of one meta-gradient at growing meta-batch sizes, in chunks of 8 tasks and in one piece.
 
 Times are the smallest and the median of the repeats, after the first call, which is reported apart.
@@ -19,9 +21,11 @@ import argparse
 import json
 import multiprocessing
 import resource
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +34,11 @@ from classic.functional.executors import CapturedExecutor, build_executor
 from classic.functional.maml import MAML
 from classic.functional.prototypes import prototype_logits
 from classic.networks import MLP, Headed
+from evals.episode import EpisodeSampler
+from evals.learner import Context
+from evals.loading import load_task
+from evals.runner import run
+from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import ModelUnavailable
 
 if TYPE_CHECKING:
@@ -150,6 +159,20 @@ def measure_prototypes(device: str, repeats: int) -> Iterator[dict[str, Any]]:
         yield {"benchmark": "meta", "measurement": "prototypes", "problems": 1000, "distance": distance} | times
 
 
+def measure_frozen(device: str, repeats: int) -> Iterator[dict[str, Any]]:
+    """Whole runs, store included; the first one, which embeds the texts, is not counted."""
+    sampler = EpisodeSampler.of(load_task("intents-en"), 5, 5, 5)
+    for spec in ("prototypes:encoder=minilm", "probe:encoder=minilm"):
+        seconds = []
+        for n_episodes in (20, *[600] * min(repeats, 3)):
+            with tempfile.TemporaryDirectory() as folder:
+                started = time.perf_counter()
+                run(LEARNERS.build(spec), sampler, n_episodes, run_dir=Path(folder) / "run", ctx=Context(device=device))
+                seconds.append(time.perf_counter() - started)
+        figures = {"best_s": round(min(seconds[1:]), 2), "median_s": round(median(seconds[1:]), 2), "goal_s": 5}
+        yield {"benchmark": "meta", "measurement": "frozen", "learner": spec, "episodes": 600, **figures}
+
+
 def measure_memory(device: str, repeats: int) -> Iterator[dict[str, Any]]:
     """Peak memory, each figure from a process of its own."""
     for chunk_size in (8, None):
@@ -178,7 +201,12 @@ def _peak_mib(device: str, n_tasks: int, chunk_size: int | None) -> float:
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
-MEASUREMENTS = {"maml": measure_maml, "prototypes": measure_prototypes, "memory": measure_memory}
+MEASUREMENTS = {
+    "maml": measure_maml,
+    "prototypes": measure_prototypes,
+    "frozen": measure_frozen,
+    "memory": measure_memory,
+}
 
 
 def main() -> None:

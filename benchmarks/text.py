@@ -82,14 +82,17 @@ def _print(
     name: str, facts: dict[str, Any], samplers: list[EpisodeSampler], specs: dict[str, str], n_episodes: int
 ) -> None:
     found: dict[str, list[float]] = {learner: [] for learner in specs}
+    by_split: dict[str, list[float]] = {learner: [] for learner in specs}
     for sampler in samplers:
         for learner, scores in _scores(sampler, specs, n_episodes).items():
             found[learner] += scores
+            by_split[learner].append(round(sum(scores) / len(scores), 4))
     base = next((found[key] for key in found if key.startswith("prototypes")), None)
     learners = {}
     for learner, scores in found.items():
         interval = score_interval(scores)
         learners[learner] = {"mean": round(interval.mean, 4), "ci95": [round(interval.low, 4), round(interval.high, 4)]}
+        learners[learner]["by_split"] = by_split[learner]
         if base is not None and scores is not base and learner != "tfidf":
             paired = t_interval([one - other for one, other in zip(scores, base, strict=True)])
             learners[learner]["over_prototypes"] = [round(v, 4) for v in (paired.mean, paired.low, paired.high)]

@@ -9,10 +9,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fewshot.core.errors import TaskError, unknown_name
-from fewshot.core.strict_yaml import Document, parse_yaml
+from fewshot.core.strict_yaml import Document, parse_yaml, validated
 
 
 class _Strict(BaseModel):
@@ -147,22 +147,7 @@ def read_card(path: Path, variant: str | None = None) -> Card:
 
 
 def _validate(document: Document, data: Mapping[str, Any], prefix: tuple[str | int, ...] = ()) -> Card:
-    try:
-        card = Card.model_validate(data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = tuple(part for part in first["loc"] if part != "function-before[_label_card(), LabelCard]")
-        where = document.where((*prefix, *path) if (*prefix, *path) in document.lines else path)
-        name = ".".join(map(str, path)) or "the card"
-        problem = (
-            "is not a known key" if first["type"] == "extra_forbidden" else first["msg"][:1].lower() + first["msg"][1:]
-        )
-        known = (
-            f" (known keys: {', '.join(Card.model_fields)})"
-            if first["type"] == "extra_forbidden" and len(path) == 1
-            else ""
-        )
-        raise TaskError(f"{where}: {name}: {problem}{known}") from error
+    card = validated(Card, document, data, prefix)
     _refuse_equal_labels(card, document)
     return card
 

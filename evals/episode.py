@@ -69,6 +69,33 @@ class EpisodeSampler:
                 raise UsageError(f"--{name} {getattr(self, name)} is too small")
         self._kind.require(self._pools, self._labels, self.way, self.shot, self.query)
 
+    @classmethod
+    def of(
+        cls,
+        task: Task,
+        way: int | None,
+        shot: int,
+        query: int,
+        seed: int = 0,
+        class_split: str | None = None,
+        part: str = "test",
+    ) -> EpisodeSampler:
+        """The sampler that is meant where not everything is said.
+
+        Args:
+            way: None takes all classes, at most 5.
+            class_split: None takes the task's first one, where it has some; "all" every class.
+            part: "test" stands for the valid rows of a task that publishes no test rows.
+        """
+        class_split = class_split or task.default_class_split()
+        if class_split == "all":
+            class_split = None
+        if class_split is None and part == "test" and "test" not in task.rows and len(task.rows) > 1:
+            part = "valid"
+        if way is None:
+            way = max(1, min(5, len(task.labels_in(class_split, part))))
+        return cls(task, way, shot, query, seed, class_split, part)
+
     @property
     def _kind(self) -> Kind:
         return kind_named(self.task.info.kind)

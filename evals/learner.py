@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
@@ -52,9 +52,21 @@ class Budget:
             raise BudgetReached(f"--max-cost {self.max_usd} USD is reached; the run can be resumed")
         self.spent = total
 
+    def settle(self, charged: Usage, actual: Usage) -> None:
+        """Put what was really used in the place of what was charged in advance."""
+        less = Usage(
+            -charged.seconds,
+            -charged.requests,
+            -charged.tokens_in,
+            -charged.tokens_out,
+            -charged.tokens_cached,
+            None if charged.usd is None else -charged.usd,
+        )
+        self.spent = self.spent + less + actual
 
-def _ignore(message: str) -> None:
-    return None
+
+def ignore(*_: object) -> None:
+    """Takes what nobody asked for."""
 
 
 @dataclass
@@ -67,6 +79,7 @@ class Context:
         deadline: `time.monotonic()` value after which a learner stops cleanly, or None.
         cancel: set when the user interrupts; a learner stops cleanly after the problem at hand.
         notify: called with one-line messages meant for the user (fallbacks, waits).
+        track: called with figures of a training, and the step at which they were taken.
     """
 
     device: str = "auto"
@@ -75,7 +88,8 @@ class Context:
     cancel: threading.Event = field(default_factory=threading.Event)
     budget: Budget = field(default_factory=Budget)
     ledger: Ledger = field(default_factory=NoLedger)
-    notify: Callable[[str], None] = _ignore
+    notify: Callable[[str], None] = ignore
+    track: Callable[[Mapping[str, Any], int], None] = ignore
 
     @property
     def stopping(self) -> bool:

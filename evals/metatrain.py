@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
@@ -14,12 +17,17 @@ from evals.task import Task
 from evals.types import Example
 from fewshot.core.errors import UsageError
 from fewshot.core.hashing import text_key
+from fewshot.core.paths import write_atomically
 from fewshot.core.seeds import seed_of
 
 #: Distinct training episodes; a longer training sees the first ones again.
 N_EPISODES = 10_000
 #: Where a task has neither class splits nor valid rows, one text in this many of a class is kept for early stopping.
 _HELD_OUT = 10
+#: Folder inside that of a run, where the learner that was trained for it is kept.
+LEARNER_FOLDER = "learner"
+#: File in the folder of a trained learner: what the training took, apart from what it came to.
+_COST = "cost.json"
 
 
 class Episodes(Sequence[Episode]):
@@ -133,7 +141,26 @@ def ensure_trained(
     sources = [load(name) for name in names.split("+")] if names else []
     train, valid = shapes(learner, sampler.way, sampler.shot)
     data = training_data(train, valid, tested=sampler.task, class_split=sampler.class_split, sources=sources)
-    meta_train(learner, data, ctx, folder)
+    with _timed(folder):
+        meta_train(learner, data, ctx, folder)
+
+
+def trained_seconds(folder: Path) -> float:
+    """Wall-clock seconds that the training kept in a folder has taken so far, interruptions left out; 0 for none."""
+    path = folder / _COST
+    return float(json.loads(path.read_text(encoding="utf-8"))["seconds"]) if path.is_file() else 0.0
+
+
+@contextmanager
+def _timed(folder: Path | None) -> Iterator[None]:
+    """Add what the training takes to what it took before it was interrupted."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        if folder is not None and folder.is_dir():
+            seconds = trained_seconds(folder) + time.perf_counter() - started
+            write_atomically(folder / _COST, json.dumps({"seconds": seconds}) + "\n")
 
 
 def meta_train(learner: MetaLearner, data: TrainingData, ctx: Context, folder: Path | None = None) -> None:

@@ -52,7 +52,10 @@ def summarise(store: Store) -> dict[str, Any]:
         "seed": planned["seed"],
         "n_episodes": len(main.scored),
         "n_queries": sum(len(episode.gold) for episode in main.scored),
-        "complete": all(len(found.scored) == planned["count"] for found in answered.values()),
+        "complete": all(
+            len(found.scored) == planned["count"] or _narrow_enough(found, kind, config["settings"].get("until_ci"))
+            for found in answered.values()
+        ),
         **_figures(main, kind, config["transductive"][MAIN]),
         "chance": mean(episode.chance for episode in episodes),
         "baselines": {
@@ -64,6 +67,20 @@ def summarise(store: Store) -> dict[str, Any]:
         "run_dir": str(store.folder),
         "notes": store.notes(),
     }
+
+
+def is_narrow(store: Store, learner: str, until_ci: float) -> bool:
+    """Whether a learner's 95 % interval is `until_ci` points to either side, or narrower."""
+    kind = kind_named(store.config["task"]["kind"])
+    return _narrow_enough(_answered(store, learner, store.episodes()), kind, until_ci)
+
+
+def _narrow_enough(answered: _Answered, kind: Kind, until_ci: float | None) -> bool:
+    means = _episode_means(answered, kind)
+    if until_ci is None or not means:
+        return False
+    found = score_interval(means)
+    return 100 * (found.high - found.low) / 2 <= until_ci
 
 
 @dataclass(frozen=True)
@@ -104,7 +121,7 @@ def _figures(answered: _Answered, kind: Kind, transductive: bool) -> dict[str, A
         for episode in answered.scored
     ]
     every = [pair for pairs in per_episode for pair in pairs]
-    means = [found for pairs in per_episode if (found := mean(score for _, score in pairs)) is not None]
+    means = _episode_means(answered, kind)
     key = "accuracy" if kind.metric == "accuracy" else "score"
     return {
         key: _interval(means, kind.metric),
@@ -116,6 +133,14 @@ def _figures(answered: _Answered, kind: Kind, transductive: bool) -> dict[str, A
         "seconds": answered.seconds,
         "usage": {phase: asdict(used) for phase, used in sorted(answered.usage.items())},
     }
+
+
+def _episode_means(answered: _Answered, kind: Kind) -> list[float]:
+    found = (
+        mean(kind.score(answer, gold) for gold, answer in zip(episode.gold, episode.answers, strict=True))
+        for episode in answered.scored
+    )
+    return [value for value in found if value is not None]
 
 
 def _interval(means: list[float], metric: str) -> dict[str, Any] | None:

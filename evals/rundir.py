@@ -16,7 +16,7 @@ from evals.learner import Learner
 from evals.store import Store
 from fewshot.core.differences import differences
 from fewshot.core.errors import FewshotError, ResumeMismatch, StorageError
-from fewshot.core.hashing import canonical_json
+from fewshot.core.hashing import canonical_json, digest
 from fewshot.core.paths import write_atomically
 
 #: Recorded with every run, but no reason to refuse `--resume`.
@@ -31,7 +31,7 @@ def new_run_dir(root: Path, task: str, learner: str) -> Path:
         StorageError: it cannot be made.
     """
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    folder = root / f"{stamp}-{_slug(task, 'task')}-{_slug(learner, 'learner')}-{secrets.token_hex(4)}"
+    folder = root / f"{stamp}-{folder_name(task, learner)}-{secrets.token_hex(4)}"
     try:
         root.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700)
@@ -66,7 +66,7 @@ def describe_run(
         "transductive": {name: learner.transductive for name, learner in learners.items()},
         "seed": seed,
         "settings": dict(extra),
-        "versions": {package: _version(package) for package in _PACKAGES},
+        "versions": versions(),
     }
     try:
         return json.loads(canonical_json(described))
@@ -109,8 +109,14 @@ def write_copy(store: Store, result: dict[str, Any] | None) -> None:
     write_atomically(store.folder / "run.json", text + "\n")
 
 
-def _slug(name: str, default: str) -> str:
-    return re.sub(r"[^a-z0-9._]+", "-", name.lower()).strip("-._")[:40] or default
+def folder_name(*parts: str) -> str:
+    """A name for a folder that says what these parts say, safe on every file system."""
+    return "-".join(re.sub(r"[^a-z0-9._]+", "-", part.lower()).strip("-._")[:40] or digest(part)[:8] for part in parts)
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of the packages that decide a result; None where one is not installed."""
+    return {package: _version(package) for package in _PACKAGES}
 
 
 def _version(package: str) -> str | None:

@@ -16,13 +16,16 @@ from typing import Any
 from evals.checks import checked
 from evals.episode import Episode, EpisodeSampler
 from evals.kinds import kind_named
-from evals.learner import Background, Context, Learner
+from evals.learner import Background, Context, Learner, ignore
 from evals.records import EpisodeRecord
-from evals.results import MAIN, summarise
+from evals.results import MAIN, is_narrow, summarise
 from evals.rundir import describe_run, open_store, write_copy
 from evals.store import Store
 from evals.types import Prediction, Problem
 from fewshot.core.errors import BudgetReached, FewshotError, UsageError
+
+#: With `until_ci`, so many episodes lie between two looks at the interval.
+_BLOCK = 50
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,6 @@ class Progress:
     total: int
 
 
-def _silent(progress: Progress) -> None:
-    return None
-
-
 def run(
     learner: Learner,
     sampler: EpisodeSampler,
@@ -56,8 +55,9 @@ def run(
     ctx: Context | None = None,
     baselines: Mapping[str, Learner] | None = None,
     config: Mapping[str, Any] | None = None,
+    until_ci: float | None = None,
     resume: bool = False,
-    on_progress: Callable[[Progress], None] = _silent,
+    on_progress: Callable[[Progress], None] = ignore,
 ) -> Run:
     """Let a learner, then the baselines, answer the same episodes; store every prediction as it comes.
 
@@ -70,6 +70,8 @@ def run(
         ctx: surroundings of the learners. The run's own store takes the place of its ledger.
         baselines: other learners by name, for comparison.
         config: what else decides the result, JSON-ready; it guards `resume` too.
+        until_ci: stop a learner after fewer episodes, once its 95 % interval is this many points to either side, or
+            narrower; looked at every 50 episodes.
         resume: go on with the run in `run_dir`.
         on_progress: called after each episode.
 
@@ -87,20 +89,29 @@ def run(
         raise UsageError(f"a baseline cannot be named {MAIN!r}: that is the learner the run is about")
     ctx = ctx or Context()
     learners = {MAIN: learner, **(baselines or {})}
-    described = describe_run(learners, sampler, n_episodes, ctx.seed, config or {})
+    settings = {**(config or {}), **({"until_ci": until_ci} if until_ci is not None else {})}
+    described = describe_run(learners, sampler, n_episodes, ctx.seed, settings)
     with open_store(run_dir, described, resume) as store:
         write_copy(store, None)
         store_ctx = replace(ctx, ledger=store.ledger, notify=_recorded(ctx.notify, store))
         try:
             with interruptible(ctx):
                 for name, each in learners.items():
-                    _answer_all(name, each, sampler, n_episodes, store, store_ctx, on_progress)
+                    for enough in _stops(n_episodes, until_ci):
+                        _answer_all(name, each, sampler, enough, store, store_ctx, on_progress)
+                        if until_ci is not None and is_narrow(store, name, until_ci):
+                            break
         except (Exception, KeyboardInterrupt) as error:
             error.add_note(f"What was answered is stored; continue with --resume {run_dir}")
             raise
         result = summarise(store)
         write_copy(store, result)
         return Run(run_dir, store.config, result)
+
+
+def _stops(n_episodes: int, until_ci: float | None) -> list[int]:
+    """After how many episodes to look whether they are enough."""
+    return [n_episodes] if until_ci is None else [*range(_BLOCK, n_episodes, _BLOCK), n_episodes]
 
 
 def background(sampler: EpisodeSampler) -> Background:

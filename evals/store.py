@@ -23,6 +23,7 @@ SCHEMA_VERSION = 1
 FILE_NAME = "run.sqlite"
 
 _BATCH = 64
+_PREDICTION_KEY = ("learner", "problem_id", "seconds")
 _Row = tuple[dict[str, Any], str]
 
 # Tables without row ids are a single tree each, so the check on opening looks at all that a lookup will use.
@@ -155,17 +156,35 @@ class Store:
 
     def answered(self, learner: str) -> set[str]:
         """The ids of the problems that a learner has answered."""
-        return {key["problem_id"] for key, _ in self._predictions_of(learner)}
+        return {key["problem_id"] for key, _ in self._stored_predictions() if key["learner"] == learner}
 
-    def episodes(self) -> Iterator[EpisodeRecord]:
-        """The stored episodes, by index."""
+    def episodes(self, known: dict[str, EpisodeRecord] | None = None) -> Iterator[EpisodeRecord]:
+        """The stored episodes, by index.
+
+        Args:
+            known: episodes that were read already, by their stored form: many runs hold the same ones.
+        """
+        known = {} if known is None else known
         for _, content in self._rows("episodes", ("idx", "problem_id"), "ORDER BY idx"):
-            yield read_episode(content)
+            if content not in known:
+                known[content] = read_episode(content)
+            yield known[content]
+
+    def prediction(self, learner: str, problem_id: str) -> Prediction | None:
+        """A learner's prediction of one problem, or None."""
+        found = self._rows("predictions", _PREDICTION_KEY, "WHERE learner = ? AND problem_id = ?", learner, problem_id)
+        return next((read_prediction(content) for _, content in found), None)
 
     def predictions(self, learner: str) -> Iterator[tuple[Prediction, float]]:
         """A learner's predictions with their wall-clock seconds, by problem id."""
-        for key, content in self._predictions_of(learner):
-            yield read_prediction(content), key["seconds"]
+        for key, content in self._stored_predictions():
+            if key["learner"] == learner:
+                yield read_prediction(content), key["seconds"]
+
+    def all_predictions(self) -> Iterator[tuple[str, Prediction, float]]:
+        """Every learner's predictions with their wall-clock seconds, by learner and problem id."""
+        for key, content in self._stored_predictions():
+            yield key["learner"], read_prediction(content), key["seconds"]
 
     def notes(self) -> list[str]:
         """The messages of the run, in order."""
@@ -176,12 +195,9 @@ class Store:
         """The ledger of paid requests, kept in this file."""
         return RequestLedger(self)
 
-    def _predictions_of(self, learner: str) -> Iterator[_Row]:
+    def _stored_predictions(self) -> Iterator[_Row]:
         # All rows are read and checked: a WHERE clause would pass over one whose learner's name is damaged.
-        columns = ("learner", "problem_id", "seconds")
-        for key, content in self._rows("predictions", columns, "ORDER BY learner, problem_id"):
-            if key["learner"] == learner:
-                yield key, content
+        return self._rows("predictions", _PREDICTION_KEY, "ORDER BY learner, problem_id")
 
     def _rows(self, table: str, key: tuple[str, ...], clause: str, *values: Any) -> Iterator[_Row]:
         """Rows with their checksums verified, a batch in memory at a time."""

@@ -209,6 +209,7 @@ class Trainer:
         state.sums = {}
         if self._workers.first:
             self.ctx.notify(self._line(state))
+            self.ctx.track(asdict(point), point.step)
 
     def _validate(self, params: Params, valid: TaskSource) -> tuple[float | None, float | None]:
         """Mean loss and mean accuracy on the validation tasks. A task without finite outputs counts as failed."""

@@ -6,14 +6,18 @@ Here types come from the schema that reads the result (pydantic), which knows wh
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from fewshot.core.errors import TaskError
 
 Path = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,39 @@ def parse_yaml(text: str, origin: str) -> Document:
     _refuse_anchors(text, origin)
     lines: dict[Path, int] = {}
     return Document(_convert(root, (), lines, origin) if root else {}, origin, lines)
+
+
+def validated(model: type[Model], document: Document, data: Mapping[str, Any], prefix: Path = ()) -> Model:
+    """Read a mapping of a document as a pydantic model.
+
+    Args:
+        data: the document's mapping, or one that was made from it.
+        prefix: where in the document to look first for the line of a value.
+
+    Raises:
+        TaskError: the first thing that is wrong, with file, line and, for an unknown key, the nearest ones.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        # A misspelt key explains the one that is missing.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+        # Pydantic puts the name of a validating function among the keys.
+        path = tuple(part for part in first["loc"] if not str(part).startswith("function-"))
+        where = document.where((*prefix, *path) if (*prefix, *path) in document.lines else path)
+        if first["type"] == "extra_forbidden":
+            problem = "is not a known key" + (_nearest(str(path[-1]), model) if len(path) == 1 else "")
+        else:
+            problem = first["msg"][:1].lower() + first["msg"][1:]
+        name = ".".join(map(str, path)) or "the file"
+        raise TaskError(f"{where}: {name}: {problem}") from error
+
+
+def _nearest(key: str, model: type[BaseModel]) -> str:
+    near = difflib.get_close_matches(key, model.model_fields, n=2, cutoff=0.5)
+    if near:
+        return f"; did you mean {' or '.join(near)}?"
+    return f" (known keys: {', '.join(model.model_fields)})"
 
 
 def _refuse_anchors(text: str, origin: str) -> None:

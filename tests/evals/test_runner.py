@@ -23,6 +23,7 @@ from evals.runner import Progress, background, run
 from evals.store import Store
 from evals.types import Answer, Prediction, Problem, Status, Trace
 from fewshot.core.errors import BudgetReached, FewshotError, ResumeMismatch, StorageError, UsageError
+from fewshot.core.hashing import digest
 from tests.evals.fakes import (
     KINDS,
     Classifier,
@@ -342,7 +343,7 @@ def test_run_json_holds_configuration_and_result(tmp_path: Path) -> None:
     [
         ("sentiment-ko", "icl", "sentiment-ko-icl"),
         ("sib200[ko]", "icl:model=(hf:A/B)", "sib200-ko-icl-model-hf-a-b"),
-        ("../../etc", "한국어", "etc-learner"),
+        ("../../etc", "한국어", f"etc-{digest('한국어')[:8]}"),
         ("x" * 300, "nn", f"{'x' * 40}-nn"),
     ],
 )

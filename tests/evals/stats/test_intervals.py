@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.stats import score_interval, t_interval, wilson_interval
+from evals.stats.intervals import DIFFERENCES, bounded_interval
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=30).filter(lambda values: np.std(values) > 1e-6))
@@ -70,3 +71,14 @@ def test_coverage_of_simulated_episodes(n_episodes: int) -> None:
         found = score_interval((random.binomial(25, difficulty) / 25).tolist())
         hits += found.low <= ability <= found.high
     assert 0.93 <= hits / n_runs <= 0.97
+
+
+@given(st.floats(-1, 1), st.integers(1, 50))
+def test_bounded_interval_holds_its_mean_and_stays_in_range(mean: float, n: int) -> None:
+    found = bounded_interval(mean, n, DIFFERENCES)
+    assert -1 - 1e-12 <= found.low <= mean <= found.high <= 1 + 1e-12
+
+
+def test_bounded_interval_of_no_difference_is_wilson_at_one_half_stretched() -> None:
+    found, half = bounded_interval(0.0, 10, DIFFERENCES), wilson_interval(5, 10)
+    assert (found.low, found.high) == pytest.approx((2 * half.low - 1, 2 * half.high - 1))

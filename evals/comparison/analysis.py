@@ -1,0 +1,240 @@
+"""What a table says: every learner's standing, every pair's difference, who wins and how sure that is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evals import stats
+from evals.comparison.tables import STATUSES, Floats, Ints, Outcome, Table
+from evals.stats import DIFFERENCES, Interval
+from evals.types import Status, Usage
+
+#: Level of the tests behind a winner and the letters.
+ALPHA = 0.05
+#: Class splits and seeds are resampled too from this many on: of fewer, an interval could say next to nothing.
+MIN_GROUPS = 3
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One learner in one table.
+
+    Attributes:
+        accuracy: mean over episodes with the t interval: it speaks of episodes from this pool of texts.
+        new_texts: the same mean with the interval of the two-way cluster bootstrap: it speaks of new texts.
+        accuracy_ok: over the answers with status ok alone, or None where there are none.
+        complete: whether every episode of the table was answered.
+        constant_share: the share of the answers that are its most frequent label, across all episodes.
+        letters: learners that share a letter are not told apart, on new texts.
+        on_front: whether no other learner is both cheaper and better (seconds, and USD where money is spent).
+        usd: None is unknown.
+    """
+
+    learner: str
+    baseline: bool
+    transductive: bool
+    accuracy: Interval
+    new_texts: Interval
+    accuracy_ok: float | None
+    non_ok_rate: float
+    statuses: Mapping[str, int]
+    n_episodes: int
+    n_queries: int
+    complete: bool
+    constant_share: float | None
+    letters: str
+    on_front: bool
+    seconds: float
+    usage: Mapping[str, Usage]
+    usd: float | None
+
+    @property
+    def seconds_per_query(self) -> float:
+        return self.seconds / self.n_queries
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The difference a - b on the episodes that both answered.
+
+    Attributes:
+        difference: mean over episodes with its t interval: this pool of texts.
+        new_texts: the same with the two-way cluster bootstrap.
+        p: sign-flip permutation over episodes. p_new_texts: two-way cluster bootstrap. Both two-sided.
+        p_holm, p_new_texts_holm: Holm-adjusted over all pairs of the table.
+        p_mcnemar: exact, over queries; None for metrics other than right or wrong.
+        p_wilcoxon: signed ranks of episodes.
+        effect: Cohen's d of the paired differences.
+    """
+
+    a: str
+    b: str
+    difference: Interval
+    new_texts: Interval
+    p: float
+    p_holm: float
+    p_new_texts: float
+    p_new_texts_holm: float
+    p_mcnemar: float | None
+    p_wilcoxon: float
+    effect: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Who is best at one table.
+
+    Attributes:
+        winner: the learner with the highest mean, transductive ones left out; None where there is none.
+        tied: learners that new texts might show to be as good: Holm-adjusted p of 0.05 or more.
+    """
+
+    winner: str | None
+    tied: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A table and what it says. Standings come best first, transductive learners after the others."""
+
+    table: Table
+    standings: tuple[Standing, ...]
+    pairs: tuple[Pair, ...]
+    verdict: Verdict
+
+    def standing(self, learner: str) -> Standing:
+        """The standing of the learner with this name."""
+        return next(standing for standing in self.standings if standing.learner == learner)
+
+    def pair(self, a: str, b: str) -> Pair:
+        """The pair of two learners, in whichever order it is kept."""
+        return next(pair for pair in self.pairs if {pair.a, pair.b} == {a, b})
+
+
+def analyse(table: Table, *, seed: int = 0) -> Analysis:
+    """Standings, pairs and verdict of a table.
+
+    Args:
+        seed: of permutations and resamples.
+    """
+    means = {outcome.learner: table.episode_means(outcome) for outcome in table.outcomes}
+    ranked = sorted(table.outcomes, key=lambda outcome: (outcome.transductive, -_mean(outcome)))
+    pairs = _pairs(table, ranked, means, seed)
+    letters = _letters(ranked, pairs)
+    front = _front(ranked)
+    standings = tuple(
+        _standing(table, outcome, means[outcome.learner], letter, on_front, seed)
+        for outcome, letter, on_front in zip(ranked, letters, front, strict=True)
+    )
+    return Analysis(table, standings, tuple(pairs), _verdict(standings, pairs))
+
+
+def _standing(table: Table, outcome: Outcome, means: Floats, letters: str, on_front: bool, seed: int) -> Standing:
+    answered = outcome.answered
+    scored = means[np.isfinite(means)]
+    ok = outcome.status == STATUSES.index(Status.OK)
+    statuses = Counter(STATUSES[code].value for code in outcome.status[answered].tolist())
+    decided = np.bincount(outcome.decision[outcome.decision >= 0])
+    return Standing(
+        learner=outcome.learner,
+        baseline=outcome.baseline,
+        transductive=outcome.transductive,
+        accuracy=stats.score_interval(scored.tolist()),
+        new_texts=stats.cluster_interval(outcome.score[answered], *_clusters(table, answered), seed=seed),
+        accuracy_ok=float(outcome.score[ok].mean()) if ok.any() else None,
+        non_ok_rate=1 - float(ok[answered].mean()),
+        statuses=dict(sorted(statuses.items())),
+        n_episodes=len(scored),
+        n_queries=int(answered.sum()),
+        complete=bool(answered.all()),
+        constant_share=float(decided.max() / decided.sum()) if decided.sum() else None,
+        letters=letters,
+        on_front=on_front,
+        seconds=outcome.seconds,
+        usage=outcome.usage,
+        usd=outcome.usd,
+    )
+
+
+def _clusters(table: Table, where: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints | None]:
+    """Support draw, query text and, where there are enough of them, class split and seed of the observations."""
+    groups = table.group[where] if len(table.cells) >= MIN_GROUPS else None
+    return table.episode[where], table.text[where], groups
+
+
+def _pairs(table: Table, ranked: Sequence[Outcome], means: Mapping[str, Floats], seed: int) -> list[Pair]:
+    drafts = [_draft(table, a, b, means, seed) for a, b in combinations(ranked, 2)]
+    drafts = [draft for draft in drafts if draft is not None]
+    adjusted = stats.holm([draft.p for draft in drafts])
+    adjusted_new = stats.holm([draft.p_new_texts for draft in drafts])
+    return [
+        replace(draft, p_holm=float(p), p_new_texts_holm=float(q))
+        for draft, p, q in zip(drafts, adjusted, adjusted_new, strict=True)
+    ]
+
+
+def _draft(table: Table, a: Outcome, b: Outcome, means: Mapping[str, Floats], seed: int) -> Pair | None:
+    """The pair before its p-values are adjusted; None where the two share no episode."""
+    both = a.answered & b.answered
+    if not both.any():
+        return None
+    shared = np.isfinite(means[a.learner]) & np.isfinite(means[b.learner])
+    means_a, means_b = means[a.learner][shared], means[b.learner][shared]
+    differences = means_a - means_b
+    observed, clusters = (a.score - b.score)[both], _clusters(table, both)
+    right_or_wrong = table.metric == "accuracy"
+    return Pair(
+        a=a.learner,
+        b=b.learner,
+        difference=stats.paired_difference(means_a, means_b),
+        new_texts=stats.cluster_interval(observed, *clusters, seed=seed, bounds=DIFFERENCES),
+        p=stats.sign_flip_test(differences, seed=seed),
+        p_holm=1.0,
+        p_new_texts=stats.cluster_test(observed, *clusters, seed=seed),
+        p_new_texts_holm=1.0,
+        p_mcnemar=stats.mcnemar_exact(a.score[both] == 1, b.score[both] == 1) if right_or_wrong else None,
+        p_wilcoxon=stats.wilcoxon_test(differences),
+        effect=stats.effect_size(differences),
+    )
+
+
+def _letters(ranked: Sequence[Outcome], pairs: Sequence[Pair]) -> list[str]:
+    names = [outcome.learner for outcome in ranked]
+    p = np.ones((len(names), len(names)))
+    for pair in pairs:
+        i, j = names.index(pair.a), names.index(pair.b)
+        p[i, j] = p[j, i] = pair.p_new_texts_holm
+    return stats.significance_letters([_mean(outcome) for outcome in ranked], p, ALPHA)
+
+
+def _mean(outcome: Outcome) -> float:
+    return float(np.nanmean(outcome.score))
+
+
+def _front(ranked: Sequence[Outcome]) -> list[bool]:
+    """Whether each learner is on the front of score and seconds, or of score and money where money is spent."""
+    scores = [_mean(outcome) for outcome in ranked]
+    fronts = [stats.pareto_front([outcome.seconds for outcome in ranked], scores)]
+    if any(outcome.usd != 0 for outcome in ranked):
+        fronts.append(stats.pareto_front([outcome.usd for outcome in ranked], scores))
+    return [any(flags) for flags in zip(*fronts, strict=True)]
+
+
+def _verdict(standings: Sequence[Standing], pairs: Sequence[Pair]) -> Verdict:
+    eligible = [standing.learner for standing in standings if not standing.transductive]
+    if not eligible:
+        return Verdict(None, ())
+    winner, *others = eligible
+    told_apart = {
+        name
+        for pair in pairs
+        if winner in (pair.a, pair.b) and pair.p_new_texts_holm < ALPHA
+        for name in (pair.a, pair.b)
+    }
+    return Verdict(winner, tuple(name for name in others if name not in told_apart))

@@ -1,0 +1,228 @@
+"""Conducting a study: every learner on every series of episodes, one run each, none in another's way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from evals.comparison.contestants import Contestant, why_left_out
+from evals.comparison.document import Absent
+from evals.comparison.study import Study
+from evals.engines import spread
+from evals.episode import EpisodeSampler
+from evals.learner import Context, Learner, ignore
+from evals.metatrain import LEARNER_FOLDER, ensure_trained
+from evals.rundir import folder_name
+from evals.runner import Progress, run
+from evals.store import FILE_NAME
+from evals.task import Task
+from fewshot.core.differences import differences
+from fewshot.core.errors import BudgetReached, ResumeMismatch, StorageError, UsageError
+from fewshot.core.hashing import digest
+from fewshot.core.paths import write_atomically
+
+#: File in the folder of a comparison: the study, and which learners have no result.
+NAME = "comparison.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One contestant on one series of episodes."""
+
+    contestant: Contestant
+    sampler: EpisodeSampler
+
+    @property
+    def folder(self) -> str:
+        """Name of its run's folder within that of the comparison."""
+        sampler = self.sampler
+        place = [sampler.task.name, sampler.class_split or "all", f"{sampler.way}way", f"{sampler.shot}shot"]
+        series = [sampler.task.data_fingerprint, sampler.part, sampler.query, sampler.seed]
+        name = self.contestant.name
+        return f"{folder_name(*place, name)}-{digest([*place, *series, name])[:8]}"
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """Task, class split, seed and shot."""
+        sampler = self.sampler
+        return {
+            "task": sampler.task.name,
+            "class_split": sampler.class_split,
+            "seed": sampler.seed,
+            "shot": sampler.shot,
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be done, and what cannot be and why."""
+
+    study: Study
+    jobs: tuple[Job, ...]
+    absent: tuple[Absent, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A job that ended: well, or with an error."""
+
+    job: Job
+    number: int
+    total: int
+    error: str | None
+
+
+def make_plan(
+    study: Study,
+    contestants: Sequence[Contestant],
+    tasks: Mapping[str, Task],
+    shard: tuple[int, int] = (1, 1),
+) -> Plan:
+    """The jobs of a study and the contestants that are left out.
+
+    Args:
+        tasks: by the names that the study uses.
+        shard: (i, n): every n-th job, beginning with the i-th, counted from 1.
+
+    Raises:
+        UsageError: an unknown parameter of a learner, or data that cannot fill an episode.
+    """
+    one, of = shard
+    if not 1 <= one <= of:
+        raise UsageError(f"--shard {one}/{of}: write i/n, with i from 1 to n")
+    jobs: list[Job] = []
+    absent: list[Absent] = []
+    for name in study.task:
+        reasons = {c.name: why_left_out(c, tasks[name], study) for c in contestants}
+        absent += [Absent(who, "skipped", why, tasks[name].name) for who, why in reasons.items() if why is not None]
+        usable = [contestant for contestant in contestants if reasons[contestant.name] is None]
+        for sampler in _samplers(study, tasks[name]):
+            jobs += [Job(contestant, sampler) for contestant in usable]
+    return Plan(study, tuple(jobs[one - 1 :: of]), tuple(absent))
+
+
+def _samplers(study: Study, task: Task) -> list[EpisodeSampler]:
+    return [
+        EpisodeSampler.of(task, study.way, shot, study.query, seed, class_split, study.part)
+        for class_split in study.class_split or (None,)
+        for seed in study.seed
+        for shot in study.shot
+    ]
+
+
+def conduct(
+    plan: Plan,
+    folder: Path,
+    ctx: Context,
+    *,
+    load: Callable[[str], Task],
+    engine: str = "local",
+    on_progress: Callable[[Job, Progress], None] = ignore,
+    on_step: Callable[[Step], None] = ignore,
+) -> None:
+    """Carry out a plan. Jobs that are done are not repeated. A learner that raises is noted, and the others go on.
+
+    Args:
+        folder: where runs are kept; one that holds the same study is continued.
+        load: gives the tasks that a meta-learner wants to be trained on.
+        engine: spec of the engine that answers: "local", or "ray" for a cluster.
+        on_progress: called after each episode; on_step: after each job.
+
+    Raises:
+        ResumeMismatch: the folder holds another study.
+        BudgetReached: a limit of the context; the comparison can be resumed.
+        StorageError: the disk is full, or a run is damaged.
+        KeyboardInterrupt: the context was cancelled; the comparison can be resumed.
+    """
+    absent = list(plan.absent)
+    if (folder / NAME).is_file():
+        _refuse_other_study(folder, plan.study)
+    _write(folder, plan.study, absent)
+    kept: dict[tuple[str, int], Learner] = {}
+    for number, job in enumerate(plan.jobs, start=1):
+        error = None
+        try:
+            learner = _learner_for(job, kept)
+            _carry_out(job, learner, folder / job.folder, plan.study, ctx, load, engine, on_progress)
+        except (BudgetReached, StorageError):
+            raise
+        except Exception as raised:  # noqa: BLE001 - a learner may raise anything, and the others are to go on
+            error = f"{type(raised).__name__}: {raised}"
+            absent.append(Absent(job.contestant.name, "failed", error, **job.place))
+            _write(folder, plan.study, absent)
+        on_step(Step(job, number, len(plan.jobs), error))
+
+
+def _learner_for(job: Job, kept: dict[tuple[str, int], Learner]) -> Learner:
+    """A new learner where it is trained for the job; the others keep their models for the next one."""
+    contestant, seed = job.contestant, job.sampler.seed
+    if contestant.own_training:
+        return contestant.build(seed)
+    if (contestant.name, seed) not in kept:
+        kept[contestant.name, seed] = contestant.build(seed)
+    return kept[contestant.name, seed]
+
+
+def _carry_out(
+    job: Job,
+    learner: Learner,
+    folder: Path,
+    study: Study,
+    ctx: Context,
+    load: Callable[[str], Task],
+    engine: str,
+    on_progress: Callable[[Job, Progress], None],
+) -> None:
+    seed, trained = job.sampler.seed, folder / LEARNER_FOLDER
+    ctx = replace(ctx, seed=seed)
+    ensure_trained(learner, job.sampler, ctx, load, trained)
+    build = partial(job.contestant.build, seed)
+    run(
+        spread(learner, build, engine, trained if trained.is_dir() else None),
+        job.sampler,
+        study.episodes,
+        run_dir=folder,
+        ctx=ctx,
+        config={"contestant": job.contestant.name, "baseline": job.contestant.baseline},
+        until_ci=study.until_ci,
+        resume=(folder / FILE_NAME).is_file(),
+        on_progress=lambda progress: on_progress(job, progress),
+    )
+
+
+def _write(folder: Path, study: Study, absent: Sequence[Absent]) -> None:
+    content = {
+        "study": study.model_dump(mode="json"),
+        "sha256": study.sha256,
+        "absent": [asdict(missing) for missing in absent],
+    }
+    write_atomically(folder / NAME, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+
+
+def read_study_of(folder: Path) -> tuple[Study, list[Absent]]:
+    """The study of a comparison's folder, and the learners without a result.
+
+    Raises:
+        UsageError: the folder holds no comparison.
+        StorageError: its file is damaged.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no comparison: there is no {NAME} in it")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Study.model_validate(content["study"]), [Absent(**missing) for missing in content["absent"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{path} is damaged: {error}") from error
+
+
+def _refuse_other_study(folder: Path, study: Study) -> None:
+    stored, _ = read_study_of(folder)
+    if changed := differences(stored.model_dump(mode="json"), study.model_dump(mode="json")):
+        raise ResumeMismatch(
+            f"{folder} holds another study:\n{changed}\nResume it with its own options, or begin a new one"
+        )

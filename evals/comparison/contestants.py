@@ -1,0 +1,113 @@
+"""Who takes part in a comparison: learners by spec, or objects of one's own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from evals.comparison.study import Study
+from evals.kinds import KINDS
+from evals.learner import Learner, MetaLearner
+from evals.task import Task
+from fewshot.core.catalog import LEARNERS
+from fewshot.core.errors import ModelUnavailable
+from fewshot.core.spec import Spec, parse_spec
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A learner, and what must be known of it before it is built.
+
+    Attributes:
+        name: its spec, or the name that it was given.
+        build: makes one, given a seed; can be sent to other machines.
+        trains: whether it has to be meta-trained on other classes or tasks, and does not say on which.
+        own_training: whether it is trained anew for every series of episodes.
+    """
+
+    name: str
+    build: Callable[[int], Learner]
+    baseline: bool = False
+    trains: bool = False
+    own_training: bool = False
+    kinds: tuple[str, ...] = tuple(KINDS)
+
+
+def contestants(learners: Sequence[str] | Mapping[str, str | Learner]) -> list[Contestant]:
+    """The contestants of a study: the baselines, then those that are named.
+
+    Args:
+        learners: specs; or a mapping from names to specs or learners.
+
+    Raises:
+        UsageError: an unknown learner, with the nearest names.
+    """
+    named = dict(learners) if isinstance(learners, Mapping) else {spec: spec for spec in learners}
+    present = {value for value in named.values() if isinstance(value, str)}
+    baselines = [name for name, entry in LEARNERS.entries().items() if entry.baseline and name not in present]
+    return [
+        *(_from_spec(name, name) for name in baselines),
+        *(
+            _from_spec(name, value) if isinstance(value, str) else _from_object(name, value)
+            for name, value in named.items()
+        ),
+    ]
+
+
+def why_left_out(contestant: Contestant, task: Task, study: Study) -> str | None:
+    """Why a contestant cannot take part in a task, or None.
+
+    Raises:
+        UsageError: its spec names an unknown parameter, or lacks one.
+    """
+    if task.info.kind not in contestant.kinds:
+        return f"it answers {' and '.join(contestant.kinds)} tasks; {task.name} is of kind {task.info.kind}"
+    chosen = study.class_split or (task.default_class_split(),)
+    if contestant.trains and any(split in (None, "all") for split in chosen):
+        return f"{task.name} has no training classes; name tasks to be trained on, as in {_with_train(contestant.name)}"
+    try:
+        contestant.build(study.seed[0])
+    except ModelUnavailable as error:
+        return str(error)
+    return None
+
+
+def _from_spec(name: str, spec: str) -> Contestant:
+    entry, params = LEARNERS.check(spec), parse_spec(spec).params
+    return Contestant(
+        name=name,
+        build=partial(_build, spec),
+        baseline=entry.baseline,
+        trains=entry.needs_meta_training and not {"train", "from"} & params.keys(),
+        own_training=entry.needs_meta_training,
+        kinds=entry.kinds,
+    )
+
+
+def _from_object(name: str, learner: Learner) -> Contestant:
+    meta = isinstance(learner, MetaLearner)
+    return Contestant(
+        name=name,
+        build=partial(_copy if meta else _same, learner),
+        trains=meta and not learner.trained and getattr(learner, "train", None) is None,
+        own_training=meta,
+    )
+
+
+def _build(spec: str, seed: int) -> Learner:
+    return LEARNERS.build(spec, seed=seed)
+
+
+def _same(learner: Learner, seed: int) -> Learner:
+    return learner
+
+
+def _copy(learner: Learner, seed: int) -> Learner:
+    return copy.deepcopy(learner)
+
+
+def _with_train(name: str) -> str:
+    spec = parse_spec(name)
+    return str(Spec(spec.name, {**spec.params, "train": "TASK+TASK"}, spec.positional))

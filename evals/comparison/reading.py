@@ -1,0 +1,246 @@
+"""From stored runs to tables: learners are joined on the episodes that they share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evals.comparison.tables import STATUSES, UNANSWERED, Cell, Outcome, Source, Table
+from evals.kinds import kind_named
+from evals.metatrain import LEARNER_FOLDER, trained_seconds
+from evals.records import EpisodeRecord
+from evals.results import MAIN
+from evals.store import Store
+from evals.types import Answer, Usage
+from fewshot.core.errors import UsageError
+from fewshot.core.hashing import canonical_json, digest
+
+
+@dataclass
+class _Stored:
+    """What one learner has stored of one series of episodes. Several runs may have answered parts of it.
+
+    Attributes:
+        base: what the learner is called in its run. name: what it is called in the comparison.
+    """
+
+    base: str
+    described: Mapping[str, Any]
+    baseline: bool
+    transductive: bool
+    source: Source
+    episodes: dict[int, EpisodeRecord]
+    answers: dict[str, tuple[Answer, ...]] = field(default_factory=dict)
+    seconds: float = 0.0
+    usage: dict[str, Usage] = field(default_factory=dict)
+    name: str = ""
+
+
+@dataclass(frozen=True, order=True)
+class _TableKey:
+    task: str
+    data: str
+    part: str
+    way: int
+    query: int
+    shot: int
+    kind: str
+    language: str
+
+
+_CellKey = tuple[str, int]
+
+
+def read_tables(folders: Sequence[Path]) -> list[Table]:
+    """Join stored runs into tables, one for each task, way and shot.
+
+    Runs of the same learner on the same episodes (shards) are merged. Runs whose episodes differ are joined on their
+    common beginning.
+
+    Args:
+        folders: of runs; every learner in them takes part, baselines too.
+
+    Raises:
+        UsageError: nothing is stored, or runs that should be joined share no episode; the message names the first one.
+        StorageError: a run is damaged.
+    """
+    grouped: dict[_TableKey, dict[_CellKey, list[_Stored]]] = {}
+    known: dict[str, EpisodeRecord] = {}
+    for folder in folders:
+        for table, cell, stored in _read(folder, known):
+            _add(grouped.setdefault(table, {}).setdefault(cell, []), stored)
+    tables = [_table(key, cells) for key, cells in sorted(grouped.items(), key=lambda item: item[0])]
+    if not tables:
+        raise UsageError("no episode has been answered in these runs; there is nothing to compare")
+    return tables
+
+
+def _read(folder: Path, known: dict[str, EpisodeRecord]) -> Iterable[tuple[_TableKey, _CellKey, _Stored]]:
+    """Every learner of a run that has answered something."""
+    with Store.read(folder) as store:
+        config = store.config
+        task, drawn = config["task"], config["episodes"]
+        episodes = {record.index: record for record in store.episodes(known)}
+        found: dict[str, _Stored] = {}
+        for learner, prediction, seconds in store.all_predictions():
+            if learner not in found:
+                found[learner] = _begin(learner, config, Source(folder, learner), episodes)
+            stored = found[learner]
+            stored.answers[prediction.problem_id] = prediction.answers
+            stored.seconds += seconds
+            for phase, used in prediction.usage.items():
+                stored.usage[phase] = stored.usage.get(phase, Usage()) + used
+    key = _TableKey(
+        task["name"],
+        task["data_fingerprint"],
+        drawn["part"],
+        drawn["way"],
+        drawn["query"],
+        drawn["shot"],
+        task["kind"],
+        task["language"],
+    )
+    cell = (drawn["class_split"] or "", drawn["seed"])
+    return [(key, cell, stored) for stored in found.values()]
+
+
+def _begin(learner: str, config: Mapping[str, Any], source: Source, episodes: dict[int, EpisodeRecord]) -> _Stored:
+    described, settings = config["learners"][learner], config["settings"]
+    name = settings.get("contestant") or described.get("name", learner) if learner == MAIN else learner
+    baseline = learner != MAIN or bool(settings.get("baseline"))
+    seconds = trained_seconds(source.folder / LEARNER_FOLDER) if learner == MAIN else 0.0
+    usage = {"meta_train": Usage(seconds=seconds)} if seconds else {}
+    return _Stored(
+        name, described, baseline, config["transductive"][learner], source, episodes, seconds=seconds, usage=usage
+    )
+
+
+def _add(present: list[_Stored], stored: _Stored) -> None:
+    """Add a run, named apart from another learner that is called the same."""
+    described = {canonical_json(other.described): other.name for other in present if other.base == stored.base}
+    mine = canonical_json(stored.described)
+    stored.name = described.get(mine) or (f"{stored.base} ({len(described) + 1})" if described else stored.base)
+    present.append(stored)
+
+
+def _table(key: _TableKey, cells: Mapping[_CellKey, list[_Stored]]) -> Table:
+    kind = kind_named(key.kind)
+    notes: list[str] = []
+    episodes: list[EpisodeRecord] = []
+    of_cell: list[int] = []
+    found_cells: list[Cell] = []
+    ordered = sorted(cells.items())
+    for at, ((class_split, seed), members) in enumerate(ordered):
+        shared = _common(members, notes)
+        episodes += shared
+        of_cell += [at] * len(shared)
+        manifest = digest([episode.problem_id for episode in shared])
+        found_cells.append(Cell(class_split or None, seed, len(shared), manifest))
+    labels = sorted({name for episode in episodes for name in episode.labels})
+    position = {name: at for at, name in enumerate(labels)}
+    texts: dict[str, int] = {}
+    text = [texts.setdefault(row, len(texts)) for episode in episodes for row in episode.query_ids]
+    gold = [position.get(g, -1) if isinstance(g, str) else -1 for episode in episodes for g in episode.gold]
+    counts = [len(episode.gold) for episode in episodes]
+    chances = [episode.chance for episode in episodes if episode.chance is not None]
+    names = dict.fromkeys(stored.name for _, members in ordered for stored in members)
+    outcomes = tuple(
+        _outcome(name, [[m for m in members if m.name == name] for _, members in ordered], episodes, of_cell, key.kind)
+        for name in names
+    )
+    return Table(
+        task=key.task,
+        language=key.language,
+        kind=key.kind,
+        metric=kind.metric,
+        part=key.part,
+        way=key.way,
+        shot=key.shot,
+        query=key.query,
+        cells=tuple(found_cells),
+        labels=tuple(labels),
+        chance=sum(chances) / len(chances) if chances else None,
+        problem_ids=tuple(episode.problem_id for episode in episodes),
+        pairings=tuple(episode.pairing for episode in episodes),
+        cell=np.asarray(of_cell, dtype=np.int64),
+        episode=np.repeat(np.arange(len(episodes)), counts),
+        text=np.asarray(text, dtype=np.int64),
+        gold=np.asarray(gold, dtype=np.int64),
+        outcomes=outcomes,
+        notes=tuple(notes),
+    )
+
+
+def _common(members: Sequence[_Stored], notes: list[str]) -> list[EpisodeRecord]:
+    """The episodes on which all runs of a cell agree, from the first one on."""
+    found: dict[int, dict[str, EpisodeRecord]] = {}
+    for member in members:
+        for index, record in member.episodes.items():
+            found.setdefault(index, {})[record.problem_id] = record
+    differing = min((index for index, records in found.items() if len(records) > 1), default=None)
+    agreed = [next(iter(found[at].values())) for at in sorted(found) if differing is None or at < differing]
+    if differing is not None and not agreed:
+        others = ", ".join(sorted({str(member.source.folder) for member in members}))
+        raise UsageError(
+            f"these runs share no episode: they differ from episode {differing} on ({others}). Data or sampling "
+            "changed between them; run them again with the same options"
+        )
+    if differing is not None:
+        notes.append(f"runs differ from episode {differing} on; compared on the {len(agreed)} before it")
+    answered = {problem for member in members for problem in member.answers}
+    return [record for record in agreed if record.problem_id in answered]
+
+
+def _outcome(
+    name: str,
+    by_cell: Sequence[Sequence[_Stored]],
+    episodes: Sequence[EpisodeRecord],
+    of_cell: Sequence[int],
+    kind_name: str,
+) -> Outcome:
+    """The answers of one learner to all episodes, as arrays."""
+    kind = kind_named(kind_name)
+    position = {label: at for at, label in enumerate(sorted({label for e in episodes for label in e.labels}))}
+    code = {status: at for at, status in enumerate(STATUSES)}
+    score: list[float] = []
+    decision: list[int] = []
+    confidence: list[float] = []
+    status: list[int] = []
+    for episode, cell in zip(episodes, of_cell, strict=True):
+        runs = (member.answers.get(episode.problem_id) for member in by_cell[cell])
+        answers = next((found for found in runs if found is not None), None)
+        if answers is None:
+            blank = len(episode.gold)
+            score += [math.nan] * blank
+            decision += [-1] * blank
+            confidence += [math.nan] * blank
+            status += [UNANSWERED] * blank
+            continue
+        for answer, gold in zip(answers, episode.gold, strict=True):
+            score.append(kind.score(answer, gold))
+            decision.append(position.get(answer.decision, -1) if isinstance(answer.decision, str) else -1)
+            confidence.append(math.exp(max(answer.scores)) if answer.scores else math.nan)
+            status.append(code[answer.status])
+    present = [member for members in by_cell for member in members]
+    usage: dict[str, Usage] = {}
+    for member in present:
+        for phase, used in member.usage.items():
+            usage[phase] = usage.get(phase, Usage()) + used
+    return Outcome(
+        learner=name,
+        described=present[0].described,
+        baseline=all(member.baseline for member in present),
+        transductive=any(member.transductive for member in present),
+        score=np.asarray(score),
+        decision=np.asarray(decision, dtype=np.int64),
+        confidence=np.asarray(confidence),
+        status=np.asarray(status, dtype=np.int64),
+        seconds=sum(member.seconds for member in present),
+        usage=usage,
+        sources={at: members[0].source for at, members in enumerate(by_cell) if members},
+    )

@@ -1,0 +1,103 @@
+"""The result in words, in English and in Korean."""
+
+from __future__ import annotations
+
+from evals.comparison.analysis import Analysis
+from evals.comparison.crossing import Lead
+
+
+def verdict_sentence(analysis: Analysis, language: str = "en") -> str:
+    """Who wins one table, by how much, and whether that is sure.
+
+    Args:
+        language: "en" or "ko".
+    """
+    table, verdict = analysis.table, analysis.verdict
+    if verdict.winner is None:
+        return _NOBODY[language].format(task=table.task)
+    best = analysis.standing(verdict.winner)
+    words = {
+        "task": table.task,
+        "way": table.way,
+        "shot": table.shot,
+        "winner": verdict.winner,
+        "mean": _percent(best.accuracy.mean),
+        "low": _percent(best.new_texts.low),
+        "high": _percent(best.new_texts.high),
+    }
+    head = _HEAD[language].format(**words)
+    if verdict.tied:
+        return f"{head} {_TIED[language].format(tied=', '.join(verdict.tied))}"
+    others = [s.learner for s in analysis.standings if s.learner != verdict.winner and not s.transductive]
+    if not others:
+        return head
+    pair = analysis.pair(verdict.winner, others[0])
+    sign = 1 if pair.a == verdict.winner else -1
+    low, high = sorted((sign * pair.new_texts.low, sign * pair.new_texts.high))
+    told = _AHEAD[language].format(
+        second=others[0],
+        points=f"{100 * sign * pair.difference.mean:.1f}",
+        low=f"{100 * low:.1f}",
+        high=f"{100 * high:.1f}",
+        p=_p(pair.p_new_texts_holm),
+    )
+    return f"{head} {told}"
+
+
+def lead_sentence(lead: Lead, language: str = "en") -> str:
+    """Whether and where the lead changes with the number of shots.
+
+    Args:
+        language: "en" or "ko".
+    """
+    words = {"task": lead.task, "few": lead.few, "many": lead.many, "least": lead.shots[0], "most": lead.shots[-1]}
+    found = lead.crossover
+    if found is None:
+        return (_STEADY if lead.few == lead.many else _UNPLACED)[language].format(**words)
+    return _CROSSING[language].format(
+        **words,
+        k=f"{found.shot:.1f}",
+        low=f"{found.low:.1f}",
+        high=f"{found.high:.1f}",
+        share=f"{100 * found.share:.0f}",
+    )
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+def _p(value: float) -> str:
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+_NOBODY = {
+    "en": "{task}: no learner can be named the winner.",
+    "ko": "{task}: 승자를 정할 수 있는 학습기가 없습니다.",
+}
+_HEAD = {
+    "en": "{task}, {way}-way {shot}-shot: {winner} is best with {mean} % ({low} to {high} on new texts).",
+    "ko": "{task}, {way}-way {shot}-shot: {winner}의 정확도가 {mean} %로 가장 높습니다 (새 텍스트에서 {low}~{high} %).",
+}
+_TIED = {
+    "en": "Not told apart from {tied}.",
+    "ko": "다만 {tied}보다 낫다고 단정할 수는 없습니다.",
+}
+_AHEAD = {
+    "en": "It leads {second} by {points} points ({low} to {high}; {p} after Holm).",
+    "ko": "2위 {second}보다 {points}점 앞섭니다 ({low}~{high}; Holm 보정 {p}).",
+}
+_STEADY = {
+    "en": "{task}: {few} leads from {least} to {most} shots; the answer does not flip.",
+    "ko": "{task}: 클래스당 {least}개부터 {most}개까지 {few}의 우위가 바뀌지 않습니다.",
+}
+_UNPLACED = {
+    "en": "{task}: {few} leads at {least} shots and {many} at {most}, but where the lead changes cannot be said.",
+    "ko": "{task}: {least}개에서는 {few}, {most}개에서는 {many}의 정확도가 높지만 뒤바뀌는 지점은 말할 수 없습니다.",
+}
+_CROSSING = {
+    "en": "{task}: {few} leads with few examples; {many} overtakes at about {k} shots per class "
+    "(95 % interval {low} to {high}; the lead changes in {share} % of resamples).",
+    "ko": "{task}: 예시가 적을 때는 {few}, 클래스당 약 {k}개부터는 {many}의 정확도가 더 높습니다 "
+    "(95 % 구간 {low}~{high}; 재표집의 {share} %에서 우위가 바뀜).",
+}

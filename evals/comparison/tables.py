@@ -1,0 +1,137 @@
+"""What a comparison holds in memory: learners side by side on the same episodes, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evals.types import Status, Usage
+
+#: Codes of `Outcome.status` are positions in here.
+STATUSES = tuple(Status)
+UNANSWERED = -1
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One series of episodes: a task's class split and a seed, at one way and shot."""
+
+    class_split: str | None
+    seed: int
+    n_episodes: int
+    manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the answers of a learner to a cell are stored."""
+
+    folder: Path
+    learner: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One learner's answers to all episodes of a table. Arrays are (n_observations,), one entry per query.
+
+    Attributes:
+        learner: its name in the comparison.
+        described: what decides its results, as it was stored; differs between cells where it was trained for each.
+        score: the kind's primary metric, 0 to 1; NaN where the learner has not answered.
+        decision: index into `Table.labels`, or -1.
+        confidence: probability that the learner gave its decision, or NaN where it gave none.
+        status: index into STATUSES, or UNANSWERED.
+        scores: per observation, n_way probabilities are summed up in `confidence`; nothing else is kept of them.
+        seconds: wall clock, training and preparation included.
+        sources: per cell, where the answers are stored.
+    """
+
+    learner: str
+    described: Mapping[str, Any]
+    baseline: bool
+    transductive: bool
+    score: Floats
+    decision: Ints
+    confidence: Floats
+    status: Ints
+    seconds: float
+    usage: Mapping[str, Usage]
+    sources: Mapping[int, Source]
+
+    @property
+    def usd(self) -> float | None:
+        """Money spent, or None if unknown."""
+        return sum(self.usage.values(), Usage()).usd
+
+    @cached_property
+    def answered(self) -> NDArray[np.bool_]:
+        """(n_observations,) where there is an answer, be it a failure."""
+        return self.status != UNANSWERED
+
+
+@dataclass(frozen=True)
+class Table:
+    """Learners on the same episodes: one task, way and shot; class splits and seeds are its cells.
+
+    Attributes:
+        labels: every label name that occurs, sorted.
+        chance: mean of the primary metric of a blind guess, or None.
+        problem_ids, pairings: (n_episodes,) hashes; a pairing is equal for the same episode at another shot.
+        cell: (n_episodes,) index into `cells`.
+        episode: (n_observations,) index of the episode: the support draw.
+        text: (n_observations,) index of the query text; equal texts have equal indices.
+        gold: (n_observations,) index into `labels`, or -1 for kinds without labels.
+        notes: what was left out when runs were joined.
+    """
+
+    task: str
+    language: str
+    kind: str
+    metric: str
+    part: str
+    way: int
+    shot: int
+    query: int
+    cells: tuple[Cell, ...]
+    labels: tuple[str, ...]
+    chance: float | None
+    problem_ids: tuple[str, ...]
+    pairings: tuple[str, ...]
+    cell: Ints
+    episode: Ints
+    text: Ints
+    gold: Ints
+    outcomes: tuple[Outcome, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def n_episodes(self) -> int:
+        return len(self.problem_ids)
+
+    @property
+    def n_texts(self) -> int:
+        """How many distinct query texts there are."""
+        return int(self.text.max()) + 1 if len(self.text) else 0
+
+    @cached_property
+    def group(self) -> Ints:
+        """(n_observations,) the cell (class split and seed) of every observation."""
+        return self.cell[self.episode]
+
+    def outcome(self, learner: str) -> Outcome:
+        """The outcome of the learner with this name."""
+        return next(outcome for outcome in self.outcomes if outcome.learner == learner)
+
+    def episode_means(self, outcome: Outcome) -> Floats:
+        """(n_episodes,) mean score of every episode; NaN where it was not answered."""
+        counts = np.bincount(self.episode, minlength=self.n_episodes)
+        return np.bincount(self.episode, outcome.score, self.n_episodes) / np.maximum(counts, 1)

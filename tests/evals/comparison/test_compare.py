@@ -1,0 +1,259 @@
+"""Comparisons conducted for real on small tasks: the same episodes for all, nothing lost, nothing hidden."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from evals.comparison import Comparison, compare
+from evals.comparison.conduct import Step, conduct, make_plan
+from evals.comparison.contestants import contestants
+from evals.comparison.study import make_study
+from evals.learner import BaseLearner, Context
+from evals.store import Store
+from evals.types import Answer, Prediction, Problem, Status
+from fewshot.core.errors import BudgetReached, ResumeMismatch, UsageError
+from tests.evals.comparison.toys import Knowing, riddles
+from tests.evals.fakes import Classifier, FirstLabel, Spotter, classification_task, task_of
+
+BASELINES = {"chance", "majority", "nn", "tfidf"}
+
+
+class Broken(BaseLearner):
+    """Raises in its third problem, as code with a bug does."""
+
+    name = "fake-broken"
+
+    def predict(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
+        for at, problem in enumerate(problems):
+            if at == 2:
+                raise ZeroDivisionError("division by zero")
+            yield Prediction(problem.id, tuple(Answer(problem.labels[0].name) for _ in problem.queries))
+
+
+class Refusing(BaseLearner):
+    """Answers every second query, and is refused the others."""
+
+    name = "fake-refusing"
+
+    def solve(self, problem: Problem, ctx: Context) -> list[Answer]:
+        answers = [Answer(problem.labels[0].name), Answer(None, Status.REFUSED)]
+        return [answers[at % 2] for at in range(len(problem.queries))]
+
+
+def compared(folder: Path, **options: Any) -> Comparison:
+    given: dict[str, Any] = {"way": 3, "shot": [1, 2], "query": 2, "episodes": 20, "folder": folder}
+    learners = {"fair": Knowing(60), "better": Knowing(80), "first": FirstLabel()}
+    return compare(riddles(), learners, **{**given, **options})
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    return compared(tmp_path_factory.mktemp("comparison") / "c")
+
+
+def test_every_learner_meets_the_same_episodes_beside_the_baselines(comparison: Comparison) -> None:
+    assert [analysis.table.shot for analysis in comparison.analyses] == [1, 2]
+    for analysis in comparison.analyses:
+        assert {s.learner for s in analysis.standings} == {"fair", "better", "first"} | BASELINES
+        assert {s.learner for s in analysis.standings if s.baseline} == BASELINES
+        assert {(s.n_episodes, s.n_queries, s.complete) for s in analysis.standings} == {(20, 120, True)}
+
+
+def test_the_better_learner_wins_and_is_told_apart(comparison: Comparison) -> None:
+    analysis = comparison.analyses[0]
+    assert comparison.winner == analysis.verdict.winner == "better"
+    pair = analysis.pair("fair", "better")
+    means = analysis.table.episode_means
+    expected = means(analysis.table.outcome("better")) - means(analysis.table.outcome("fair"))
+    assert abs(pair.difference.mean) == pytest.approx(expected.mean())
+    assert pair.p <= pair.p_holm < 0.05
+    assert pair.p_new_texts <= pair.p_new_texts_holm
+    assert not set(analysis.standing("better").letters) & set(analysis.standing("first").letters)
+
+
+def test_the_document_is_json_and_names_everything(comparison: Comparison) -> None:
+    document = json.loads(json.dumps(comparison.document, allow_nan=False))
+    assert {"study", "learners", "pairs", "winner", "crossover", "manifest"} <= document.keys()
+    entry = next(e for e in document["learners"] if e["name"] == "better" and e["shot"] == 2)
+    assert {"name", "spec", "shot", "accuracy", "transductive", "status", "usage"} <= entry.keys()
+    assert {"a", "b", "shot", "diff", "ci95", "p", "p_holm"} <= document["pairs"][0].keys()
+    assert len(document["pairs"]) == 2 * 7 * 6 / 2
+
+
+def test_shots_are_paired(comparison: Comparison) -> None:
+    one, two = (set(analysis.table.pairings) for analysis in comparison.analyses)
+    assert one == two
+    assert comparison.leads[0].few == comparison.leads[0].many == "better"
+    assert comparison.leads[0].crossover is None
+    assert any("does not flip" in sentence for sentence in comparison.sentences("en"))
+    assert any("바뀌지 않습니다" in sentence for sentence in comparison.sentences("ko"))
+
+
+def test_accuracy_is_that_of_the_stored_answers(comparison: Comparison) -> None:
+    analysis = comparison.analyses[0]
+    source = analysis.table.outcome("fair").sources[0]
+    with Store.read(source.folder) as store:
+        gold = {episode.problem_id: episode.gold for episode in store.episodes()}
+        right = [
+            answer.decision == wanted
+            for prediction, _ in store.predictions(source.learner)
+            for answer, wanted in zip(prediction.answers, gold[prediction.problem_id], strict=True)
+        ]
+    assert analysis.standing("fair").accuracy.mean == pytest.approx(np.mean(right))
+
+
+def test_a_comparison_goes_on_where_it_was_ended(tmp_path: Path) -> None:
+    steps: list[Step] = []
+
+    def end_early(step: Step) -> None:
+        steps.append(step)
+        if step.number == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compared(tmp_path / "c", on_step=end_early)
+    resumed = compared(tmp_path / "c")
+    whole = compared(tmp_path / "whole")
+    assert len(steps) == 5
+    assert _figures(resumed) == _figures(whole)
+
+
+def _figures(found: Comparison) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in found.rows()]
+
+
+def test_another_study_is_not_mixed_in(tmp_path: Path) -> None:
+    compared(tmp_path / "c", episodes=5, shot=1)
+    with pytest.raises(ResumeMismatch, match="episodes: 5 -> 6"):
+        compared(tmp_path / "c", episodes=6, shot=1)
+
+
+def test_a_learner_that_raises_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
+    found = compare(
+        classification_task(),
+        {"broken": Broken(), "fair": Classifier()},
+        way=3,
+        shot=1,
+        episodes=5,
+        folder=tmp_path / "c",
+    )
+    assert [(a.learner, a.status) for a in found.absent] == [("broken", "failed")]
+    assert "ZeroDivisionError" in found.absent[0].reason
+    standing = found.analyses[0].standing("broken")
+    assert (standing.n_episodes, standing.complete) == (2, False)
+    assert found.analyses[0].standing("fair").complete
+    assert {"failed", "partial", "ok"} == {entry["status"] for entry in found.document["learners"]}
+
+
+def test_failures_count_as_wrong_and_are_counted(tmp_path: Path) -> None:
+    found = compare(classification_task(), {"refused": Refusing()}, way=3, shot=1, episodes=10, folder=tmp_path / "c")
+    standing = found.analyses[0].standing("refused")
+    refused = standing.statuses["refused"]
+    assert standing.non_ok_rate == pytest.approx(refused / standing.n_queries)
+    assert standing.accuracy.mean < standing.accuracy_ok
+
+
+def test_a_learner_that_needs_training_classes_is_skipped_with_the_way_out(tmp_path: Path) -> None:
+    found = compare(
+        classification_task(), ["protonet:encoder=lexical"], way=3, shot=1, episodes=5, folder=tmp_path / "c"
+    )
+    assert [(a.learner, a.status) for a in found.absent] == [("protonet:encoder=lexical", "skipped")]
+    assert "protonet:encoder=lexical,train=TASK+TASK" in found.absent[0].reason
+
+
+def test_a_learner_of_another_kind_of_task_is_skipped(tmp_path: Path) -> None:
+    found = compare(task_of("multilabel"), {"own": Spotter()}, way=3, shot=1, episodes=3, folder=tmp_path / "c")
+    assert {(a.learner, a.status) for a in found.absent} == {(name, "skipped") for name in BASELINES}
+    assert "of kind multilabel" in found.absent[0].reason
+    assert found.winner == "own"
+
+
+def test_shards_read_together_are_the_whole(tmp_path: Path) -> None:
+    task = classification_task(per_class=20)
+    study = make_study(task="toy", learner=["tfidf"], way=3, shot=[1, 2], query=2, episodes=8)
+    for at in (1, 2):
+        plan = make_plan(study, contestants(study.learner), {"toy": task}, (at, 2))
+        conduct(plan, tmp_path / f"shard{at}", Context(), load=lambda name: task)
+    merged = Comparison.read([tmp_path / "shard1", tmp_path / "shard2"])
+    whole = compare(task, "tfidf", way=3, shot=[1, 2], query=2, episodes=8, folder=tmp_path / "whole")
+    assert _figures(merged) == _figures(whole)
+    assert merged.document["pairs"] == whole.document["pairs"]
+
+
+@pytest.mark.parametrize("shard", [(0, 2), (3, 2)])
+def test_bad_shards(shard: tuple[int, int]) -> None:
+    study = make_study(task="toy")
+    with pytest.raises(UsageError, match="--shard"):
+        make_plan(study, contestants([]), {"toy": classification_task()}, shard)
+
+
+def test_runs_with_other_episodes_are_refused(tmp_path: Path) -> None:
+    task = classification_task()
+    for name, learner, seed in (("a", "nn", 0), ("b", "tfidf", 0)):
+        compare(task, learner, way=3, shot=1, episodes=4, seed=seed, folder=tmp_path / name)
+    _swap_episodes(tmp_path / "b")
+    with pytest.raises(UsageError, match="differ from episode 0 on"):
+        Comparison.read([tmp_path / "a", tmp_path / "b"])
+
+
+def _swap_episodes(folder: Path) -> None:
+    """Rewrite every run as if its episodes had been drawn in another order."""
+    for run in folder.glob("*/run.sqlite"):
+        with Store.read(run.parent) as store:
+            config, episodes = store.config, list(store.episodes())
+            predictions = list(store.all_predictions())
+        run.unlink()
+        with Store.create(run.parent, config) as store:
+            for episode in episodes:
+                store.add_episode(replace(episode, index=len(episodes) - 1 - episode.index))
+            for learner, prediction, seconds in predictions:
+                store.add_prediction(learner, prediction, seconds)
+
+
+def test_runs_of_different_length_are_compared_where_both_answered(tmp_path: Path) -> None:
+    task = classification_task()
+    compare(task, {"fair": Classifier()}, way=3, shot=1, episodes=4, folder=tmp_path / "a")
+    compare(task, {"first": FirstLabel()}, way=3, shot=1, episodes=6, folder=tmp_path / "b")
+    analysis = Comparison.read([tmp_path / "a", tmp_path / "b"]).analyses[0]
+    assert analysis.pair("fair", "first").difference.n == 4
+    assert analysis.standing("first").n_episodes == 6
+
+
+def test_class_splits_and_seeds_are_cells(tmp_path: Path) -> None:
+    task = classification_task(9, split=True)
+    found = compare(
+        task, {"fair": Classifier()}, way=3, shot=1, episodes=4, seed=[0, 1], class_split=["01"], folder=tmp_path / "c"
+    )
+    cells = found.analyses[0].table.cells
+    assert [(cell.class_split, cell.seed, cell.n_episodes) for cell in cells] == [("01", 0, 4), ("01", 1, 4)]
+    assert len({cell.manifest_sha256 for cell in cells}) == 2
+
+
+def test_until_ci_stops_on_the_width_alone(tmp_path: Path) -> None:
+    task = classification_task(per_class=30)
+    options: dict[str, Any] = {"way": 3, "shot": 1, "episodes": 200, "until_ci": 5.0}
+    found = compare(task, {"fair": Classifier()}, **options, folder=tmp_path / "c")
+    standing = found.analyses[0].standing("fair")
+    assert standing.n_episodes in (50, 100, 150)
+    assert 100 * (standing.accuracy.high - standing.accuracy.low) / 2 <= 5.0
+    again = compare(task, {"fair": Classifier()}, **options, folder=tmp_path / "c")
+    assert _figures(again) == _figures(found)
+
+
+def test_a_limit_ends_the_comparison_and_not_only_the_learner(tmp_path: Path) -> None:
+    with pytest.raises(BudgetReached):
+        compared(tmp_path / "c", ctx=Context(deadline=0.0))
+
+
+def test_frames(comparison: Comparison) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = comparison.to_pandas()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame["learner"]) == [row["learner"] for row in comparison.rows()]

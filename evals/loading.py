@@ -24,31 +24,33 @@ from fewshot.core.paths import data_dir
 _HANGUL_SHARE = 0.2
 
 
-def load_task(source: str | Path, *, offline: bool = False) -> Task:
+def load_task(
+    source: str | Path, *, offline: bool = False, text: str | None = None, label: str | None = None
+) -> Task:
     """Load a task with its rows.
 
     Args:
         source: name of a shipped card (`sentiment-ko`, `sib200[ko]`), path of a card (.yaml), of a data file, or of a
-            folder with train/test files. Without a card the columns are `text` and `label`.
+            folder with train/test files.
         offline: never look on the Hugging Face hub.
+        text, label: columns of data without a card; `text` and `label` where None. Cards name their own.
 
     Raises:
         UsageError: unknown task name, with the nearest ones.
         TaskError: an unusable card or file; the message names file and line.
     """
-    text = str(source)
-    path = Path(text)
-    if text.endswith((".yaml", ".yml")):
+    name = str(source)
+    path = Path(name)
+    if name.endswith((".yaml", ".yml")):
         return _build(read_card(path), path.parent, offline)
-    if text.endswith(SUFFIXES) or path.exists() or "/" in text:
+    if name.endswith(SUFFIXES) or path.exists() or "/" in name:
         if not path.exists():
             raise TaskError(f"{path}: no such file or folder")
-        if path.is_file() and not text.endswith(SUFFIXES):
+        if path.is_file() and not name.endswith(SUFFIXES):
             raise TaskError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)} or a card (.yaml)")
-        return _build(
-            Card.model_validate({"name": _stem(path), "source": {"path": str(path.absolute())}}), None, offline
-        )
-    card_path, variant = find_card(text)
+        rows = {"path": str(path.absolute()), "text": text or "text", "label": label or "label"}
+        return _build(Card.model_validate({"name": _stem(path), "source": rows}), None, offline)
+    card_path, variant = find_card(name)
     return _build(read_card(card_path, variant), None, offline)
 
 

@@ -105,7 +105,7 @@ class Answer:
     Attributes:
         decision: the predicted gold, or None unless the status is OK.
         scores: (n_way,) log-probabilities in the order of `Problem.labels`, normalised over the labels, or None.
-        score_kind: whether scores are log-probabilities, lower bounds of them, or absent.
+        score_kind: whether scores are log-probabilities, partly mere bounds of them, or absent.
         raw: (n_way,) scores before calibration, or None.
         detail: raw output or error text, for people.
     """

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from icl.classifier import ICLClassifier
-    from icl.learner import ICLLearner, Preview
+    from icl.learner import ICLLearner
+    from icl.preview import Preview
     from icl.prompt import PromptBuilder
     from icl.template import Template
 
@@ -19,7 +20,7 @@ __all__ = ["ICLClassifier", "ICLLearner", "Preview", "PromptBuilder", "Template"
 _HOME = {
     "ICLClassifier": "icl.classifier",
     "ICLLearner": "icl.learner",
-    "Preview": "icl.learner",
+    "Preview": "icl.preview",
     "PromptBuilder": "icl.prompt",
     "Template": "icl.template",
 }

@@ -125,5 +125,6 @@ def calibrated(prediction: Prediction, labels: Sequence[Label], calibrator: Cali
     answers = list(prediction.answers)
     for at, row in zip(scored, scores, strict=True):
         decision = labels[int(np.argmax(row))].name
-        answers[at] = replace(answers[at], decision=decision, scores=tuple(row.tolist()), score_kind="logprob")
+        kind = "bound" if answers[at].score_kind == "bound" else "logprob"
+        answers[at] = replace(answers[at], decision=decision, scores=tuple(row.tolist()), score_kind=kind)
     return replace(prediction, answers=tuple(answers))

@@ -4,50 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from evals.learner import BaseLearner, Context, Estimate, require_kind
-from evals.types import Answer, Label, Prediction, Problem, Trace, Usage
+from evals.types import Prediction, Problem, Usage
 from fewshot.core.catalog import CALIBRATORS, ENCODERS, MODELS, ORDERINGS, SCORERS, SELECTORS
-from fewshot.core.errors import UsageError
-from fewshot.core.hashing import digest
+from fewshot.core.errors import unknown_name
 from fewshot.core.spec import Spec
-from icl.calibration import CONTENT_FREE, Calibrator, calibrated
-from icl.models.base import LanguageModel, Prompt, ScoreRequest, ShowsTokens
+from icl.answers import answers_of, trace_of
+from icl.calibration import CONTENT_FREE, Calibrator, Contextual, NoCalibration, calibrated
+from icl.models.base import GenerateRequest, LanguageModel, Metered, Prompt, ShowsTokens
 from icl.orderings import Ordering
+from icl.overlap import overlapped
 from icl.parts import PartLike, resolve
-from icl.planning import Format, Plan, PlannedQuery, Planner
-from icl.scoring.base import Reading, Scorer
-from icl.scoring.direct import Normalization
+from icl.planning import FORMATS, Format, Plan, Planner
+from icl.preview import Preview, preview_of
+from icl.scoring.base import Readings, Scorer
+from icl.scoring.direct import Direct, Normalization
 from icl.selectors.base import Pool, Selector
 from icl.template import Template
-
-
-@dataclass(frozen=True)
-class Preview:
-    """What would be sent for one query.
-
-    Attributes:
-        shown: the prompt as text, chat turns as the model's own template writes them.
-        query: the planned prompt, demonstrations and dropped demonstrations.
-        continuations: (n_way,) the labels as they are scored after it.
-        boundaries: (n_way,) per label, the (id, text) of the tokens around the place where it begins.
-        n_tokens: length of the prompt.
-        trie_size: tokens that all queries of the problem take together; boundaries and trie size are empty and None
-            for models that do not show their tokens.
-        notes: what a reader should know.
-    """
-
-    shown: str
-    query: PlannedQuery
-    continuations: tuple[str, ...]
-    boundaries: tuple[tuple[tuple[int, str], ...], ...]
-    n_tokens: int
-    trie_size: int | None
-    notes: tuple[str, ...]
 
 
 class ICLLearner(BaseLearner):
@@ -60,10 +38,12 @@ class ICLLearner(BaseLearner):
         selector: which support examples are shown.
         order: in which order.
         demos: how many per prompt, or "all".
-        method: "direct" scores every label; "generate" lets the model write and parses strictly.
-        calibrate: what is done with the scores; generated answers have none.
+        method: "direct" scores every label; "generate" lets the model write and parses strictly. "auto" is direct for
+            models that score whole labels exactly, and generate for others.
+        calibrate: what is done with the scores; generated answers have none. "auto" is contextual for direct scores
+            and none for others.
         template: name of a shipped template or path of a `.j2` file; None takes the one that the task names.
-        format: "completion" or "chat".
+        format: "completion" or "chat". "auto" is completion for models that score whole labels, and chat for others.
         encoder: for selectors that compare texts.
         normalize: "sum", "mean" or "bytes", for the scores of labels of several tokens.
         device: where models run; "auto" follows the context.
@@ -80,10 +60,10 @@ class ICLLearner(BaseLearner):
         selector: PartLike = "all",
         order: PartLike = "shuffled",
         demos: int | Literal["all"] = "all",
-        method: PartLike = "direct",
-        calibrate: PartLike = "contextual",
+        method: PartLike = "auto",
+        calibrate: PartLike = "auto",
         template: str | Path | Template | None = None,
-        format: Format = "completion",
+        format: Format | Literal["auto"] = "auto",
         encoder: PartLike = "lexical",
         normalize: Normalization = "sum",
         device: str = "auto",
@@ -97,7 +77,7 @@ class ICLLearner(BaseLearner):
         self.method = method
         self.calibrate = calibrate
         self.template = template
-        self.format: Format = format
+        self.format: Format | Literal["auto"] = format
         self.encoder = encoder
         self.normalize: Normalization = normalize
         self.device = device
@@ -107,18 +87,36 @@ class ICLLearner(BaseLearner):
     @property
     def transductive(self) -> bool:
         """Whether calibration looks at all queries together."""
-        return self._scorer.gives_scores and self._calibrator.transductive
+        return self.calibrate != "auto" and self._calibrator.transductive and self._scorer.gives_scores
 
     def predict(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
-        """Answer the problems one by one; the queries of one are asked together, so that they share the prompt.
+        """Answer the problems in their order; the queries of one are asked together, so that they share the prompt.
+
+        Models that answer many requests at the same time are asked about the next problems meanwhile.
 
         Raises:
             UsageError: the parts, the template or the labels do not fit each other or the task.
         """
-        for problem in problems:
-            if ctx.stopping:
-                return
-            yield self._predict(problem, ctx)
+        model = self._attended(ctx)
+
+        def plans() -> Iterator[tuple[Problem, Plan]]:
+            for problem in problems:
+                if ctx.stopping:
+                    return
+                yield problem, self._plan(problem, ctx)
+
+        def read(job: tuple[Problem, Plan]) -> Readings:
+            started = time.perf_counter()
+            readings = self._scorer.read(model, job[1].prompts, job[1].choices)
+            return replace(readings, usage=readings.usage + Usage(seconds=time.perf_counter() - started))
+
+        if isinstance(model, Metered) and model.capabilities.concurrency > 1:
+            room = 2 * model.capabilities.concurrency
+            done = overlapped(plans(), read, size=lambda job: len(job[1].prompts), room=room, abandon=model.abandon)
+        else:
+            done = ((job, read(job)) for job in plans())
+        for (problem, plan), readings in done:
+            yield self._prediction(problem, plan, readings, ctx)
 
     def describe(self) -> dict[str, Any]:
         """The parts as they are built, with models and templates by their content."""
@@ -131,15 +129,17 @@ class ICLLearner(BaseLearner):
             "method": self._scorer.describe(),
             "calibrate": self._calibrator.describe(),
             "template": self._template.describe() if self._template else None,
-            "format": self.format,
+            "format": self._format,
         }
 
     def estimate(self, problems: Sequence[Problem], n_problems: int, ctx: Context) -> Estimate:
         """Count the tokens of a sample, and time one prompt of it. Unknown for models that cannot count ahead."""
-        model = self._model_for(ctx)
+        model = self._attended(ctx)
+        if isinstance(model, Metered) and problems:
+            return self._estimate_cost(model, problems, n_problems, ctx)
         if not problems or not self._scorer.gives_scores or not isinstance(model, ShowsTokens):
             return Estimate()
-        planned = [_requests(self._plan(problem, ctx)) for problem in problems]
+        planned = [self._plan(problem, ctx).score_requests for problem in problems]
         tokens = sum(model.trie_size(requests) for requests in planned if requests)
         total = round(tokens / len(problems) * n_problems)
         sample = next((requests[:1] for requests in planned if requests), None)
@@ -151,6 +151,20 @@ class ICLLearner(BaseLearner):
         seconds = time.perf_counter() - started
         return Estimate(seconds * total / timed if timed else None, total)
 
+    def _estimate_cost(
+        self, model: LanguageModel, problems: Sequence[Problem], n_problems: int, ctx: Context
+    ) -> Estimate:
+        assert isinstance(model, Metered)
+        plans = [self._plan(problem, ctx) for problem in problems]
+        requests = [
+            GenerateRequest(prompt, self._scorer.reserve(model, plan.choices))
+            for plan in plans
+            for prompt in plan.prompts
+        ]
+        tokens, usd = model.foresee(requests)
+        share = n_problems / len(problems)
+        return Estimate(tokens=round(tokens * share), usd=None if usd is None else usd * share)
+
     def preview(self, problem: Problem, query_index: int = 0, ctx: Context | None = None) -> Preview:
         """The exact prompt of one query. Sends nothing.
 
@@ -159,41 +173,28 @@ class ICLLearner(BaseLearner):
         """
         ctx = ctx or Context()
         plan = self._plan(problem, ctx)
-        query, model = plan.queries[query_index], self._model_for(ctx)
-        if query.prompt is None:
-            raise UsageError(f"query {query_index} cannot be asked: {query.detail}")
-        prompt, labels = query.prompt, plan.choices.continuations
-        shown, boundaries, trie_size = prompt.text, (), None
-        if isinstance(model, ShowsTokens):
-            shown = model.render(prompt)
-            boundaries = tuple(tuple(model.boundary(prompt, label)) for label in labels)
-            trie_size = model.trie_size(_requests(plan)) if self._scorer.gives_scores else None
         notes = (*plan.notes, *self._language_notes(problem, ctx))
-        return Preview(shown, query, labels, boundaries, model.count_tokens(prompt), trie_size, notes)
+        return preview_of(plan, query_index, self._model_for(ctx), notes, self._scorer.gives_scores)
 
     def prompt_for(self, problem: Problem, query_index: int, ctx: Context) -> Prompt | None:
         """The prompt of a query of a prediction on record, rendered again; None where none could be asked."""
         return self._plan(problem, ctx).queries[query_index].prompt
 
-    def _predict(self, problem: Problem, ctx: Context) -> Prediction:
-        started = time.perf_counter()
-        plan = self._plan(problem, ctx)
-        read = self._scorer.read(self._model_for(ctx), plan.prompts, plan.choices)
-        answers, content_free = _answers(plan, read.readings, problem.labels)
+    def _prediction(self, problem: Problem, plan: Plan, read: Readings, ctx: Context) -> Prediction:
+        answers, content_free = answers_of(plan, read.readings, problem.labels)
         notes = (
             *plan.notes,
             *read.notes,
             *self._model_for(ctx).notes,
+            *self._default_notes(ctx),
             *self._language_notes(problem, ctx),
             *self._calibration_notes(plan),
         )
         for note in notes:
             self._tell(note, ctx)
-        prediction = Prediction(problem.id, answers, trace=_trace(plan, content_free, notes))
-        if self._scorer.gives_scores:
-            prediction = calibrated(prediction, problem.labels, self._calibrator)
-        usage = Usage(seconds=time.perf_counter() - started) + read.usage
-        return Prediction(problem.id, prediction.answers, {"predict": usage}, prediction.trace)
+        trace = trace_of(plan, content_free, notes)
+        prediction = Prediction(problem.id, answers, {"predict": read.usage}, trace)
+        return calibrated(prediction, problem.labels, self._calibrator) if self._scorer.gives_scores else prediction
 
     def _plan(self, problem: Problem, ctx: Context) -> Plan:
         require_kind(problem, "classification", self.name)
@@ -214,6 +215,13 @@ class ICLLearner(BaseLearner):
             f"{model.name} was made for {', '.join(known)}, and this task is in {language}: expect answers near chance"
         ]
 
+    def _default_notes(self, ctx: Context) -> list[str]:
+        if self.method != "auto" or self._scores_exactly:
+            return []
+        return [
+            f"{self._model_for(ctx).name} gives no exact scores of labels: it writes its answers (--method generate)"
+        ]
+
     def _calibration_notes(self, plan: Plan) -> list[str]:
         if not self._scorer.gives_scores:
             return ["generated answers have no scores, so nothing is calibrated"]
@@ -231,14 +239,30 @@ class ICLLearner(BaseLearner):
         self._listener = ctx.notify
         return self._model(ctx.device if self.device == "auto" else self.device)
 
+    def _attended(self, ctx: Context) -> LanguageModel:
+        """The model, which from now on spends by this context."""
+        model = self._model_for(ctx)
+        if isinstance(model, Metered):
+            model.attend(ctx)
+        return model
+
     def _model(self, device: str) -> LanguageModel:
         if device not in self._models:
-            # Models are the slowest part to load: a misspelt name of another part is found before.
-            _ = self._planner, self._calibrator
+            self._check_parts()
             context: dict[str, Any] = {"device": device, "offline": self.offline, "notify": self._relay}
             dtype = {} if self.dtype is None else {"dtype": self.dtype}
             self._models[device] = resolve(MODELS, self.model, **context, **dtype)
         return self._models[device]
+
+    def _check_parts(self) -> None:
+        """Models are the slowest part to load: a misspelt name of another part is found before."""
+        _ = self._selector, self._ordering, self._template
+        if self.method != "auto":
+            _ = self._scorer
+        if self.calibrate != "auto":
+            _ = self._calibrator
+        if self.format not in (*FORMATS, "auto"):
+            raise unknown_name("prompt format", self.format, FORMATS)
 
     def _relay(self, message: str) -> None:
         """Pass on what a model says to whoever listens now: the model outlives the context it was built in."""
@@ -259,8 +283,10 @@ class ICLLearner(BaseLearner):
 
     @cached_property
     def _planner(self) -> Planner:
-        content_free = CONTENT_FREE if self._scorer.gives_scores else ()
-        return Planner(self._selector, self._ordering, self.demos, self._template, self.format, content_free)
+        # Those of direct scores are nearly free, and let a stored run be calibrated afterwards.
+        wanted = isinstance(self._scorer, Direct) or self._calibrator.needs_content_free
+        content_free = CONTENT_FREE if wanted and self._scorer.gives_scores else ()
+        return Planner(self._selector, self._ordering, self.demos, self._template, self._format, content_free)
 
     @cached_property
     def _template(self) -> Template | None:
@@ -277,57 +303,23 @@ class ICLLearner(BaseLearner):
         return resolve(ORDERINGS, self.order)
 
     @cached_property
+    def _scores_exactly(self) -> bool:
+        return self._model(self.device).capabilities.scores
+
+    @cached_property
+    def _format(self) -> Format:
+        if self.format != "auto":
+            return self.format
+        return "completion" if self._scores_exactly else "chat"
+
+    @cached_property
     def _scorer(self) -> Scorer:
-        return resolve(SCORERS, self.method, normalize=self.normalize)
+        method = ("direct" if self._scores_exactly else "generate") if self.method == "auto" else self.method
+        return resolve(SCORERS, method, normalize=self.normalize)
 
     @cached_property
     def _calibrator(self) -> Calibrator:
-        return resolve(CALIBRATORS, self.calibrate)
-
-
-def _requests(plan: Plan) -> list[ScoreRequest]:
-    return [ScoreRequest(prompt, plan.choices.continuations) for prompt in plan.prompts]
-
-
-def _answers(
-    plan: Plan, readings: Sequence[Reading], labels: Sequence[Label]
-) -> tuple[tuple[Answer, ...], tuple[tuple[float, ...], ...]]:
-    """Answers, not yet calibrated, and the content-free scores that belong to those with raw scores."""
-    n = len(plan.asked)
-    blank = readings[n:]
-    size = len(blank) // n if n else 0
-    groups = [blank if plan.shared else blank[at * size : (at + 1) * size] for at in range(n)]
-    # Without its content-free scores a query cannot be calibrated: their failure is its own.
-    judged = [
-        next((failed for failed in group if failed.raw is None), reading)
-        for reading, group in zip(readings[:n], groups, strict=True)
-    ]
-    found = iter(judged)
-    answers = tuple(
-        Answer(None, query.status, detail=query.detail) if query.prompt is None else _answer(next(found), labels)
-        for query in plan.queries
-    )
-    scored = [group for reading, group in zip(judged, groups, strict=True) if reading.raw is not None]
-    kept = scored[:1] if plan.shared else scored
-    return answers, tuple(reading.raw for group in kept for reading in group if reading.raw is not None)
-
-
-def _answer(reading: Reading, labels: Sequence[Label]) -> Answer:
-    decision = None if reading.choice is None else labels[reading.choice].name
-    return Answer(decision, reading.status, raw=reading.raw, detail=reading.detail)
-
-
-def _trace(plan: Plan, content_free: tuple[tuple[float, ...], ...], notes: tuple[str, ...]) -> Trace:
-    shown = tuple(query.demonstrations for query in plan.queries)
-    dropped = tuple(query.n_dropped for query in plan.queries)
-    return Trace(
-        demonstrations=tuple(query.demonstrations for query in plan.asked[:1]) if plan.shared else shown,
-        prompt_hashes=tuple("" if query.prompt is None else _prompt_hash(query.prompt) for query in plan.queries),
-        content_free=content_free,
-        n_dropped=dropped[:1] if len(set(dropped)) == 1 else dropped,
-        notes=notes,
-    )
-
-
-def _prompt_hash(prompt: Prompt) -> str:
-    return digest([prompt.text, [[message.role, message.content] for message in prompt.messages]])
+        if self.calibrate == "auto":
+            return Contextual() if isinstance(self._scorer, Direct) else NoCalibration()
+        # The spec grammar reads `calibrate=none` as no value at all.
+        return resolve(CALIBRATORS, "none" if self.calibrate is None else self.calibrate)

@@ -11,7 +11,7 @@ from evals.types import Label, Problem, Query, Status
 from fewshot.core.errors import UsageError, unknown_name
 from fewshot.core.hashing import digest, text_key
 from icl.budget import TokenBudget, most_wanted
-from icl.models.base import LanguageModel, Prompt
+from icl.models.base import LanguageModel, Prompt, ScoreRequest
 from icl.orderings import Ordering
 from icl.prompt import Demonstration, PromptBuilder
 from icl.scoring.base import Choices, Scorer
@@ -64,6 +64,11 @@ class Plan:
         """Every prompt to ask: the queries', then the content-free ones, once where demonstrations are shared."""
         own = [query.prompt for query in self.asked if query.prompt is not None]
         return own + [prompt for query in self.asked[: 1 if self.shared else None] for prompt in query.content_free]
+
+    @property
+    def score_requests(self) -> list[ScoreRequest]:
+        """Every prompt with the labels, to be scored."""
+        return [ScoreRequest(prompt, self.choices.continuations) for prompt in self.prompts]
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ class EpisodeClassifier:
         names = dict(zip(classes, names_of(classes), strict=True))
         self.classes_ = plain_array(classes)
         self.labels_ = tuple(Label(name, (self.verbalizers or {}).get(label, name)) for label, name in names.items())
-        self.support_ = _in_rounds(
+        self.support_ = in_rounds(
             Example(f"s{at}", text, names[label]) for at, (text, label) in enumerate(zip(shown, golds, strict=True))
         )
         self.learner_ = self._build_learner()
@@ -212,7 +212,7 @@ def _not_fitted(message: str) -> Exception:
     return NotFittedError(message)
 
 
-def _in_rounds(examples: Iterable[Example]) -> tuple[Example, ...]:
+def in_rounds(examples: Iterable[Example]) -> tuple[Example, ...]:
     """Support in shot rounds, as a problem has it: the first text of every class, then the second, and so on."""
     nth: dict[Any, count[int]] = {}
     ranked = [(next(nth.setdefault(example.label, count())), example) for example in examples]

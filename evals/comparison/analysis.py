@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals import stats
-from evals.comparison.tables import STATUSES, Floats, Ints, Outcome, Table
-from evals.stats import DIFFERENCES, Interval
+from evals.comparison.tables import STATUSES, Floats, Outcome, Table
+from evals.stats import DIFFERENCES, ClusterBootstrap, ClusterEstimate, Interval
 from evals.types import Status, Usage
 
 #: Level of the tests behind a winner and the letters.
@@ -125,17 +125,18 @@ def analyse(table: Table, *, seed: int = 0) -> Analysis:
     """
     means = {outcome.learner: table.episode_means(outcome) for outcome in table.outcomes}
     ranked = sorted(table.outcomes, key=lambda outcome: (outcome.transductive, -_mean(outcome)))
-    pairs = _pairs(table, ranked, means, seed)
+    estimator = _Estimator(table, seed)
+    pairs = _pairs(table, ranked, means, estimator, seed)
     letters = _letters(ranked, pairs)
     front = _front(ranked)
     standings = tuple(
-        _standing(table, outcome, means[outcome.learner], letter, on_front, seed)
+        _standing(outcome, means[outcome.learner], estimator, letter, on_front)
         for outcome, letter, on_front in zip(ranked, letters, front, strict=True)
     )
     return Analysis(table, standings, tuple(pairs), _verdict(standings, pairs))
 
 
-def _standing(table: Table, outcome: Outcome, means: Floats, letters: str, on_front: bool, seed: int) -> Standing:
+def _standing(outcome: Outcome, means: Floats, estimator: _Estimator, letters: str, on_front: bool) -> Standing:
     answered = outcome.answered
     scored = means[np.isfinite(means)]
     ok = outcome.status == STATUSES.index(Status.OK)
@@ -146,7 +147,7 @@ def _standing(table: Table, outcome: Outcome, means: Floats, letters: str, on_fr
         baseline=outcome.baseline,
         transductive=outcome.transductive,
         accuracy=stats.score_interval(scored.tolist()),
-        new_texts=stats.cluster_interval(outcome.score[answered], *_clusters(table, answered), seed=seed),
+        new_texts=estimator.mean(outcome).interval(),
         accuracy_ok=float(outcome.score[ok].mean()) if ok.any() else None,
         non_ok_rate=1 - float(ok[answered].mean()),
         statuses=dict(sorted(statuses.items())),
@@ -162,14 +163,44 @@ def _standing(table: Table, outcome: Outcome, means: Floats, letters: str, on_fr
     )
 
 
-def _clusters(table: Table, where: NDArray[np.bool_]) -> tuple[Ints, Ints, Ints | None]:
-    """Support draw, query text and, where there are enough of them, class split and seed of the observations."""
-    groups = table.group[where] if len(table.cells) >= MIN_GROUPS else None
-    return table.episode[where], table.text[where], groups
+class _Estimator:
+    """Means and differences on new texts. Learners that answered everything are resampled together, once."""
+
+    def __init__(self, table: Table, seed: int) -> None:
+        self._table = table
+        self._seed = seed
+        complete = [outcome for outcome in table.outcomes if outcome.answered.all()]
+        self._column = {outcome.learner: at for at, outcome in enumerate(complete)}
+        self._shared = self._bootstrap([outcome.score for outcome in complete], None) if complete else None
+
+    def mean(self, outcome: Outcome) -> ClusterEstimate:
+        """A learner's mean over all that it answered."""
+        if self._shared is not None and outcome.learner in self._column:
+            return self._shared.estimate(self._weights({outcome.learner: 1.0}))
+        return self._bootstrap([outcome.score], outcome.answered).estimate([1.0])
+
+    def difference(self, a: Outcome, b: Outcome) -> ClusterEstimate:
+        """a - b over all that both answered."""
+        if self._shared is not None and a.learner in self._column and b.learner in self._column:
+            return self._shared.estimate(self._weights({a.learner: 1.0, b.learner: -1.0}))
+        return self._bootstrap([a.score - b.score], a.answered & b.answered).estimate([1.0])
+
+    def _weights(self, of_learner: Mapping[str, float]) -> list[float]:
+        return [of_learner.get(learner, 0.0) for learner in self._column]
+
+    def _bootstrap(self, columns: Sequence[Floats], where: NDArray[np.bool_] | None) -> ClusterBootstrap:
+        table = self._table
+        chosen = slice(None) if where is None else where
+        groups = table.group[chosen] if len(table.cells) >= MIN_GROUPS else None
+        return ClusterBootstrap(
+            np.column_stack(columns)[chosen], table.episode[chosen], table.text[chosen], groups, seed=self._seed
+        )
 
 
-def _pairs(table: Table, ranked: Sequence[Outcome], means: Mapping[str, Floats], seed: int) -> list[Pair]:
-    drafts = [_draft(table, a, b, means, seed) for a, b in combinations(ranked, 2)]
+def _pairs(
+    table: Table, ranked: Sequence[Outcome], means: Mapping[str, Floats], estimator: _Estimator, seed: int
+) -> list[Pair]:
+    drafts = [_draft(table, a, b, means, estimator, seed) for a, b in combinations(ranked, 2)]
     drafts = [draft for draft in drafts if draft is not None]
     adjusted = stats.holm([draft.p for draft in drafts])
     adjusted_new = stats.holm([draft.p_new_texts for draft in drafts])
@@ -179,7 +210,9 @@ def _pairs(table: Table, ranked: Sequence[Outcome], means: Mapping[str, Floats],
     ]
 
 
-def _draft(table: Table, a: Outcome, b: Outcome, means: Mapping[str, Floats], seed: int) -> Pair | None:
+def _draft(
+    table: Table, a: Outcome, b: Outcome, means: Mapping[str, Floats], estimator: _Estimator, seed: int
+) -> Pair | None:
     """The pair before its p-values are adjusted; None where the two share no episode."""
     both = a.answered & b.answered
     if not both.any():
@@ -187,16 +220,16 @@ def _draft(table: Table, a: Outcome, b: Outcome, means: Mapping[str, Floats], se
     shared = np.isfinite(means[a.learner]) & np.isfinite(means[b.learner])
     means_a, means_b = means[a.learner][shared], means[b.learner][shared]
     differences = means_a - means_b
-    observed, clusters = (a.score - b.score)[both], _clusters(table, both)
+    on_new_texts = estimator.difference(a, b)
     right_or_wrong = table.metric == "accuracy"
     return Pair(
         a=a.learner,
         b=b.learner,
         difference=stats.paired_difference(means_a, means_b),
-        new_texts=stats.cluster_interval(observed, *clusters, seed=seed, bounds=DIFFERENCES),
+        new_texts=on_new_texts.interval(DIFFERENCES),
         p=stats.sign_flip_test(differences, seed=seed),
         p_holm=1.0,
-        p_new_texts=stats.cluster_test(observed, *clusters, seed=seed),
+        p_new_texts=on_new_texts.p_value,
         p_new_texts_holm=1.0,
         p_mcnemar=stats.mcnemar_exact(a.score[both] == 1, b.score[both] == 1) if right_or_wrong else None,
         p_wilcoxon=stats.wilcoxon_test(differences),

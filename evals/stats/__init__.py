@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evals.stats.bootstrap import cluster_interval, cluster_replicates, cluster_test
+from evals.stats.bootstrap import ClusterBootstrap, ClusterEstimate, cluster_interval, cluster_test
 from evals.stats.crossover import Crossover, crossover
 from evals.stats.intervals import DIFFERENCES, Interval, score_interval, t_interval, wilson_interval
 from evals.stats.multiple import RankTable, friedman_ranks, holm, significance_letters
@@ -13,11 +13,12 @@ from evals.stats.resampling import corrected_interval, corrected_test
 
 __all__ = [
     "DIFFERENCES",
+    "ClusterBootstrap",
+    "ClusterEstimate",
     "Crossover",
     "Interval",
     "RankTable",
     "cluster_interval",
-    "cluster_replicates",
     "cluster_test",
     "corrected_interval",
     "corrected_test",

@@ -8,6 +8,7 @@ Statistics 1(2); Owen & Eckles (2012), "Bootstrapping data arrays of arbitrary o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,14 +67,8 @@ def cluster_interval(
     Raises:
         ValueError: no values, values out of bounds, or arrays of different lengths.
     """
-    found = _estimate(checked(values, bounds), episodes, texts, groups, n_resamples, seed)
-    if not found.error:
-        return bounded_interval(found.mean, found.n_clusters, bounds, level)
-    from scipy.special import stdtrit
-
-    margin = float(stdtrit(found.n_clusters - 1, (1 + level) / 2)) * found.error
-    interval = Interval(found.mean, found.mean - margin, found.mean + margin, found.n_clusters, "cluster bootstrap")
-    return interval.within(bounds)
+    bootstrap = ClusterBootstrap(checked(values, bounds)[:, None], episodes, texts, groups, n_resamples, seed)
+    return bootstrap.estimate([1.0]).interval(bounds, level)
 
 
 def cluster_test(
@@ -93,32 +88,89 @@ def cluster_test(
     Returns:
         A value in (0, 1]. Where the clusters show no spread: that of n clusters which all lean to one side, 2 / 2^n.
     """
-    found = _estimate(checked(differences, DIFFERENCES), episodes, texts, groups, n_resamples, seed)
-    return t_p_value(found.mean, found.error, found.n_clusters)
+    bootstrap = ClusterBootstrap(checked(differences, DIFFERENCES)[:, None], episodes, texts, groups, n_resamples, seed)
+    return bootstrap.estimate([1.0]).p_value
 
 
-def cluster_replicates(
-    columns: ArrayLike,
-    episodes: ArrayLike,
-    texts: ArrayLike,
-    groups: ArrayLike | None = None,
-    *,
-    n_resamples: int = 2000,
-    seed: int = 0,
-) -> Floats:
-    """Bootstrap replicates of the means of several columns under the same weights, hence paired.
+@dataclass(frozen=True, slots=True)
+class ClusterEstimate:
+    """A mean with its standard error over clusters, which is 0 where they show no spread."""
+
+    mean: float
+    error: float
+    n_clusters: int
+
+    def interval(self, bounds: tuple[float, float] = SCORES, level: float = 0.95) -> Interval:
+        """The interval of `cluster_interval`."""
+        if not self.error:
+            return bounded_interval(self.mean, self.n_clusters, bounds, level)
+        from scipy.special import stdtrit
+
+        margin = float(stdtrit(self.n_clusters - 1, (1 + level) / 2)) * self.error
+        found = Interval(self.mean, self.mean - margin, self.mean + margin, self.n_clusters, "cluster bootstrap")
+        return found.within(bounds)
+
+    @property
+    def p_value(self) -> float:
+        """The p-value of `cluster_test`, of a mean of 0."""
+        return t_p_value(self.mean, self.error, self.n_clusters)
+
+
+class ClusterBootstrap:
+    """Columns of values that are resampled together: once, for all their means and differences.
 
     Args:
-        columns: (n_observations, n_columns).
+        columns: (n_observations, n_columns), one per learner.
+        episodes, texts, groups, n_resamples: as in `cluster_interval`.
 
-    Returns:
-        (n_replicates, n_columns). A resample that hits no observation has no mean and is left out: where clusters are
-        very few, there are less than `n_resamples`.
+    Attributes:
+        replicates: (n_replicates, n_columns) means of the resamples. One that hits no observation has no mean and is
+            left out: where clusters are very few, there are less than `n_resamples`.
     """
-    values = np.asarray(columns, dtype=np.float64)
-    design = _Design.of(episodes, texts, groups, len(values))
-    means = values.mean(axis=0)
-    return means + _replicates(design, [design.table(column) for column in (values - means).T], n_resamples, seed)
+
+    def __init__(
+        self,
+        columns: ArrayLike,
+        episodes: ArrayLike,
+        texts: ArrayLike,
+        groups: ArrayLike | None = None,
+        n_resamples: int = 400,
+        seed: int = 0,
+    ) -> None:
+        values = np.asarray(columns, dtype=np.float64)
+        design = _Design.of(episodes, texts, groups, len(values))
+        self._n_clusters = min(design.shape)
+        self._n = len(values)
+        self._means = values.mean(axis=0)
+        residuals = values - self._means
+        tables = [design.table(column) for column in residuals.T]
+        # By cell of draw and text, (n_cells, n_columns): all columns fill the same cells.
+        self._cells = np.column_stack([table.data for table in tables])
+        self._rows, self._columns = tables[0].tocoo().coords
+        self._flat = np.ptp(residuals, axis=0) <= ROUNDING
+        self.replicates = self._means + _replicates(design, tables, n_resamples, seed)
+
+    def estimate(self, weights: Sequence[float]) -> ClusterEstimate:
+        """The mean of a combination of the columns: (1, 0) for the first one, (1, -1) for a difference.
+
+        Args:
+            weights: (n_columns,).
+        """
+        combined = np.asarray(weights, dtype=np.float64)
+        mean, n_clusters = float(self._means @ combined), self._n_clusters
+        if n_clusters < 2 or self._flat[combined != 0].all():
+            return ClusterEstimate(mean, 0.0, n_clusters)
+        residuals = self._cells @ combined
+        one_way = [
+            len(sums) / (len(sums) - 1) * float(sums @ sums) / self._n**2
+            for sums in (np.bincount(keys, residuals) for keys in (self._rows, self._columns))
+        ]
+        noise = float(residuals @ residuals) / self._n**2
+        replicates = self.replicates @ combined
+        spread = float(np.var(replicates)) - 2 * noise if replicates.size else 0.0
+        # A difference of variances can fall below zero by chance; the truth is no smaller than either factor alone.
+        variance = max(n_clusters / (n_clusters - 1) * spread, *one_way)
+        return ClusterEstimate(mean, variance**0.5 if variance > ROUNDING**2 else 0.0, n_clusters)
 
 
 @dataclass(frozen=True)
@@ -148,35 +200,6 @@ class _Design:
         table = csr_array((values, (self.draws, self.texts)), shape=self.shape)
         table.sum_duplicates()
         return table
-
-
-@dataclass(frozen=True, slots=True)
-class _Estimate:
-    mean: float
-    error: float
-    n_clusters: int
-
-
-def _estimate(
-    values: Floats, episodes: ArrayLike, texts: ArrayLike, groups: ArrayLike | None, n_resamples: int, seed: int
-) -> _Estimate:
-    """The mean and its standard error over the clusters, 0 where they show no spread."""
-    design = _Design.of(episodes, texts, groups, len(values))
-    mean, n_clusters = float(values.mean()), min(design.shape)
-    if n_clusters < 2 or np.ptp(values) <= ROUNDING:
-        return _Estimate(mean, 0.0, n_clusters)
-    residuals = values - mean
-    table = design.table(residuals)
-    one_way = [
-        len(sums) / (len(sums) - 1) * float(sums @ sums) / len(values) ** 2
-        for sums in (table.sum(axis=1), table.sum(axis=0))
-    ]
-    noise = float(table.data @ table.data) / len(values) ** 2
-    replicates = _replicates(design, [table], n_resamples, seed)
-    spread = float(np.var(replicates)) - 2 * noise if replicates.size else 0.0
-    # A difference of variances can fall below zero by chance; the truth is no smaller than either factor alone.
-    variance = max(n_clusters / (n_clusters - 1) * spread, *one_way)
-    return _Estimate(mean, variance**0.5 if variance > ROUNDING**2 else 0.0, n_clusters)
 
 
 def _replicates(design: _Design, tables: list[csr_array], n_resamples: int, seed: int) -> Floats:

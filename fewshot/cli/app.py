@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fewshot.cli import classic, doctor, icl, learners, models, runs, tasks
+from fewshot.cli import cache, classic, compare, doctor, icl, learners, models, runs, serve, tasks
 from fewshot.cli.output import complain
 from fewshot.core.errors import FewshotError
 
@@ -81,4 +81,7 @@ app.add_typer(tasks.app, name="tasks")
 app.add_typer(models.app, name="models")
 app.add_typer(learners.app, name="learners")
 app.add_typer(runs.app, name="runs")
+app.add_typer(cache.app, name="cache")
+app.command("compare")(compare.compare)
 app.command("doctor")(doctor.doctor)
+app.command("serve-fake")(serve.serve_fake)

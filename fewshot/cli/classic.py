@@ -118,7 +118,7 @@ def run(
 ) -> None:
     """Test a learner on the episodes of a task, beside the baselines. One that needs meta-training is trained first."""
     from evals.learner import Context
-    from evals.metatrain import ensure_trained
+    from evals.metatrain import LEARNER_FOLDER, ensure_trained
     from evals.rundir import new_run_dir
     from evals.runner import interruptible
     from evals.runner import run as run_episodes
@@ -143,7 +143,7 @@ def run(
     folder = resume or new_run_dir(run_dir, loaded.name, learner.name)
     try:
         with interruptible(context):
-            ensure_trained(learner, sampler, context, experiment.prepare_task, folder / "learner")
+            ensure_trained(learner, sampler, context, experiment.prepare_task, folder / LEARNER_FOLDER)
     except KeyboardInterrupt:
         say(f"the training is kept; repeat the command with --resume {folder}")
         raise

@@ -17,6 +17,9 @@ _PACKAGES = ("fewshot", "evals", "icl", "classic", "prompts")
 _EXTRAS = {
     "local": ("torch", "transformers", "sentence_transformers", "gguf", "sklearn"),
     "data": ("pyarrow", "datasets"),
+    "openai": ("openai",),
+    "anthropic": ("anthropic",),
+    "prices": ("genai_prices",),
 }
 
 

@@ -48,17 +48,8 @@ def prepare_task(name: str, notify: Callable[[str], None] = say) -> Task:
 
 
 def build_sampler(task: Task, wanted: Episodes) -> EpisodeSampler:
-    """The sampler of a run: the first class split where the task has some, at most 5 ways where none is given."""
-    class_split = wanted.class_split or task.default_class_split()
-    if class_split == "all":
-        class_split = None
-    part = wanted.part
-    if class_split is None and part == "test" and "test" not in task.rows and len(task.rows) > 1:
-        part = "valid"
-    way = wanted.way
-    if way is None:
-        way = max(1, min(5, len(task.labels_in(class_split, part))))
-    return EpisodeSampler(task, way, wanted.shot, wanted.query, wanted.seed, class_split, part)
+    """The sampler of a run."""
+    return EpisodeSampler.of(task, wanted.way, wanted.shot, wanted.query, wanted.seed, wanted.class_split, wanted.part)
 
 
 def baselines() -> dict[str, Learner]:
@@ -110,7 +101,7 @@ def describe_plan(task: Task, sampler: EpisodeSampler, n_episodes: int, learner:
     queries = n_episodes * len(problems[0].queries)
     say(f"{task.name}: {sampler.way}-way {sampler.shot}-shot, {n_episodes} episodes, {queries} queries")
     parts = [
-        f"about {_duration(estimate.seconds)}" if estimate.seconds is not None else "time unknown",
+        f"about {duration(estimate.seconds)}" if estimate.seconds is not None else "time unknown",
         f"{estimate.tokens:,} tokens" if estimate.tokens is not None else "tokens unknown",
         "cost unknown" if estimate.usd is None else f"{estimate.usd:.2f} USD",
     ]
@@ -118,7 +109,8 @@ def describe_plan(task: Task, sampler: EpisodeSampler, n_episodes: int, learner:
     return estimate
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds in words: 40 s, 12 min, 3.4 h."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

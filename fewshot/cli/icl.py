@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fewshot.cli.crosslingual import crosslingual
+from fewshot.cli.groups import names, with_options
+from fewshot.cli.hosted import Connection, Server, model_spec
 from fewshot.cli.options import (
     PRESENTATION,
     AsJson,
@@ -37,25 +39,47 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="In-context learning: classify by prompting a language model.")
 
-Model = Annotated[str, typer.Option("--model", "-m", help="smollm2, hf:ORG/NAME, a directory or a .gguf file.")]
-Demos = Annotated[str, typer.Option(help="Demonstrations per prompt: a number, or all.")]
 Selector = Annotated[str, typer.Option(help="all, random, balanced, knn, mmr:lambda=0.5 ...")]
-Order = Annotated[str, typer.Option(help="given, nearest-last, shuffled.")]
-Calibrate = Annotated[str, typer.Option(help="none, contextual, batch (transductive).")]
-Method = Annotated[str, typer.Option(help="direct (score every label) or generate.")]
-Normalize = Annotated[str, typer.Option(help="Label score: sum, mean (per token) or bytes.")]
-Template = Annotated[str | None, typer.Option(help="Template name or .j2 file; default: the task's.")]
-Format = Annotated[str, typer.Option(help="completion or chat.")]
 Encoder = Annotated[str, typer.Option(help="For similarity: lexical, minilm, hf:ORG/NAME.")]
-Dtype = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of episodes, selection and order.")]
 
 
+@dataclass(frozen=True)
+class Prompting:
+    """How a language model is asked."""
+
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model", "-m", help="smollm2, hf:ORG/NAME, a folder, a .gguf file, openai:NAME, anthropic:NAME."
+        ),
+    ] = "smollm2"
+    demos: Annotated[str, typer.Option(help="Demonstrations per prompt: a number, or all.")] = "all"
+    selector: Annotated[str, typer.Option(help="all, random, balanced, knn, mmr:lambda=0.5 ...")] = "all"
+    order: Annotated[str, typer.Option(help="given, nearest-last, shuffled.")] = "shuffled"
+    calibrate: Annotated[
+        str, typer.Option(help="none, contextual, batch (transductive); auto: contextual for direct, else none.")
+    ] = "auto"
+    method: Annotated[
+        str,
+        typer.Option(
+            help="direct (score every label), generate, structured, logprobs or decision; auto: direct where the model "
+            "scores labels exactly, else generate."
+        ),
+    ] = "auto"
+    normalize: Annotated[str, typer.Option(help="Label score: sum, mean (per token) or bytes.")] = "sum"
+    template: Annotated[str | None, typer.Option(help="Template name or .j2 file; default: the task's.")] = None
+    format: Annotated[str, typer.Option(help="completion or chat; auto: chat for hosted models.")] = "auto"
+    encoder: Encoder = "lexical"
+    dtype: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16, for local models.")] = None
+    device: Device = "auto"
+
+
 @app.command("run")
+@with_options(Prompting, Server, Connection)
 def run(
     ctx: typer.Context,
     task: Task = "sentiment-ko",
-    model: Model = "smollm2",
     way: Way = None,
     shot: Shot = 5,
     query: Query = 5,
@@ -63,17 +87,6 @@ def run(
     seed: Seed = 0,
     class_split: ClassSplit = None,
     part: Part = "test",
-    demos: Demos = "all",
-    selector: Selector = "all",
-    order: Order = "shuffled",
-    calibrate: Calibrate = "contextual",
-    method: Method = "direct",
-    normalize: Normalize = "sum",
-    template: Template = None,
-    format: Format = "completion",
-    encoder: Encoder = "lexical",
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     run_dir: RunDir = Path("runs"),
     resume: Resume = None,
     as_json: AsJson = False,
@@ -86,13 +99,14 @@ def run(
     from evals.runner import run as run_episodes
     from fewshot.cli import experiment
 
-    options = {key: value for key, value in ctx.params.items() if key not in PRESENTATION}
+    options = {k: v for k, v in ctx.params.items() if k not in (*PRESENTATION, *names(Connection))}
     if resume is not None:
         options = experiment.resumed_options(resume, experiment.given_options(ctx, options))
+    connection = {key: ctx.params[key] for key in names(Connection)}
     wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
     loaded = experiment.prepare_task(options["task"])
     sampler = experiment.build_sampler(loaded, wanted)
-    learner = _learner(options)
+    learner = _learner({**options, **connection})
     context = Context(device=options["device"], seed=wanted.seed, notify=say)
     experiment.describe_plan(loaded, sampler, wanted.episodes, learner, context)
     if dry_run:
@@ -120,12 +134,9 @@ def _learner(options: Mapping[str, Any]) -> ICLLearner:
     from fewshot.core.catalog import LEARNERS
     from fewshot.core.spec import Spec
 
-    names = (
-        *("model", "selector", "order", "calibrate", "method", "normalize"),
-        *("template", "format", "encoder", "dtype", "device"),
-    )
-    params = {name: options[name] for name in names}
-    return LEARNERS.build(Spec("icl", {**params, "demos": _demos(options["demos"])}))
+    params = {name: options[name] for name in names(Prompting)}
+    given = {"model": model_spec(options), "demos": _demos(options["demos"])}
+    return LEARNERS.build(Spec("icl", {**params, **given}))
 
 
 def _demos(value: str) -> str | int:
@@ -145,36 +156,25 @@ def _tell_next(folder: Path, summary: dict[str, Any]) -> None:
 
 
 @app.command("predict")
+@with_options(Prompting, Server, Connection)
 def predict(
     ctx: typer.Context,
     source: Texts,
     support: Support,
-    model: Model = "smollm2",
-    demos: Demos = "all",
-    selector: Selector = "all",
-    order: Order = "shuffled",
-    calibrate: Calibrate = "contextual",
-    method: Method = "direct",
-    normalize: Normalize = "sum",
-    template: Template = None,
-    format: Format = "completion",
-    encoder: Encoder = "lexical",
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     seed: Seed = 0,
     output: Labels = None,
 ) -> None:
     """Label new texts: INPUT in, one JSON line per text out."""
     from fewshot.cli.inputs import label_texts
 
-    label_texts(_learner(ctx.params), support, source, output, seed=seed, device=device)
+    label_texts(_learner(ctx.params), support, source, output, seed=seed, device=ctx.params["device"])
 
 
 @app.command("preview")
+@with_options(Prompting, Server)
 def preview(
     ctx: typer.Context,
     task: Task = "sentiment-ko",
-    model: Model = "smollm2",
     text: Annotated[str | None, typer.Option("--text", help="A text of your own as the query.")] = None,
     index: Annotated[int, typer.Option("--index", help="Which query of the episode.")] = 0,
     episode: Annotated[int, typer.Option("--episode", help="Which episode.")] = 0,
@@ -184,17 +184,6 @@ def preview(
     seed: Seed = 0,
     class_split: ClassSplit = None,
     part: Part = "test",
-    demos: Demos = "all",
-    selector: Selector = "all",
-    order: Order = "shuffled",
-    calibrate: Calibrate = "contextual",
-    method: Method = "direct",
-    normalize: Normalize = "sum",
-    template: Template = None,
-    format: Format = "completion",
-    encoder: Encoder = "lexical",
-    dtype: Dtype = "auto",
-    device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
     """Show the exact prompt, its demonstrations and the tokens where the label begins. Runs no model."""
@@ -211,22 +200,24 @@ def preview(
     if not 0 <= index < len(problem.queries):
         raise UsageError(f"--index {index}: the episode has {len(problem.queries)} queries, numbered from 0")
     learner = _learner(ctx.params)
-    context = Context(device=device, seed=seed, notify=say)
+    context = Context(device=ctx.params["device"], seed=seed, notify=say)
     seen = learner.preview(problem, index, context)
     if as_json:
         show_json(asdict(seen))
         return
     show(seen.shown)
     show()
+    boundaries = seen.boundaries or [()] * len(seen.continuations)  # hosted models do not show their tokens
     rows = [
         [label.name, repr(continuation), " | ".join(f"{token!r} {ident}" for ident, token in boundary)]
-        for label, continuation, boundary in zip(problem.labels, seen.continuations, seen.boundaries, strict=True)
+        for label, continuation, boundary in zip(problem.labels, seen.continuations, boundaries, strict=True)
     ]
     show_table(["label", "continuation", "tokens at the boundary"], rows)
     show(f"demonstrations: {', '.join(seen.query.demonstrations) or 'none'}")
     if seen.query.n_dropped:
         show(f"{seen.query.n_dropped} demonstrations do not fit and are dropped")
-    show(f"prompt: {seen.n_tokens} tokens; the whole episode: {seen.trie_size} tokens to compute")
+    whole = f"; the whole episode: {seen.trie_size} tokens to compute" if seen.trie_size is not None else ""
+    show(f"prompt: {seen.n_tokens} tokens{whole}")
     for note in seen.notes:
         show(f"note: {note}")
 

@@ -45,18 +45,19 @@ def label_texts(learner: Learner, support: str, source: str, output: Path | None
     write_predictions(classifier, read_texts(source, sys.stdin.buffer), output)
 
 
-def read_texts(source: str, stdin: IO[bytes]) -> Iterator[str]:
+def read_texts(source: str, stdin: IO[bytes], column: str = "text") -> Iterator[str]:
     """Yield the texts of a file or of stdin.
 
     Args:
-        source: a data file with a column `text`, a .txt file with one text per line, or "-" for stdin: JSON objects
-            with a key `text`, or plain lines.
+        source: a data file, a .txt file with one text per line, or "-" for stdin: JSON objects with a key `text`, or
+            plain lines.
+        column: of a data file, that holds the texts.
 
     Raises:
         TaskError: missing, undecodable or malformed input, with its line.
     """
     if source != "-" and source.endswith(SUFFIXES):
-        yield from (text_of(row, "text") for row in read_rows(Path(source)))
+        yield from (text_of(row, column) for row in read_rows(Path(source)))
         return
     if source == "-":
         yield from _lines(stdin, "stdin")

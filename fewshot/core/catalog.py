@@ -43,6 +43,17 @@ LEARNERS = Registry(
     ],
 )
 
+#: What `recommend` tries on someone's own texts beside the baselines, in the order of cost. Models are spelt out: a rung
+#: is left out where its model is not on the machine, or not made for the language.
+LADDER = (
+    "tfidf",
+    "probe:encoder=lexical",
+    "prototypes:encoder=minilm",
+    "probe:encoder=minilm",
+    "icl:model=smollm2,selector=knn,demos=8,order=nearest-last",
+    "setfit:encoder=minilm",
+)
+
 SELECTORS = Registry(
     "selector",
     [
@@ -68,6 +79,9 @@ SCORERS = Registry(
     [
         Entry("direct", "icl.scoring.direct:Direct", "log-probability of every label after the prompt"),
         Entry("generate", "icl.scoring.generate:Generate", "let the model write, then parse strictly"),
+        Entry("structured", "icl.scoring.structured:Structured", "let the model fill a JSON schema of the labels"),
+        Entry("logprobs", "icl.scoring.logprobs:TopLogprobs", "the labels among the most probable first tokens"),
+        Entry("decision", "icl.scoring.decision:Decide", "probabilities of a choice question, by a decision model"),
     ],
 )
 
@@ -124,11 +138,60 @@ MODELS = Registry(
             extra="local",
             positional="model",
         ),
+        Entry(
+            "openai",
+            "icl.models.api.model:OpenAIModel",
+            "a model of OpenAI, or of a server that speaks its language",
+            extra="openai",
+            positional="model",
+        ),
+        Entry(
+            "anthropic",
+            "icl.models.api.model:AnthropicModel",
+            "a model of Anthropic",
+            extra="anthropic",
+            positional="model",
+        ),
     ],
     paths="hf",
 )
 
+ENGINES = Registry(
+    "engine",
+    [
+        Entry("local", "evals.engines.local:LocalEngine", "this process"),
+        Entry(
+            "ray", "evals.engines.cluster:RayEngine", "the workers of a Ray cluster", extra="ray", positional="workers"
+        ),
+    ],
+)
+
+TRACKERS = Registry(
+    "tracker",
+    [
+        Entry(
+            "tensorboard",
+            "evals.trackers.events:TensorBoard",
+            "event files for TensorBoard",
+            extra="tensorboard",
+            positional="folder",
+        ),
+        Entry("mlflow", "evals.trackers.experiments:MLflow", "an MLflow run", extra="mlflow", positional="experiment"),
+    ],
+)
+
 FAMILIES = {
     registry.family: registry
-    for registry in (LEARNERS, SELECTORS, ORDERINGS, SCORERS, CALIBRATORS, ENCODERS, NETWORKS, MODELS)
+    for registry in (
+        LEARNERS,
+        SELECTORS,
+        ORDERINGS,
+        SCORERS,
+        CALIBRATORS,
+        ENCODERS,
+        NETWORKS,
+        MODELS,
+        ENGINES,
+        TRACKERS,
+    )
 }

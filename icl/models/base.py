@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from evals.types import Status
+from evals.learner import Context
+from evals.types import Status, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +66,65 @@ class ScoreResult:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """Text to be continued greedily, up to `max_tokens` or the first of `stop`."""
+    """Text to be continued greedily, up to `max_tokens` or the first of `stop`.
+
+    Attributes:
+        choices: where the model can, the answer is a JSON object whose only value is one of these.
+        top_logprobs: how many of the most probable first tokens are wanted beside the text.
+    """
 
     prompt: Prompt
     max_tokens: int = 16
     stop: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+    top_logprobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What a model wrote, or why it did not."""
+    """What a model wrote, or why it did not.
+
+    Attributes:
+        text: what was written or, with another status than OK, what went wrong.
+        tokens_cached, usd, requests: as in `Usage`.
+        alternatives: (text, log-probability) of the most probable first tokens, if they were asked for.
+    """
 
     text: str
     status: Status = Status.OK
     tokens_in: int = 0
     tokens_out: int = 0
+    tokens_cached: int = 0
+    usd: float | None = 0.0
+    requests: int = 1
+    alternatives: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def usage(self) -> Usage:
+        """What it took."""
+        return Usage(0.0, self.requests, self.tokens_in, self.tokens_out, self.tokens_cached, self.usd)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRequest:
+    """A question whose answer is one of `choices`."""
+
+    prompt: Prompt
+    choices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How probable a model holds each of the choices to be, or why it does not say.
+
+    Attributes:
+        probabilities: (n_choices,), or None with another status than OK.
+    """
+
+    probabilities: tuple[float, ...] | None
+    status: Status = Status.OK
+    detail: str = ""
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +136,8 @@ class Capabilities:
         scores: whether `score` gives exact log-probabilities of whole continuations.
         chat: whether it has a chat format. system_role: whether that format knows system messages.
         languages: languages it was made for (BCP 47), empty if unknown.
+        top_logprobs: how many of the most probable first tokens `generate` can show beside its text.
+        concurrency: how many requests it answers at the same time.
     """
 
     context_length: int
@@ -98,6 +145,8 @@ class Capabilities:
     chat: bool = False
     system_role: bool = False
     languages: tuple[str, ...] = ()
+    top_logprobs: int = 0
+    concurrency: int = 1
 
 
 class LanguageModel(Protocol):
@@ -148,4 +197,33 @@ class ShowsTokens(Protocol):
 
     def trie_size(self, requests: Sequence[ScoreRequest]) -> int:
         """How many tokens `score` would compute for these requests."""
+        ...
+
+
+@runtime_checkable
+class Decides(Protocol):
+    """A language model that answers choice questions with probabilities."""
+
+    def decide(self, requests: Sequence[DecisionRequest]) -> list[Decision]: ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A language model whose requests cost money and time elsewhere."""
+
+    def attend(self, ctx: Context) -> None:
+        """From now on, keep to the budget of this context and note what is paid for in its ledger.
+
+        Raises:
+            ModelUnavailable: there is no key.
+            UsageError: the budget cannot be kept, because a price is not known.
+        """
+        ...
+
+    def foresee(self, requests: Sequence[GenerateRequest]) -> tuple[int, float | None]:
+        """Estimated tokens and USD (None: unknown) of these requests, at most. Sends nothing."""
+        ...
+
+    def abandon(self) -> None:
+        """Wait for no answer any longer."""
         ...

@@ -31,6 +31,7 @@ class Reading:
 
     Attributes:
         raw: (n_way,) scores, or None.
+        bound: whether some of them are only bounds: those labels may be less probable than that.
         choice: index of the chosen label for scorers without scores, or None.
         status: why there is neither.
         detail: what the model wrote, or the error.
@@ -40,6 +41,7 @@ class Reading:
     choice: int | None = None
     status: Status = Status.OK
     detail: str = ""
+    bound: bool = False
 
 
 @dataclass(frozen=True, slots=True)

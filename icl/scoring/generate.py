@@ -35,15 +35,12 @@ class Generate(Part):
         limit = self.reserve(model, choices)
         stop = (choices.stop,) if choices.stop else ()
         written = model.generate([GenerateRequest(prompt, limit, stop) for prompt in prompts])
-        usage = Usage(
-            requests=len(prompts),
-            tokens_in=sum(generation.tokens_in for generation in written),
-            tokens_out=sum(generation.tokens_out for generation in written),
-        )
-        return Readings(tuple(_reading(generation, choices) for generation in written), usage)
+        usage = sum((generation.usage for generation in written), Usage())
+        return Readings(tuple(reading_of(generation, choices) for generation in written), usage)
 
 
-def _reading(generation: Generation, choices: Choices) -> Reading:
+def reading_of(generation: Generation, choices: Choices) -> Reading:
+    """What was written, as one of the labels."""
     if generation.status is not Status.OK:
         return Reading(status=generation.status, detail=generation.text)
     # A template may put words around a label; a model that imitates its demonstrations writes them as well.

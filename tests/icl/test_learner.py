@@ -193,7 +193,7 @@ def test_pitfall_19_any_text_is_asked_as_it_is(text: str) -> None:
         ({"task": replace(TASK, kind="tagging")}, {}, "of kind 'tagging'"),
         ({}, {"format": "xml"}, "unknown prompt format 'xml'"),
         ({}, {"format": "chat", "model": OverlapModel(chat=False)}, "has no chat format"),
-        ({}, {"model": OverlapModel(scores=False)}, "use --method generate"),
+        ({}, {"model": OverlapModel(scores=False), "method": "direct"}, "use --method generate"),
         ({}, {"selector": "all", "demos": 2}, "use --selector balanced"),
         ({}, {"demos": "some"}, "neither a number nor all"),
         ({}, {"order": "nearest-last"}, "needs similarities"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.stats import cluster_interval, cluster_replicates, cluster_test, wilson_interval
+from evals.stats import ClusterBootstrap, cluster_interval, cluster_test, wilson_interval
 
 
 def observations(
@@ -138,14 +138,14 @@ def test_replicates_of_several_columns_share_their_weights() -> None:
     random = np.random.RandomState(0)
     a, episodes, texts = observations(random, n_episodes=20, n_texts=50, effects=(0.3, 0.3))
     b = random.permutation(a)
-    found = cluster_replicates(np.column_stack([a, b, a - b]), episodes, texts, n_resamples=50)
+    found = ClusterBootstrap(np.column_stack([a, b, a - b]), episodes, texts, n_resamples=50).replicates
     assert found.shape == (50, 3)
     assert found[:, 0] - found[:, 1] == pytest.approx(found[:, 2])
 
 
 def test_replicates_are_weighted_means() -> None:
     """Two episodes of one text each: a resample takes either both, or one of them, or misses all."""
-    found = cluster_replicates(np.array([[0.0], [1.0]]), ["x", "y"], ["s", "t"], n_resamples=400)
+    found = ClusterBootstrap(np.array([[0.0], [1.0]]), ["x", "y"], ["s", "t"], n_resamples=400).replicates
     assert set(found.ravel().round(9)) == {0.0, 0.5, 1.0}
     assert 0.7 < len(found) / 400 < 0.95
 

@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+TOOLS  := $(VENV)/.tools
 
 .PHONY: demo test lint bench reproduce docs clean
 
@@ -19,14 +20,19 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[local,data]'
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	touch $@
+
+# What only tests, linters and benchmarks need.
+$(TOOLS): $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
+		--editable '.[report,frames,openai,anthropic,prices,ray,tensorboard]'
 	touch $@
 
 demo: $(READY)
 	$(BIN)/fewshot icl run --task sentiment-ko
 	$(BIN)/fewshot icl run --task intents-en --way 5 --shot 1
 
-lint: $(READY)
+lint: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
@@ -36,9 +42,9 @@ test: lint
 	$(BIN)/fewshot models pull smollm2 minilm
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
-bench: $(READY)
+bench: $(TOOLS)
 	mkdir -p benchmarks/results
-	for name in startup scoring memory meta significance; do $(BIN)/python benchmarks/$$name.py || exit 1; done \
+	for name in startup scoring memory meta significance report engines; do $(BIN)/python benchmarks/$$name.py || exit 1; done \
 		| tee benchmarks/results/bench.jsonl
 	$(BIN)/python docs/generate.py
 

@@ -24,9 +24,7 @@ from fewshot.core.paths import data_dir
 _HANGUL_SHARE = 0.2
 
 
-def load_task(
-    source: str | Path, *, offline: bool = False, text: str | None = None, label: str | None = None
-) -> Task:
+def load_task(source: str | Path, *, offline: bool = False, text: str | None = None, label: str | None = None) -> Task:
     """Load a task with its rows.
 
     Args:

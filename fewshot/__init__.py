@@ -1,6 +1,6 @@
 """Few-shot text classification, by prompting and by training, measured on the same episodes.
 
-    from fewshot import ICLClassifier, load_task
+    from fewshot import ICLClassifier, compare, load_task
 
 Names are imported on first use, so that `import fewshot` stays light.
 """
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evals.adapters import EpisodeClassifier as EpisodeClassifier
     from evals.adapters import SklearnLearner as SklearnLearner
+    from evals.comparison import Comparison as Comparison
+    from evals.comparison import compare as compare
     from evals.episode import EpisodeSampler as EpisodeSampler
     from evals.loading import load_task as load_task
     from evals.rundir import new_run_dir as new_run_dir
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
     from icl.prompt import PromptBuilder as PromptBuilder
 
 _HOMES = {
+    "Comparison": "evals.comparison",
     "EpisodeClassifier": "evals.adapters",
     "EpisodeSampler": "evals.episode",
     "ICLClassifier": "icl.classifier",
     "ICLLearner": "icl.learner",
     "PromptBuilder": "icl.prompt",
     "SklearnLearner": "evals.adapters",
+    "compare": "evals.comparison",
     "load_task": "evals.loading",
     "new_run_dir": "evals.rundir",
     "run": "evals.runner",

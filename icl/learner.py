@@ -16,7 +16,7 @@ from fewshot.core.errors import unknown_name
 from fewshot.core.spec import Spec
 from icl.answers import answers_of, trace_of
 from icl.calibration import CONTENT_FREE, Calibrator, Contextual, NoCalibration, calibrated
-from icl.models.base import GenerateRequest, LanguageModel, Metered, Prompt, ShowsTokens
+from icl.models.base import GenerateRequest, LanguageModel, Metered, Prompt, ScoreRequest, ShowsTokens
 from icl.orderings import Ordering
 from icl.overlap import overlapped
 from icl.parts import PartLike, resolve
@@ -179,6 +179,21 @@ class ICLLearner(BaseLearner):
     def prompt_for(self, problem: Problem, query_index: int, ctx: Context) -> Prompt | None:
         """The prompt of a query of a prediction on record, rendered again; None where none could be asked."""
         return self._plan(problem, ctx).queries[query_index].prompt
+
+    def label_tokens(
+        self, problem: Problem, query_index: int, ctx: Context
+    ) -> tuple[tuple[tuple[str, float], ...], ...] | None:
+        """Per label, its tokens with their log-probabilities after the prompt of a query. Runs a local model."""
+        plan, model = self._plan(problem, ctx), self._model_for(ctx)
+        prompt, labels = plan.queries[query_index].prompt, plan.choices.continuations
+        if prompt is None or not model.capabilities.scores or not isinstance(model, ShowsTokens):
+            return None
+        (found,) = model.score([ScoreRequest(prompt, labels)])
+        pairs = []
+        for label, score in zip(labels, found.scores, strict=True):
+            tokens = model.boundary(prompt, label)[-len(score.logprobs) :]
+            pairs.append(tuple((text, logprob) for (_, text), logprob in zip(tokens, score.logprobs, strict=True)))
+        return tuple(pairs)
 
     def _prediction(self, problem: Problem, plan: Plan, read: Readings, ctx: Context) -> Prediction:
         answers, content_free = answers_of(plan, read.readings, problem.labels)

@@ -124,7 +124,7 @@ def analyse(table: Table, *, seed: int = 0) -> Analysis:
         seed: of permutations and resamples.
     """
     means = {outcome.learner: table.episode_means(outcome) for outcome in table.outcomes}
-    ranked = sorted(table.outcomes, key=lambda outcome: (outcome.transductive, -_mean(outcome)))
+    ranked = sorted(table.outcomes, key=lambda each: (each.transductive, -_mean(each), each.learner))
     estimator = _Estimator(table, seed)
     pairs = _pairs(table, ranked, means, estimator, seed)
     letters = _letters(ranked, pairs)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fewshot.cli import cache, classic, compare, doctor, icl, learners, models, runs, serve, tasks
+from fewshot.cli import cache, classic, compare, doctor, icl, learners, models, recommend, report, runs, serve, tasks
 from fewshot.cli.output import complain
 from fewshot.core.errors import FewshotError
 
@@ -83,5 +83,10 @@ app.add_typer(learners.app, name="learners")
 app.add_typer(runs.app, name="runs")
 app.add_typer(cache.app, name="cache")
 app.command("compare")(compare.compare)
+app.command("recommend")(recommend.recommend)
+app.command("predict")(recommend.predict)
+app.command("power")(recommend.power)
+app.command("report")(report.report)
+app.command("view")(report.view)
 app.command("doctor")(doctor.doctor)
 app.command("serve-fake")(serve.serve_fake)

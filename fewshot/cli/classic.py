@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +25,7 @@ from fewshot.cli.options import (
     Support,
     Task,
     Texts,
+    Tracker,
     Way,
 )
 from fewshot.cli.output import say, show, show_json
@@ -64,6 +65,7 @@ def train(
     steps: Steps = None,
     seed: Seed = 0,
     device: Device = "auto",
+    tracker: Tracker = None,
     as_json: AsJson = False,
 ) -> None:
     """Meta-train a learner on the training classes of a task, or on other tasks.
@@ -74,6 +76,7 @@ def train(
     from evals.learner import Context, MetaLearner
     from evals.metatrain import ensure_trained
     from evals.runner import interruptible
+    from evals.trackers import track
     from fewshot.cli import experiment
 
     learner = _learner(algorithm, seed, encoder=encoder, train=train, steps=steps)
@@ -83,10 +86,12 @@ def train(
         raise UsageError(f"{out} already holds a trained learner; use it with --from {out}, or choose another --out")
     loaded = experiment.prepare_task(task)
     sampler = experiment.build_sampler(loaded, experiment.Episodes(way, shot, 1, 1, seed, class_split, "test"))
-    context = Context(device=device, seed=seed, notify=say)
     try:
-        with interruptible(context):
-            ensure_trained(learner, sampler, context, experiment.prepare_task, out)
+        with track(tracker or (), out.name, learner.describe(), say) as tracking:
+            context = Context(device=device, seed=seed, notify=say, track=tracking.log)
+            with interruptible(context):
+                ensure_trained(learner, sampler, context, experiment.prepare_task, out)
+            tracking.finish({})
     except KeyboardInterrupt:
         say(f"the training is kept in {out}; repeat the command to go on")
         raise
@@ -112,6 +117,7 @@ def run(
     device: Device = "auto",
     run_dir: RunDir = Path("runs"),
     resume: Resume = None,
+    tracker: Tracker = None,
     as_json: AsJson = False,
     output: Result = None,
     dry_run: DryRun = False,
@@ -123,6 +129,7 @@ def run(
     from evals.runner import interruptible
     from evals.runner import run as run_episodes
     from evals.store import FILE_NAME
+    from evals.trackers import track
     from fewshot.cli import experiment
 
     options = {key: value for key, value in ctx.params.items() if key not in PRESENTATION}
@@ -141,24 +148,27 @@ def run(
     if dry_run:
         return
     folder = resume or new_run_dir(run_dir, loaded.name, learner.name)
-    try:
-        with interruptible(context):
-            ensure_trained(learner, sampler, context, experiment.prepare_task, folder / LEARNER_FOLDER)
-    except KeyboardInterrupt:
-        say(f"the training is kept; repeat the command with --resume {folder}")
-        raise
-    with experiment.progress(learner.name, wanted.episodes) as report:
-        finished = run_episodes(
-            learner,
-            sampler,
-            wanted.episodes,
-            run_dir=folder,
-            ctx=context,
-            baselines=experiment.baselines() | _untrained(learner),
-            config=options,
-            resume=begun,
-            on_progress=report,
-        )
+    with track(tracker or (), folder.name, options, say) as tracking:
+        context = replace(context, track=tracking.log)
+        try:
+            with interruptible(context):
+                ensure_trained(learner, sampler, context, experiment.prepare_task, folder / LEARNER_FOLDER)
+        except KeyboardInterrupt:
+            say(f"the training is kept; repeat the command with --resume {folder}")
+            raise
+        with experiment.progress(learner.name, wanted.episodes) as report:
+            finished = run_episodes(
+                learner,
+                sampler,
+                wanted.episodes,
+                run_dir=folder,
+                ctx=context,
+                baselines=experiment.baselines() | _untrained(learner),
+                config=options,
+                resume=begun,
+                on_progress=report,
+            )
+        tracking.finish(finished.result)
     experiment.show_summary(finished.result, as_json)
     if output:
         experiment.write_result(finished.result, output)

@@ -19,6 +19,9 @@ ClassSplit = Annotated[
 ]
 Part = Annotated[str, typer.Option("--part", help="train, valid or test.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Tracker = Annotated[
+    list[str] | None, typer.Option("--tracker", help="Send figures to tensorboard[:FOLDER] or mlflow[:EXPERIMENT].")
+]
 
 RunDir = Annotated[Path, typer.Option(help="Folder in which the run's folder is made.")]
 Resume = Annotated[Path | None, typer.Option(help="Continue this run's folder.")]
@@ -42,4 +45,4 @@ Support = Annotated[str, typer.Option("--support", help="Labelled texts: a file,
 Labels = Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of stdout.")]
 
 #: Parameters of a run that decide how it is shown or where it is kept, not what it is.
-PRESENTATION = ("run_dir", "resume", "as_json", "output", "dry_run")
+PRESENTATION = ("run_dir", "resume", "as_json", "output", "dry_run", "tracker")

@@ -13,6 +13,7 @@ import typer
 
 from fewshot.cli.output import complain, say, show, show_json, show_table
 from fewshot.core.errors import FewshotError, MissingExtra, UsageError
+from fewshot.core.spreadsheets import disarmed
 
 app = typer.Typer(no_args_is_help=True, help="Runs: what was done and how it came out.")
 
@@ -137,12 +138,8 @@ def _write_csv(items: Iterator[dict[str, Any]], path: Path, *, raw: bool) -> int
             if writer is None:
                 writer = csv.DictWriter(file, list(item))
                 writer.writeheader()
-            writer.writerow(item if raw else {key: _disarmed(value) for key, value in item.items()})
+            writer.writerow(item if raw else {key: disarmed(value) for key, value in item.items()})
     return count
-
-
-def _disarmed(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
 
 
 def _write_jsonl(items: Iterator[dict[str, Any]], path: Path) -> int:

@@ -1,0 +1,215 @@
+"""A learner with the labelled texts that it is shown, kept in a folder to label new texts.
+
+There is nothing to unpickle: the folder holds a spec, the texts as JSON lines and, for learners that were trained on
+other tasks, what they save themselves. The learner is fitted again when it is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evals.adapters import EpisodeClassifier
+from evals.learner import Learner, MetaLearner
+from evals.metatrain import LEARNER_FOLDER
+from evals.rundir import versions
+from evals.types import Answer, Example, Label, TaskInfo
+from fewshot.core.catalog import LEARNERS
+from fewshot.core.errors import StorageError, UsageError
+from fewshot.core.hashing import canonical_json, digest
+from fewshot.core.paths import write_atomically
+from fewshot.core.spec import Spec, parse_spec
+
+#: File in the folder of a predictor that says what it is; written last.
+NAME = "predictor.json"
+_SUPPORT = "support.jsonl"
+_FORMAT = 1
+#: Texts that are asked together.
+_BATCH = 64
+#: Signs of a Python file, a command and a server in a spec: a folder from elsewhere must not reach them unasked.
+_TO_BE_TRUSTED = (".py:", "_cmd=", "://")
+#: Where a meta-learner's training came from: what it came to is in the folder.
+_TRAINING = ("train", "from")
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Labels texts by a few labelled ones.
+
+    Attributes:
+        spec: of the learner.
+        labels: the classes. support: labelled texts.
+        expected: what it was measured at, for people: accuracy, interval, number of texts.
+        data_fingerprint: of the data that the support comes from.
+        text_column: in files of new texts, as it was in that of the support.
+        versions: of the packages that it was made with.
+        learner: the learner as it was built and, where it has to be, trained.
+    """
+
+    spec: str
+    task: TaskInfo
+    labels: tuple[Label, ...]
+    support: tuple[Example, ...]
+    seed: int = 0
+    expected: Mapping[str, Any] = field(default_factory=dict)
+    data_fingerprint: str = ""
+    text_column: str = "text"
+    versions: Mapping[str, str | None] = field(default_factory=versions)
+    learner: Learner | None = field(default=None, compare=False, repr=False)
+
+    def predict(self, texts: Iterable[str]) -> list[Answer]:
+        """The answer to each text, failures included."""
+        return self.classifier().predict_detailed(texts)
+
+    def classifier(self, device: str = "auto") -> EpisodeClassifier:
+        """The learner, fitted on the support."""
+        words: dict[Hashable, str] = {label.name: label.verbalizer for label in self.labels}
+        learner = self.learner or LEARNERS.build(self.spec, seed=self.seed)
+        classifier = EpisodeClassifier(
+            learner, task=self.task, verbalizers=words, batch_size=_BATCH, seed=self.seed, device=device
+        )
+        return classifier.fit([row.text for row in self.support], [str(row.label) for row in self.support])
+
+    def save(self, folder: Path) -> None:
+        """Write the predictor into a new folder.
+
+        Raises:
+            UsageError: the folder holds something already, or the learner has to be trained and is not.
+            StorageError: it cannot be written.
+        """
+        require_new(folder)
+        if isinstance(self.learner, MetaLearner):
+            self.learner.save(folder / LEARNER_FOLDER)
+        lines = (canonical_json(_row(row)) for row in self.support)
+        support = "".join(f"{line}\n" for line in lines)
+        content = {
+            "format": _FORMAT,
+            "spec": self.spec,
+            "task": asdict(self.task),
+            "labels": [asdict(label) for label in self.labels],
+            "seed": self.seed,
+            "expected": dict(self.expected),
+            "data_fingerprint": self.data_fingerprint,
+            "text_column": self.text_column,
+            "versions": dict(self.versions),
+            "support_sha256": digest(support),
+        }
+        write_atomically(folder / _SUPPORT, support)
+        write_atomically(folder / NAME, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path, *, trust: bool = False) -> Predictor:
+        """Read a predictor.
+
+        Args:
+            trust: whether a Python file or a command that its spec names may be run, and a server asked.
+
+        Raises:
+            UsageError: no predictor is there, it is of another format, or it names what has to be trusted.
+            StorageError: it is damaged.
+        """
+        content = _read(folder / NAME)
+        if content.get("format") != _FORMAT:
+            raise UsageError(
+                f"{folder} holds a predictor of format {content.get('format')!r}; this version reads {_FORMAT}. "
+                "Use the version of fewshot that made it"
+            )
+        try:
+            predictor = cls(
+                spec=str(parse_spec(content["spec"])),
+                task=TaskInfo(**{**content["task"], "fields": tuple(content["task"]["fields"])}),
+                labels=tuple(Label(**label) for label in content["labels"]),
+                support=_read_support(folder / _SUPPORT, content["support_sha256"]),
+                seed=int(content["seed"]),
+                expected=content["expected"],
+                data_fingerprint=content["data_fingerprint"],
+                text_column=content["text_column"],
+                versions=content["versions"],
+                learner=_built(content["spec"], int(content["seed"]), folder, trust),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise StorageError(f"{folder / NAME} is damaged: {type(error).__name__}: {error}") from error
+        return predictor
+
+    @property
+    def needs_trust(self) -> bool:
+        """Whether its spec names a Python file, a command or a server."""
+        return _needs_trust(self.spec)
+
+    @property
+    def changed_versions(self) -> list[str]:
+        """What is installed in another version than the one it was made with: `numpy 2.1 -> 2.2`."""
+        now = versions()
+        return [
+            f"{name} {before or 'none'} -> {now.get(name) or 'none'}"
+            for name, before in self.versions.items()
+            if now.get(name) != before
+        ]
+
+
+def require_new(folder: Path) -> None:
+    """Refuse a folder that holds something already, or cannot be made. Changes nothing.
+
+    Raises:
+        UsageError: it is not empty, or a file.
+        StorageError: its place cannot be written to.
+    """
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise UsageError(f"{folder} exists already; nothing is written over. Choose another folder with --out")
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK | os.X_OK)):
+        raise StorageError(f"cannot write to {place}; choose another folder with --out")
+
+
+def _needs_trust(spec: str) -> bool:
+    return any(sign in spec for sign in _TO_BE_TRUSTED)
+
+
+def _built(written: str, seed: int, folder: Path, trust: bool) -> Learner:
+    """The learner of a spec, with what it was trained to where it was."""
+    spec = parse_spec(written)
+    if not trust and _needs_trust(written):
+        raise UsageError(
+            f"the predictor in {folder} runs code or a command, or asks a server, as its spec says: {written}. "
+            "If you trust it: --trust (trust=True in Python)"
+        )
+    params = {name: value for name, value in spec.params.items() if name not in _TRAINING}
+    trained = folder / LEARNER_FOLDER
+    learner: Learner = LEARNERS.build(Spec(spec.name, params, spec.positional), seed=seed)
+    if isinstance(learner, MetaLearner):
+        if not trained.is_dir():
+            raise StorageError(f"{folder} is damaged: what {spec.name!r} was trained to is missing ({trained})")
+        learner.load(trained)
+    return learner
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UsageError(
+            f"{path.parent} holds no predictor: there is no {NAME} in it. Make one: fewshot recommend FILE"
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path} is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise StorageError(f"{path} is damaged: a JSON object is expected")
+    return content
+
+
+def _row(row: Example) -> dict[str, Any]:
+    return {"id": row.id, "text": row.text, "label": row.label, "fields": dict(row.fields)}
+
+
+def _read_support(path: Path, sha256: str) -> tuple[Example, ...]:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path} cannot be read: {error}") from error
+    if digest(text) != sha256:
+        raise StorageError(f"{path} is not what was saved: its hash differs. Make the predictor anew")
+    return tuple(Example(**json.loads(line)) for line in text.split("\n") if line)

@@ -1,0 +1,49 @@
+"""Which learners to try: from cheap to costly, those that can run on this machine and were made for the language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fewshot.core.catalog import LADDER
+from fewshot.core.embedded import EMBEDDED, locate
+from fewshot.core.spec import Spec, parse_spec
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A learner without a result, and why."""
+
+    learner: str
+    why: str
+
+
+def ladder(language: str) -> tuple[list[str], list[LeftOut]]:
+    """The rungs that can be climbed, and those that cannot.
+
+    Args:
+        language: of the texts, BCP 47.
+    """
+    reasons = {spec: why_not(spec, language) for spec in LADDER}
+    usable = [spec for spec, why in reasons.items() if why is None]
+    return usable, [LeftOut(spec, why) for spec, why in reasons.items() if why is not None]
+
+
+def why_not(spec: str, language: str) -> str | None:
+    """Why a rung is left out, as far as its embedded models tell; None where nothing speaks against it."""
+    for name in _embedded_models(parse_spec(spec)):
+        languages = EMBEDDED[name].languages
+        if language.split("-")[0] not in (*languages, "und"):
+            return f"{name} was made for {' and '.join(languages)}, and the texts are in {language}"
+        if locate(name) is None:
+            return f"{name} is not on this machine; run: fewshot models pull {name}"
+    return None
+
+
+def _embedded_models(spec: Spec) -> Iterator[str]:
+    for value in (spec.positional, *spec.params.values()):
+        if isinstance(value, Spec):
+            yield from _embedded_models(value)
+            value = value.name
+        if isinstance(value, str) and value in EMBEDDED:
+            yield value

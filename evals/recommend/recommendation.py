@@ -1,0 +1,223 @@
+"""From someone's labelled texts to a learner that can be trusted as far as the texts allow."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from evals.comparison.contestants import Contestant, contestants
+from evals.learner import Context, Learner
+from evals.loading import load_task
+from evals.predictor import Predictor
+from evals.recommend.alarms import Doubt, alarms, doubts
+from evals.recommend.findings import Findings, weigh
+from evals.recommend.ladder import LeftOut, ladder
+from evals.recommend.sentences import recommendation_sentence
+from evals.recommend.splits import MAX_ROWS, Splits, make_splits
+from evals.recommend.trial import Trial, attempt
+from evals.runner import interruptible
+from evals.stats import Interval
+from evals.task import Task
+from fewshot.core.errors import BudgetReached, ModelUnavailable, UsageError
+from fewshot.core.paths import write_atomically
+
+SCHEMA_VERSION = 1
+#: File beside the predictor.
+_NAME = "recommendation.json"
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Which learner to take for a task, and why.
+
+    Attributes:
+        left_out: learners without a result, and why.
+        alarms: what puts the result in question.
+        doubts: rows that may carry the wrong label.
+        predictor: the recommended learner with all the texts used.
+        usd: money spent, that of learners without a result included; None is unknown.
+    """
+
+    task: Task
+    splits: Splits
+    findings: Findings
+    left_out: tuple[LeftOut, ...]
+    alarms: tuple[str, ...]
+    doubts: tuple[Doubt, ...]
+    predictor: Predictor
+    usd: float | None = 0.0
+
+    @property
+    def learner(self) -> str:
+        """Spec of the recommended learner."""
+        return self.findings.verdict.learner
+
+    def sentence(self, language: str = "en") -> str:
+        """The recommendation in words.
+
+        Args:
+            language: "en" or "ko".
+        """
+        return recommendation_sentence(self.findings, self.splits, language)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Everything that was found, JSON-ready."""
+        splits = self.splits
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "data": {
+                "name": self.task.name,
+                "language": self.task.info.language,
+                "fingerprint": self.task.data_fingerprint,
+                "rows": splits.n_available,
+                "rows_used": len(splits.rows),
+                "classes": len(self.predictor.labels),
+                "majority": {"label": self.findings.majority, "share": self.findings.majority_share},
+                "notes": list(self.task.notes),
+            },
+            "splits": {
+                "repeats": splits.repeats,
+                "folds": splits.folds,
+                "n_train": splits.n_train,
+                "n_test": splits.n_test,
+                "untested": list(splits.untested),
+            },
+            "learners": [
+                {
+                    **asdict(standing),
+                    "accuracy": _interval(standing.accuracy),
+                    "behind": _interval(standing.behind) if standing.behind else None,
+                }
+                for standing in self.findings.standings
+            ],
+            "usd": self.usd,
+            "left_out": [asdict(missing) for missing in self.left_out],
+            "recommendation": {**asdict(self.findings.verdict), "en": self.sentence("en"), "ko": self.sentence("ko")},
+            "alarms": list(self.alarms),
+            "doubts": [asdict(doubt) for doubt in self.doubts],
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write the predictor, and the document beside it.
+
+        Raises:
+            UsageError: the folder holds something already.
+            StorageError: it cannot be written.
+        """
+        self.predictor.save(folder)
+        write_atomically(folder / _NAME, json.dumps(self.document, ensure_ascii=False, indent=2) + "\n")
+
+
+def recommend(
+    task: Task,
+    learners: Sequence[str] | None = None,
+    *,
+    also: Sequence[str] = (),
+    minutes: float | None = 10.0,
+    max_rows: int = MAX_ROWS,
+    text_column: str = "text",
+    ctx: Context | None = None,
+    load: Callable[[str], Task] = load_task,
+    on_step: Callable[[Trial | LeftOut], None] = lambda step: None,
+) -> Recommendation:
+    """Try learners on repeated splits of a task's own rows, cheap ones first, and recommend one.
+
+    The learners that the registry flags as baselines are always among them.
+
+    Args:
+        task: a classification task; its train rows are used, or all where they are not split.
+        learners: specs; None takes those that can run on this machine.
+        also: specs to be tried as well, after the others.
+        minutes: for all learners together; what does not fit is left out. None for no limit.
+        max_rows: rows used at most.
+        text_column: kept with the predictor.
+        ctx: device, seed, messages, limits on money.
+        load: gives the tasks that a meta-learner is trained on.
+        on_step: called after each learner.
+
+    Raises:
+        UsageError: an unknown learner or parameter, no time at all.
+        TaskError: rows that cannot be split.
+        BudgetReached: not even one learner fits into the budget.
+        KeyboardInterrupt: the context was cancelled.
+    """
+    if minutes is not None and not minutes > 0:
+        raise UsageError(f"--budget {minutes:g}: give more than 0 minutes")
+    ctx = ctx or Context()
+    splits = make_splits(task, max_rows=max_rows, seed=ctx.seed)
+    specs, left_out = (list(learners), []) if learners is not None else ladder(task.info.language)
+    chosen = contestants(list(dict.fromkeys([*specs, *also])))
+    built = [(contestant, _build(contestant, ctx.seed)) for contestant in chosen]
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes
+    ctx = replace(ctx, deadline=deadline)
+    trials: list[Trial] = []
+    with interruptible(ctx):
+        for contestant, learner in built:
+            step = learner
+            if not isinstance(step, LeftOut):
+                step = attempt(contestant, step, task, splits.splits, ctx, load)
+            if isinstance(step, Trial):
+                trials.append(step)
+            else:
+                left_out.append(step)
+            on_step(step)
+    if all(trial.transductive for trial in trials):
+        raise _nothing_tried(left_out)
+    findings = weigh(trials, splits)
+    learner = next(trial.learner for trial in trials if trial.spec == findings.verdict.learner)
+    return Recommendation(
+        task=task,
+        splits=splits,
+        findings=findings,
+        left_out=tuple(left_out),
+        alarms=tuple(alarms(findings, splits)),
+        doubts=tuple(doubts(trials, findings, splits)),
+        predictor=_predictor(task, splits, findings, learner, ctx.seed, text_column),
+        usd=ctx.budget.spent.usd,
+    )
+
+
+def _predictor(
+    task: Task, splits: Splits, findings: Findings, learner: Learner, seed: int, text_column: str
+) -> Predictor:
+    spec = findings.verdict.learner
+    accuracy = findings.standing(spec).accuracy
+    shown = {row.label for row in splits.rows}
+    return Predictor(
+        spec=spec,
+        task=task.info,
+        labels=tuple(label for label in task.labels if label.name in shown),
+        support=splits.rows,
+        seed=seed,
+        expected={"accuracy": _interval(accuracy), "texts": len(splits.rows)},
+        data_fingerprint=task.data_fingerprint,
+        text_column=text_column,
+        learner=learner,
+    )
+
+
+def _build(contestant: Contestant, seed: int) -> Learner | LeftOut:
+    """The learner, or why there is none. What is named wrongly is an error, before any work begins."""
+    if contestant.trains:
+        why = "it has to be trained on other tasks first; name them (train=TASK+TASK), or a trained one (from=FOLDER)"
+        return LeftOut(contestant.name, why)
+    try:
+        return contestant.build(seed)
+    except ModelUnavailable as error:
+        return LeftOut(contestant.name, str(error))
+
+
+def _nothing_tried(left_out: Sequence[LeftOut]) -> BudgetReached:
+    missing = left_out[0]
+    return BudgetReached(
+        f"no learner could answer every split ({missing.learner}: {missing.why}); give more time with --budget"
+    )
+
+
+def _interval(found: Interval) -> dict[str, Any]:
+    return {"mean": found.mean, "ci95": [found.low, found.high], "method": found.method}

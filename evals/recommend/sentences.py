@@ -1,0 +1,125 @@
+"""The recommendation in words, in English and in Korean."""
+
+from __future__ import annotations
+
+from evals.recommend.findings import Findings, Verdict
+from evals.recommend.splits import Splits
+
+#: Seconds that a learner may take before a quicker one is worth a word.
+_SLOW = 10.0
+
+
+def recommendation_sentence(findings: Findings, splits: Splits, language: str = "en") -> str:
+    """Which learner to take, how sure that is, and what would make it surer.
+
+    Args:
+        language: "en" or "ko".
+    """
+    verdict, used, available = findings.verdict, len(splits.rows), splits.n_available
+    best = findings.standing(verdict.learner)
+    words = {
+        "learner": verdict.learner,
+        "mean": _percent(best.accuracy.mean),
+        "low": _percent(best.accuracy.low),
+        "high": _percent(best.accuracy.high),
+        "texts": f"{used:,}",
+        "majority": repr(findings.majority),
+        "share": _percent(findings.majority_share),
+    }
+    if verdict.texts_needed is not None:
+        kind = "_RUN" if verdict.texts_needed <= available else "_LABEL"
+        words["more"] = f"{verdict.texts_needed if kind == '_RUN' else verdict.texts_needed - used:,}"
+        words["advice"] = _ADVICE[kind][language].format(**words)
+    parts = [] if verdict.beats_majority else [_FLOOR]
+    if verdict.beats_majority:
+        parts.append(_TAKE if verdict.texts_needed is None else _TAKE_FOR_NOW)
+    if verdict.runner_up is not None:
+        words |= _runner_up(findings, verdict.runner_up)
+    parts += _certainty(findings, verdict)
+    return " ".join(part[language].format(**words) for part in parts)
+
+
+def _runner_up(findings: Findings, name: str) -> dict[str, str]:
+    standing = findings.standing(name)
+    behind, p = standing.behind, standing.p
+    if behind is None or p is None:
+        return {}
+    return {
+        "second": name,
+        "points": f"{100 * behind.mean:.1f}",
+        "p": "p < 0.001" if p < 0.001 else f"p = {p:.3f}",
+    }
+
+
+def _certainty(findings: Findings, verdict: Verdict) -> list[dict[str, str]]:
+    settled = [_SETTLE] if verdict.texts_needed is not None else []
+    if not verdict.beats_majority:
+        return settled or [_NO_HOPE]
+    if verdict.runner_up is None:
+        return [_ALONE]
+    if verdict.sure:
+        return [_AHEAD]
+    best, second = findings.standing(verdict.learner), findings.standing(verdict.runner_up)
+    quicker = [_QUICKER] if best.seconds > max(_SLOW, 2 * second.seconds) else []
+    return [*([_OPEN, _SETTLE] if settled else [_TOO_CLOSE]), *quicker]
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
+_TAKE = {
+    "en": "Use {learner}: {mean} % right ({low} to {high} with 95 % confidence, {texts} labelled texts).",
+    "ko": "{learner} 사용을 권합니다: 정확도 {mean} % (95 % 신뢰구간 {low}~{high}, 라벨이 있는 텍스트 {texts}개).",
+}
+_TAKE_FOR_NOW = {
+    "en": "Use {learner} for now: {mean} % right ({low} to {high} with 95 % confidence, {texts} labelled texts).",
+    "ko": "우선은 {learner} 사용을 권합니다: 정확도 {mean} % "
+    "(95 % 신뢰구간 {low}~{high}, 라벨이 있는 텍스트 {texts}개).",
+}
+_FLOOR = {
+    "en": "You cannot tell yet whether anything works: the best learner, {learner}, is {mean} % right ({low} to "
+    "{high}), and always answering {majority} would be {share} % right.",
+    "ko": "아직 쓸 만한 방법이 있는지 알 수 없습니다: 가장 나은 {learner}의 정확도가 {mean} % ({low}~{high})인데, "
+    "언제나 {majority} 하나로만 답해도 {share} %입니다.",
+}
+_AHEAD = {
+    "en": "It beats the runner-up {second} by {points} points ({p}).",
+    "ko": "2위 {second}보다 {points}점 앞서며, 이 차이는 우연으로 보기 어렵습니다 ({p}).",
+}
+_ALONE = {
+    "en": "Nothing else could be tried beside it.",
+    "ko": "함께 비교할 수 있는 다른 방법이 없었습니다.",
+}
+_OPEN = {
+    "en": "You cannot tell yet whether it is better than {second}: {points} points apart, {p}.",
+    "ko": "다만 {second}보다 낫다고는 아직 말할 수 없습니다: 차이 {points}점, {p}.",
+}
+_SETTLE = {
+    "en": "{advice} (a rough extrapolation: it assumes that the figures stay as they are).",
+    "ko": "{advice} (지금의 수치가 그대로 유지된다고 가정한 대략적인 추정입니다).",
+}
+_ADVICE = {
+    "_LABEL": {
+        "en": "Label about {more} more texts to know",
+        "ko": "확실히 알려면 텍스트 약 {more}개에 라벨을 더 붙여 보세요",
+    },
+    "_RUN": {
+        "en": "Use more of your texts to know, about --rows {more}",
+        "ko": "확실히 알려면 가진 텍스트를 더 쓰세요 (--rows {more} 정도)",
+    },
+}
+_TOO_CLOSE = {
+    "en": "{second} does as well, as far as one can tell ({points} points apart, {p}), and more labels would hardly "
+    "settle it: either will do.",
+    "ko": "{second} 쪽과의 차이({points}점, {p})는 매우 작아서 라벨을 더 붙여도 가려지기 어려우니, 어느 쪽을 써도 "
+    "괜찮습니다.",
+}
+_QUICKER = {
+    "en": "{second} is the quicker one.",
+    "ko": "속도는 {second} 쪽이 더 빠릅니다.",
+}
+_NO_HOPE = {
+    "en": "Check that the labels follow from the texts, then label more.",
+    "ko": "라벨이 텍스트의 내용과 맞는지 확인한 뒤 라벨을 더 붙여 보세요.",
+}

@@ -1,0 +1,146 @@
+"""Repeated stratified splits of one data set, each as a problem that any learner can answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from evals.adapters.classifier import in_rounds
+from evals.task import Task
+from evals.types import Example, Problem, Query
+from fewshot.core.errors import TaskError, UsageError
+from fewshot.core.hashing import digest
+from fewshot.core.seeds import random_state
+
+#: Rows used at most: enough to choose by, few enough for every learner.
+MAX_ROWS = 2000
+_FOLDS = 5
+#: Repeats by the number of rows below; more rows need fewer.
+_REPEATS = ((300, 4), (1000, 3))
+_FEWEST_REPEATS = 2
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows that are shown, rows that are asked, and what the latter should be answered.
+
+    Attributes:
+        rows: the asked ones, in the order of `problem.queries`.
+    """
+
+    problem: Problem
+    rows: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Repeated stratified cross-validation.
+
+    Attributes:
+        rows: all that are used.
+        n_available: labelled rows there are; more than `rows` where a sample is used.
+        untested: classes with a single row. It is always shown and never asked.
+    """
+
+    splits: tuple[Split, ...]
+    rows: tuple[Example, ...]
+    n_available: int
+    repeats: int
+    folds: int
+    untested: tuple[str, ...]
+
+    @property
+    def n_test(self) -> int:
+        """Rows that a split asks, on average."""
+        return max(1, round(sum(len(split.rows) for split in self.splits) / len(self.splits)))
+
+    @property
+    def n_train(self) -> int:
+        """Rows that a split shows, on average."""
+        return len(self.rows) - self.n_test
+
+
+def make_splits(task: Task, *, max_rows: int = MAX_ROWS, seed: int = 0) -> Splits:
+    """Split the labelled rows of a classification task; rows held out for tests are not touched.
+
+    Args:
+        max_rows: of more, a stratified sample is used.
+
+    Raises:
+        UsageError: fewer rows are allowed than two per class.
+        TaskError: another kind of task, no rows, or classes of which most have a single row.
+    """
+    if task.info.kind != "classification":
+        raise TaskError(f"{task.name} is of kind {task.info.kind}; only classification tasks can be recommended for")
+    available = [row for part in ("train", "all") for row in task.rows.get(part, ()) if row.label is not None]
+    by_class = _shuffled_classes(available, [task.data_fingerprint, seed, "sample"])
+    if len(by_class) < 2:
+        raise TaskError(f"{task.name}: {len(by_class)} classes among {len(available)} rows; at least two are needed")
+    if 2 * len(by_class) > len(available):
+        raise TaskError(
+            f"{task.name}: {len(by_class)} different labels for {len(available)} texts. If the labels stand in another "
+            "column, name it with --label; otherwise label at least two texts of every class"
+            + "".join(f"; {note}" for note in task.notes)
+        )
+    if max_rows < 2 * len(by_class):
+        raise UsageError(f"--rows {max_rows} is too few for {len(by_class)} classes; use {2 * len(by_class)} or more")
+    rows = _sample(by_class, max_rows)
+    untested = tuple(sorted(name for name, members in by_class.items() if len(members) == 1))
+    folds = min(_FOLDS, len(rows) - len(untested))
+    repeats = next((repeats for below, repeats in _REPEATS if len(rows) < below), _FEWEST_REPEATS)
+    splits = tuple(
+        _split(task, rows, asked, [task.data_fingerprint, seed, repeat, fold])
+        for repeat in range(repeats)
+        for fold, asked in enumerate(_deal(rows, folds, [task.data_fingerprint, seed, repeat]))
+    )
+    return Splits(splits, rows, len(available), repeats, folds, untested)
+
+
+def _shuffled_classes(rows: Sequence[Example], seed: Sequence[object]) -> dict[str, list[Example]]:
+    """Rows by class, classes and rows in random order."""
+    by_class: dict[str, list[Example]] = {}
+    for at in random_state(*seed).permutation(len(rows)).tolist():
+        by_class.setdefault(str(rows[at].label), []).append(rows[at])
+    return by_class
+
+
+def _sample(by_class: dict[str, list[Example]], size: int) -> tuple[Example, ...]:
+    """At most `size` rows, two of every class first, then of all classes the same share."""
+    ranked = [
+        (max(0, rank - 1) / len(members), rank, row)
+        for members in by_class.values()
+        for rank, row in enumerate(members)
+    ]
+    return tuple(row for _, _, row in sorted(ranked, key=lambda ranks: ranks[:2])[:size])
+
+
+def _deal(rows: Sequence[Example], folds: int, seed: Sequence[object]) -> list[list[Example]]:
+    """The rows each fold asks: class after class is dealt out like cards, so that folds differ by one at most."""
+    dealt: list[list[Example]] = [[] for _ in range(folds)]
+    testable = [members for members in _shuffled_classes(rows, seed).values() if len(members) > 1]
+    for at, row in enumerate(row for members in testable for row in members):
+        dealt[at % folds].append(row)
+    return dealt
+
+
+def _split(task: Task, rows: Sequence[Example], asked: Sequence[Example], seed: Sequence[object]) -> Split:
+    random = random_state(*seed, "order")
+    asked = [asked[at] for at in random.permutation(len(asked)).tolist()]
+    hidden = {row.id for row in asked}
+    support = in_rounds(row for row in rows if row.id not in hidden)
+    names = {row.label for row in rows}
+    labels = [label for label in task.labels if label.name in names]
+    labels = [labels[at] for at in random.permutation(len(labels)).tolist()]
+    order = [label.name for label in labels]
+    problem = Problem(
+        id=digest([task.data_fingerprint, order, [row.id for row in support], [row.id for row in asked]]),
+        task=task.info,
+        labels=tuple(labels),
+        support=support,
+        queries=tuple(Query(f"q{at}", row.text, _declared(row, task)) for at, row in enumerate(asked)),
+    )
+    return Split(problem, tuple(asked))
+
+
+def _declared(row: Example, task: Task) -> dict[str, object]:
+    return {name: row.fields[name] for name in task.info.fields if name in row.fields}

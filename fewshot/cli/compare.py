@@ -1,0 +1,241 @@
+"""`fewshot compare`: prompting against training on the same episodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fewshot.cli.options import AsJson, Device, DryRun, RunDir, Tracker, Way
+from fewshot.cli.output import say, show, show_json, show_table
+from fewshot.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from evals.comparison import Comparison
+    from evals.comparison.analysis import Analysis
+    from evals.comparison.conduct import Job, Plan, Step
+    from evals.comparison.study import Study
+    from evals.learner import Context
+    from evals.runner import Progress
+
+_DEFAULT_TASK = "intents-en"
+_DEFAULT_LEARNERS = ("icl", "prototypes:encoder=minilm")
+
+
+def compare(
+    study: Annotated[
+        Path | None, typer.Argument(metavar="[STUDY.yaml]", help="A study file, instead of options.")
+    ] = None,
+    task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Task; may be repeated.")] = None,
+    learner: Annotated[
+        list[str] | None,
+        typer.Option("--learner", "-l", help="Learner spec; may be repeated. Baselines are always in."),
+    ] = None,
+    way: Way = None,
+    shot: Annotated[str | None, typer.Option(help="Labelled texts per class: 5, or 1,2,4,8,16.  [default: 5]")] = None,
+    query: Annotated[int | None, typer.Option(help="Texts to label per class.  [default: 5]")] = None,
+    episodes: Annotated[
+        int | None, typer.Option("--episodes", "-n", help="Per class split and seed.  [default: 100]")
+    ] = None,
+    seed: Annotated[str | None, typer.Option(help="Seeds: 0, or 0,1,2.  [default: 0]")] = None,
+    class_split: Annotated[
+        str | None, typer.Option("--class-split", "--split", help="Class splits: 01, or 01,02; all for every class.")
+    ] = None,
+    part: Annotated[str | None, typer.Option(help="train, valid or test.  [default: test]")] = None,
+    until_ci: Annotated[
+        float | None, typer.Option(help="Stop a learner once its 95% interval is this many points to either side.")
+    ] = None,
+    device: Device = "auto",
+    engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    shard: Annotated[str, typer.Option(help="i/n: do every n-th part only; report the folders together.")] = "1/1",
+    run_dir: RunDir = Path("runs"),
+    resume: Annotated[Path | None, typer.Option(help="Continue this comparison's folder.")] = None,
+    tracker: Tracker = None,
+    as_json: AsJson = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a report: .html, .md, .csv, .parquet, .tex or .json.")
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Let learners meet the same episodes; say who wins, by how much, and from how many examples on that changes."""
+    from evals.comparison import Comparison
+    from evals.comparison.conduct import conduct, make_plan
+    from evals.comparison.contestants import contestants
+    from evals.learner import Context
+    from evals.report import require_format, write_report
+    from evals.rundir import new_run_dir
+    from evals.runner import interruptible
+    from evals.trackers import track
+    from fewshot.cli.experiment import prepare_task
+    from fewshot.core.catalog import ENGINES
+
+    if output is not None:
+        require_format(output)
+    ENGINES.check(engine)
+    given = {
+        "task": task,
+        "learner": learner,
+        "way": way,
+        "shot": shot,
+        "query": query,
+        "episodes": episodes,
+        "seed": seed,
+        "class_split": class_split,
+        "part": part,
+        "until_ci": until_ci,
+    }
+    wanted = _study(study, resume, {name: value for name, value in given.items() if value is not None})
+    tasks = {name: prepare_task(name) for name in wanted.task}
+    plan = make_plan(wanted, contestants(wanted.learner), tasks, _shard(shard))
+    context = Context(device=device, notify=say)
+    _tell_plan(plan)
+    if dry_run:
+        _tell_expected(plan, context)
+        return
+    folder = resume or new_run_dir(run_dir, "-".join(tasks), "compare")
+    with track(tracker or (), folder.name, wanted.model_dump(mode="json"), say) as tracking:
+        try:
+            with interruptible(context), _progress(plan) as on_progress:
+                conduct(plan, folder, context, load=prepare_task, engine=engine, on_progress=on_progress, on_step=_tell)
+        except (Exception, KeyboardInterrupt) as error:
+            # Instead of the note about the one run that was going on.
+            error.__notes__ = [f"What was answered is stored; continue with: fewshot compare --resume {folder}"]
+            raise
+        comparison = Comparison.read([folder])
+        tracking.finish(comparison.document)
+    show_json(comparison.document) if as_json else show_comparison(comparison)
+    if output is not None:
+        write_report(comparison, output)
+    say(f"files: {folder}")
+    say(f"next: fewshot report {folder} -o report.html")
+
+
+def _study(path: Path | None, resume: Path | None, given: dict[str, Any]) -> Study:
+    """The study that a file, a folder to be resumed, or options describe."""
+    from evals.comparison.conduct import read_study_of
+    from evals.comparison.study import make_study, read_study
+
+    if path is not None and given:
+        raise UsageError(f"{path} is the whole study: leave out {', '.join('--' + name for name in given)}, or edit it")
+    if path is not None:
+        return read_study(path)
+    if resume is not None:
+        stored, _ = read_study_of(resume)
+        return make_study(**{**stored.model_dump(), **given})
+    return make_study(**{"task": [_DEFAULT_TASK], "learner": list(_DEFAULT_LEARNERS), **given})
+
+
+def _shard(text: str) -> tuple[int, int]:
+    one, slash, of = text.partition("/")
+    if not (slash and one.isdigit() and of.isdigit()):
+        raise UsageError(f"--shard {text}: write i/n, as in 1/4")
+    return int(one), int(of)
+
+
+def _tell_plan(plan: Plan) -> None:
+    for sampler in {job.sampler.task.name: job.sampler for job in plan.jobs}.values():
+        shots = ", ".join(map(str, plan.study.shot))
+        say(f"{sampler.task.name}: {sampler.way}-way, {shots} shots, {plan.study.episodes} episodes of each series")
+    for missing in plan.absent:
+        say(f"left out: {missing.learner} on {missing.task}: {missing.reason}")
+    if plan.study.until_ci is not None:
+        say(f"stops once intervals are +-{plan.study.until_ci:g} points: p-values then hold approximately only")
+
+
+def _tell_expected(plan: Plan, context: Context) -> None:
+    from evals.comparison.forecast import forecast
+    from fewshot.cli.experiment import duration, prepare_task
+
+    expected = forecast(plan, context, prepare_task)
+    rows = [
+        [
+            each.learner,
+            each.n_runs,
+            each.n_queries,
+            "unknown" if each.seconds is None else duration(each.seconds),
+            "unknown" if each.usd is None else f"{each.usd:.2f}",
+        ]
+        for each in expected
+    ]
+    show_table(["learner", "runs", "queries", "time", "USD"], rows, right=["runs", "queries", "time", "USD"])
+    known = sum(each.seconds for each in expected if each.seconds is not None)
+    unknown = [each.learner for each in expected if each.seconds is None]
+    show(f"in all about {duration(known)}" + (f", and the unknown time of {', '.join(unknown)}" if unknown else ""))
+
+
+@contextmanager
+def _progress(plan: Plan) -> Iterator[Callable[[Job, Progress], None]]:
+    """Yields what the episodes of the job at hand are reported to."""
+    from fewshot.cli.experiment import progress
+
+    with progress("", plan.study.episodes) as report:
+        yield lambda job, at: report(replace(at, learner=f"{_place(job)} {job.contestant.name}"))
+
+
+def _place(job: Job) -> str:
+    sampler = job.sampler
+    several = [sampler.class_split] if sampler.class_split else []
+    return " ".join([sampler.task.name, *several, f"{sampler.shot}-shot"])
+
+
+def _tell(step: Step) -> None:
+    head = f"[{step.number}/{step.total}] {_place(step.job)} {step.job.contestant.name}"
+    say(f"{head}: FAILED, {step.error}" if step.error else f"{head}: done")
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print tables, then what they say in words."""
+    for analysis in comparison.analyses:
+        _show_table(analysis)
+    for missing in comparison.absent:
+        show(f"{missing.status}: {missing.learner} on {missing.task}: {missing.reason}")
+    for language in ("en", "ko"):
+        show()
+        for sentence in comparison.sentences(language):
+            show(sentence)
+
+
+def _show_table(analysis: Analysis) -> None:
+    from evals.report.terminal import intervals
+
+    table, best = analysis.table, analysis.verdict.winner
+    rows = []
+    for standing in analysis.standings:
+        rows.append(
+            [
+                standing.learner + (" (transductive)" if standing.transductive else ""),
+                f"{standing.accuracy.mean:.3f}",
+                f"{standing.accuracy.low:.3f} to {standing.accuracy.high:.3f}",
+                f"{standing.new_texts.low:.3f} to {standing.new_texts.high:.3f}",
+                standing.letters,
+                _against(analysis, best, standing.learner),
+                f"{standing.non_ok_rate:.1%}",
+                f"{1000 * standing.seconds_per_query:.1f}",
+            ]
+        )
+    columns = ["learner", table.metric, "this pool", "new texts", "group", "behind best (p)", "non-ok", "ms/query"]
+    title = f"{table.task}: {table.way}-way {table.shot}-shot, {table.n_episodes} episodes, {table.n_texts} query texts"
+    show_table(columns, rows, title=title, right=columns[1:])
+    chance = "" if table.chance is None else f"chance {table.chance:.3f}; "
+    show(
+        f"{chance}learners that share a letter are not told apart; p: new texts, Holm over {len(analysis.pairs)} pairs"
+    )
+    for note in table.notes:
+        show(f"note: {note}")
+    for line in intervals(analysis):
+        show(line)
+    show()
+
+
+def _against(analysis: Analysis, best: str | None, learner: str) -> str:
+    """How far a learner is behind the best one, with the p-value."""
+    if best is None or learner == best:
+        return "-"
+    pair = analysis.pair(best, learner)
+    sign = 1 if pair.a == best else -1
+    p = pair.p_new_texts_holm
+    return f"{100 * sign * pair.difference.mean:.1f} ({'<0.001' if p < 0.001 else f'{p:.3f}'})"

@@ -1,0 +1,57 @@
+"""`fewshot report` and `fewshot view`: results as a file to hand on, and in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fewshot.cli.output import say, show
+from fewshot.core.errors import UsageError
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of comparisons or of single runs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help=".html, .md, .csv, .parquet, .tex or .json")] = Path(
+        "report.html"
+    ),
+    csv_raw: Annotated[
+        bool, typer.Option("--csv-raw", "--raw-csv", help="Leave cells as they are that a spreadsheet would run.")
+    ] = False,
+    token_scores: Annotated[
+        bool, typer.Option("--token-scores", help="Run local models again for the scores of labels' tokens (.html).")
+    ] = False,
+) -> None:
+    """Write what runs came to: one page that needs no network, or a table."""
+    from evals.comparison import Comparison
+    from evals.report import require_format, write_report
+
+    require_format(output)
+    comparison = Comparison.read(runs)
+    write_report(comparison, output, csv_raw=csv_raw, token_scores=token_scores)
+    for sentence in comparison.sentences():
+        show(sentence)
+    say(f"written: {output}")
+
+
+def view(
+    run_dir: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 0,
+) -> None:
+    """Show the runs in a folder, and their reports, in the browser on this machine."""
+    from evals.report.server import ReportServer
+
+    if not run_dir.is_dir():
+        raise UsageError(f"--run-dir {run_dir}: no such folder")
+    try:
+        server = ReportServer(run_dir, port)
+    except OSError as error:
+        raise UsageError(f"--port {port} cannot be used: {error.strerror}; 0 takes a free one") from error
+    with server:
+        show(server.address)
+        say("Ctrl-C ends it")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            say("ended")

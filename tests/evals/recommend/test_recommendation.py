@@ -1,0 +1,213 @@
+"""From rows to a recommendation, with learners that need no model: budgets, failures, and what is kept."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evals.learner import BaseLearner, Budget, Context, Estimate
+from evals.predictor import Predictor
+from evals.recommend import Recommendation, recommend
+from evals.recommend.ladder import LeftOut, ladder, why_not
+from evals.recommend.trial import Trial
+from evals.types import Answer, Prediction, Problem, Status, Usage
+from fewshot.core.catalog import LADDER, LEARNERS
+from fewshot.core.errors import BudgetReached, MissingExtra, UsageError
+from tests.evals.recommend.data import task_of
+
+TASK = task_of({"yes": 15, "no": 15})
+HERE = Path(__file__)
+
+
+class Slow(BaseLearner):
+    """Takes a while for every split."""
+
+    name = "slow"
+
+    def __init__(self, seconds: float = 0.2) -> None:
+        self.seconds = seconds
+
+    def solve(self, problem: Problem, ctx: Context) -> list[Answer]:
+        time.sleep(self.seconds)
+        return [Answer(problem.labels[0].name) for _ in problem.queries]
+
+
+class Paid(BaseLearner):
+    """Costs a dollar per split, as it foresees or not."""
+
+    name = "paid"
+
+    def __init__(self, foresees: bool = True) -> None:
+        self.foresees = foresees
+
+    def predict(self, problems: Any, ctx: Context) -> Iterator[Prediction]:
+        for problem in problems:
+            usage = Usage(requests=1, usd=1.0)
+            ctx.budget.charge(usage)
+            answers = tuple(Answer(query.text.split()[-1]) for query in problem.queries)
+            yield Prediction(problem.id, answers, {"predict": usage})
+
+    def estimate(self, problems: Any, n_problems: int, ctx: Context) -> Estimate:
+        return Estimate(usd=float(n_problems) if self.foresees else None)
+
+
+class Broken(BaseLearner):
+    """Raises."""
+
+    name = "broken"
+
+    def solve(self, problem: Problem, ctx: Context) -> list[Answer]:
+        raise ValueError("out of order")
+
+
+class Mute(BaseLearner):
+    """Never has an answer."""
+
+    name = "mute"
+
+    def solve(self, problem: Problem, ctx: Context) -> list[Answer]:
+        return [Answer(None, Status.AUTH, detail="no key") for _ in problem.queries]
+
+
+class Absent(BaseLearner):
+    """Needs a package that nobody has."""
+
+    name = "absent"
+
+    def __init__(self) -> None:
+        raise MissingExtra("learner 'absent'", "local")
+
+
+class Interrupted(BaseLearner):
+    """Meets Ctrl-C in its first split."""
+
+    name = "interrupted"
+
+    def predict(self, problems: Any, ctx: Context) -> Iterator[Prediction]:
+        ctx.cancel.set()
+        return iter(())
+
+
+def spec(learner: type[BaseLearner], arguments: str = "") -> str:
+    return f"{HERE}:{learner.__name__}{':' if arguments else ''}{arguments}"
+
+
+def reasons(found: Recommendation) -> dict[str, str]:
+    return {missing.learner: missing.why for missing in found.left_out}
+
+
+@pytest.fixture(scope="module")
+def found() -> Recommendation:
+    return recommend(TASK, ["nn", spec(Broken), spec(Mute), spec(Absent), "protonet:encoder=lexical"])
+
+
+def test_baselines_are_always_in_and_nobody_is_dropped_in_silence(found: Recommendation) -> None:
+    baselines = {name for name, entry in LEARNERS.entries().items() if entry.baseline}
+    assert {standing.learner for standing in found.findings.standings} == baselines
+    assert "ValueError: out of order" in reasons(found)[spec(Broken)]
+    assert "pip install" in reasons(found)[spec(Absent)]
+    assert "auth, no key" in reasons(found)[spec(Mute)]
+    assert "train=TASK+TASK" in reasons(found)["protonet:encoder=lexical"]
+
+
+def test_the_document_is_json_and_says_everything(found: Recommendation) -> None:
+    document = json.loads(json.dumps(found.document, allow_nan=False))
+    assert document["recommendation"]["learner"] == found.learner
+    assert document["recommendation"]["en"] == found.sentence("en")
+    assert {"accuracy", "behind", "p", "seconds", "usd"} <= document["learners"][0].keys()
+    assert document["splits"]["n_train"] + document["splits"]["n_test"] == document["data"]["rows_used"]
+
+
+def test_the_same_seed_gives_the_same_result(found: Recommendation) -> None:
+    again = recommend(TASK, ["nn"])
+    assert [s.accuracy for s in again.findings.standings] == [s.accuracy for s in found.findings.standings]
+
+
+def test_what_is_recommended_can_be_kept_and_used(found: Recommendation, tmp_path: Path) -> None:
+    found.save(tmp_path / "kept")
+    loaded = Predictor.load(tmp_path / "kept")
+    assert loaded.spec == found.learner
+    assert [answer.decision for answer in loaded.predict(["text a is yes", "text b is no"])] == ["yes", "no"]
+    assert json.loads((tmp_path / "kept" / "recommendation.json").read_text())["recommendation"]["learner"]
+
+
+def test_what_does_not_fit_into_the_time_is_left_out_and_named() -> None:
+    steps: list[Trial | LeftOut] = []
+    found = recommend(TASK, [spec(Slow, "seconds=0.6")], minutes=0.1, on_step=steps.append)
+    assert "it would take about" in reasons(found)[spec(Slow, "seconds=0.6")]
+    assert sum(isinstance(step, Trial) for step in steps) == len(found.findings.standings)
+
+
+def test_without_time_there_is_no_recommendation() -> None:
+    with pytest.raises(BudgetReached, match="give more time with --budget"):
+        recommend(TASK, ["nn"], minutes=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("foresees", "limit", "why"),
+    [(True, 5.0, "it would cost about 20.00 USD, and 5.00 USD are left"), (False, 5.0, "reached --max-cost 5.0 USD")],
+    ids=["foreseen", "met"],
+)
+def test_money_is_a_hard_limit(foresees: bool, limit: float, why: str) -> None:
+    name = spec(Paid, f"foresees={str(foresees).lower()}")
+    ctx = Context(budget=Budget(max_usd=limit))
+    assert why in reasons(recommend(TASK, [name], ctx=ctx))[name]
+    assert (ctx.budget.spent.usd or 0.0) <= limit
+
+
+def test_a_meta_learner_is_trained_on_the_tasks_that_it_names() -> None:
+    pytest.importorskip("torch")
+    trained = "protonet:encoder=lexical,steps=2,eval_every=1,meta_batch=1,n_valid=2,train=sentiment-en"
+    assert trained in {standing.learner for standing in recommend(TASK, [trained]).findings.standings}
+
+
+def test_money_that_was_spent_is_told() -> None:
+    found = recommend(TASK, [spec(Paid)], ctx=Context(budget=Budget(max_usd=50.0)))
+    assert found.findings.standing(spec(Paid)).usd == 20.0
+    assert found.document["usd"] == 20.0
+
+
+def test_an_interrupt_ends_the_work() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        recommend(TASK, [spec(Interrupted)], ctx=Context(cancel=threading.Event()))
+
+
+@pytest.mark.parametrize(
+    ("learners", "minutes", "message"),
+    [
+        (["protonett"], 1.0, "protonet"),
+        (["tfidf:temprature=1"], 1.0, "temperature"),
+        (["nn"], 0.0, "more than 0 minutes"),
+        (["nn"], float("nan"), "more than 0 minutes"),
+    ],
+    ids=["learner", "parameter", "no time", "not a number"],
+)
+def test_bad_requests_are_refused_before_any_work(learners: list[str], minutes: float, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        recommend(TASK, learners, minutes=minutes)
+
+
+@pytest.mark.parametrize("rung", LADDER)
+def test_every_rung_of_the_ladder_can_be_named(rung: str) -> None:
+    LEARNERS.check(rung)
+
+
+def test_the_ladder_leaves_out_models_of_another_language() -> None:
+    usable, left_out = ladder("ko")
+    assert set(usable) | {missing.learner for missing in left_out} == set(LADDER)
+    assert "tfidf" in usable
+    assert all("was made for en, and the texts are in ko" in missing.why for missing in left_out)
+    assert left_out
+
+
+def test_the_ladder_leaves_out_models_that_are_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evals.recommend.ladder.locate", lambda name: None)
+    assert why_not("icl:model=smollm2", "en") == "smollm2 is not on this machine; run: fewshot models pull smollm2"
+    assert why_not("icl:selector=(mmr:encoder=minilm)", "en") is not None
+    assert why_not("tfidf", "en") is None

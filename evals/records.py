@@ -11,6 +11,8 @@ from evals.kinds import kind_named
 from evals.types import Answer, Gold, Prediction, Status, Trace, Usage
 from fewshot.core.hashing import canonical_json
 
+_STATUSES = {status.value: status for status in Status}
+
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRecord:
@@ -80,8 +82,17 @@ def read_prediction(text: str) -> Prediction:
 
 
 def _answer(content: dict[str, Any]) -> Answer:
-    content = _tupled(content)
-    return Answer(**{"decision": None, **content, "status": Status(content.get("status", Status.OK))})
+    # Runs hold hundreds of thousands of these: no field is looked at twice.
+    get = content.get
+    decision, scores, raw, status = get("decision"), get("scores"), get("raw"), get("status")
+    return Answer(
+        decision=tuple(decision) if isinstance(decision, list) else decision,
+        status=Status.OK if status is None else _STATUSES[status],
+        scores=None if scores is None else tuple(scores),
+        score_kind=get("score_kind", "none"),
+        raw=None if raw is None else tuple(raw),
+        detail=get("detail", ""),
+    )
 
 
 def _sparse(value: Answer | Usage | Trace) -> dict[str, Any]:

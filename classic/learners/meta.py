@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from classic.learners.base import MAX_TEXTS, TensorLearner, stacked_log_probabilities
-from classic.training import checkpoint
 from classic.training.data import EpisodeTasks, TextTable
-from classic.training.distributed import is_first, join
 from classic.training.inputs import FrozenFeatures, Inputs
 from classic.training.options import Optimizer, TrainingOptions
-from classic.training.schedule import Schedule
 from classic.training.trainer import Trained, Trainer, forget
 from evals.learner import Context
 from evals.types import Problem
@@ -28,6 +25,9 @@ from fewshot.core.errors import StorageError, UsageError
 from fewshot.core.hashing import digest
 from fewshot.core.spec import Spec, parse_spec
 from fewshot.encoders import build_encoder
+from fewshot.training import checkpoint
+from fewshot.training.distributed import is_first, join
+from fewshot.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from classic.functional.base import Algorithm, Network, Params

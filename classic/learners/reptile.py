@@ -16,7 +16,7 @@ from classic.learners.maml import GradientLearner
 if TYPE_CHECKING:
     from classic.functional.base import Algorithm, Network
     from classic.training.options import Optimizer
-    from classic.training.schedule import Schedule
+    from fewshot.training.schedule import Schedule
 
 
 @dataclass(eq=False, kw_only=True)

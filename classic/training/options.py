@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from classic.training.schedule import Schedule, rate
 from fewshot.core.errors import UsageError, unknown_name
+from fewshot.training.schedule import Schedule, rate
 
 Optimizer = Literal["adam", "sgd"]
 

@@ -6,24 +6,23 @@ the tasks from n * meta_batch on. The state of a training is therefore its step,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classic.training import checkpoint
-from classic.training.curves import Point, write_curve
 from classic.training.data import TaskSource
-from classic.training.distributed import join
 from classic.training.options import TrainingOptions
-from classic.training.schedule import rate
 from classic.training.scores import task_scores
 from evals.learner import Context
 from fewshot.core.devices import resolve_device
-from fewshot.core.differences import differences
-from fewshot.core.errors import BudgetReached, FewshotError, ResumeMismatch
+from fewshot.core.errors import FewshotError
 from fewshot.core.seeds import seed_of
+from fewshot.training import checkpoint
+from fewshot.training.curves import Point, write_curve
+from fewshot.training.distributed import join
+from fewshot.training.progress import Progress
+from fewshot.training.schedule import rate
 
 if TYPE_CHECKING:
     import torch
@@ -74,10 +73,8 @@ class _State:
     params: Params
     optimizer: torch.optim.Optimizer
     best: Params
-    best_step: int = 0
-    step: int = 0
+    progress: Progress
     skipped: int = 0
-    curve: list[Point] = field(default_factory=list)
     sums: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -118,23 +115,28 @@ class Trainer:
             KeyboardInterrupt, BudgetReached: the context said stop; the checkpoint is written.
         """
         state = self._resumed() or self._fresh()
-        if not state.curve:
+        progress = state.progress
+        if not progress.curve:
             self._evaluate(state, valid)
-        while state.step < self.options.steps and not self._is_patience_over(state):
+        while not progress.is_over:
             if self.ctx.stopping:
-                self._stop(state)
+                self._save(state)
+                progress.interrupt(self.ctx, self.folder)
             self._advance(state, train)
-            if state.step % self.options.eval_every == 0 or state.step == self.options.steps:
+            if progress.is_due:
                 self._evaluate(state, valid)
                 self._save(state)
-        return Trained(state.best, state.best_step, state.step, tuple(state.curve))
+        return Trained(state.best, progress.best_step, progress.step, tuple(progress.curve))
 
     def _fresh(self) -> _State:
         import torch
 
         generator = torch.Generator().manual_seed(seed_of(self.options.seed, "initial parameters"))
         params = {name: value.to(self._device) for name, value in self.algorithm.init(generator).items()}
-        return _State(params, self._optimizer(params), _copied(params))
+        return _State(params, self._optimizer(params), _copied(params), self._progress())
+
+    def _progress(self) -> Progress:
+        return Progress(self.options.steps, self.options.eval_every, self.options.patience)
 
     def _optimizer(self, params: Params) -> torch.optim.Optimizer:
         import torch
@@ -147,12 +149,12 @@ class Trainer:
         """One outer step."""
         import torch
 
-        start = state.step * self.options.meta_batch
+        start = state.progress.step * self.options.meta_batch
         batch = train.batch(*self._workers.share(start, start + self.options.meta_batch))
         gradient, metrics = self.executor.meta_gradient(self.algorithm, state.params, batch)
         averaged = self._workers.average({**gradient, _DIVERGED: metrics["diverged"].float().mean()})
         self._count(state, metrics)
-        state.step += 1
+        state.progress.step += 1
         if averaged.pop(_DIVERGED) == 1:
             self._skip(state)
             return
@@ -163,7 +165,7 @@ class Trainer:
         for name, value in state.params.items():
             value.grad = gradient[name] * scale
         for group in state.optimizer.param_groups:
-            group["lr"] = self.options.lr * rate(state.step - 1, self.options.steps, self.options.schedule)
+            group["lr"] = self.options.lr * rate(state.progress.step - 1, self.options.steps, self.options.schedule)
         with torch.no_grad():
             state.optimizer.step()
 
@@ -173,7 +175,7 @@ class Trainer:
         if state.skipped >= _MAX_SKIPPED:
             raise FewshotError(
                 f"training of {self.algorithm.name!r} diverges: every task of the last {state.skipped} steps did, "
-                f"up to step {state.step}; use a smaller lr or inner_lr"
+                f"up to step {state.progress.step}; use a smaller lr or inner_lr"
             )
 
     def _count(self, state: _State, metrics: Mapping[str, Tensor]) -> None:
@@ -195,21 +197,19 @@ class Trainer:
         tasks = sums.get("tasks", 0)
         valid_loss, valid_accuracy = self._validate(state.params, valid)
         point = Point(
-            step=state.step,
+            step=state.progress.step,
             loss=sums["loss"] / tasks if tasks else None,
             accuracy=sums["accuracy"] / tasks if tasks and "accuracy" in sums else None,
             valid_loss=valid_loss,
             valid_accuracy=valid_accuracy,
             diverged=round(sums.get("diverged", 0) * self._workers.size),
         )
-        best = next((known for known in state.curve if known.step == state.best_step), None)
-        if best is None or _rank(point) > _rank(best):
-            state.best, state.best_step = _copied(state.params), state.step
-        state.curve.append(point)
+        if state.progress.add(point):
+            state.best = _copied(state.params)
         state.sums = {}
         if self._workers.first:
-            self.ctx.notify(self._line(state))
-            self.ctx.track(asdict(point), point.step)
+            self.ctx.notify(state.progress.line())
+            self.ctx.track(point.row(), point.step)
 
     def _validate(self, params: Params, valid: TaskSource) -> tuple[float | None, float | None]:
         """Mean loss and mean accuracy on the validation tasks. A task without finite outputs counts as failed."""
@@ -228,29 +228,6 @@ class Trainer:
             return mean_loss, None
         return mean_loss, float(torch.cat(accuracies).double().mean())
 
-    def _is_patience_over(self, state: _State) -> bool:
-        patience = self.options.patience
-        return patience is not None and state.step - state.best_step >= patience * self.options.eval_every
-
-    def _line(self, state: _State) -> str:
-        point = state.curve[-1]
-        figures = {
-            "loss": point.loss,
-            "accuracy": point.accuracy,
-            "valid loss": point.valid_loss,
-            "valid accuracy": point.valid_accuracy,
-        }
-        shown = ", ".join(f"{name} {value:.4f}" for name, value in figures.items() if value is not None)
-        diverged = f", {point.diverged} tasks diverged" if point.diverged else ""
-        return f"step {state.step}/{self.options.steps}: {shown}{diverged}; best at step {state.best_step}"
-
-    def _stop(self, state: _State) -> None:
-        self._save(state)
-        kept = f"; the same command goes on from step {state.step}" if self.folder else ""
-        if self.ctx.cancel.is_set():
-            raise KeyboardInterrupt
-        raise BudgetReached(f"the deadline passed after {state.step} of {self.options.steps} training steps{kept}")
-
     def _save(self, state: _State) -> None:
         if self.folder is None or not self._workers.first:
             return
@@ -259,27 +236,21 @@ class Trainer:
             kept = {key: item for key, item in state.optimizer.state[value].items() if item is not None}
             tensors |= checkpoint.prefixed(f"optimizer.{name}", kept)
         content = {
-            "step": state.step,
-            "best_step": state.best_step,
+            **state.progress.record(),
             "skipped": state.skipped,
             "sums": {name: float(value) for name, value in state.sums.items()},
-            "curve": [asdict(point) for point in state.curve],
             "identity": self.identity,
         }
         checkpoint.write(self.folder, _NAME, tensors, content)
-        write_curve(self.folder, state.curve)
+        write_curve(self.folder, state.progress.curve)
 
     def _resumed(self) -> _State | None:
         import torch
 
-        if self.folder is None or not checkpoint.exists(self.folder, _NAME):
+        found = checkpoint.unfinished(self.folder, _NAME, self.identity)
+        if found is None:
             return None
-        tensors, content = checkpoint.read(self.folder, _NAME)
-        if changed := differences(content["identity"], self.identity):
-            raise ResumeMismatch(
-                f"{self.folder} holds an unfinished training of another kind:\n{changed}\n"
-                "Repeat the command that began it, or choose another folder"
-            )
+        tensors, content = found
         tensors = {name: value.to(self._device) for name, value in tensors.items()}
         params = checkpoint.unprefixed("params", tensors)
         optimizer = self._optimizer(params)
@@ -289,15 +260,15 @@ class Trainer:
             name: torch.tensor(value, dtype=torch.float64, device=self._device)
             for name, value in content["sums"].items()
         }
-        self.ctx.notify(f"{self.folder}: going on from step {content['step']}")
+        progress = self._progress()
+        progress.restore(content)
+        self.ctx.notify(f"{self.folder}: going on from step {progress.step}")
         return _State(
             params=params,
             optimizer=optimizer,
             best=checkpoint.unprefixed("best", tensors),
-            best_step=content["best_step"],
-            step=content["step"],
+            progress=progress,
             skipped=content["skipped"],
-            curve=[Point(**point) for point in content["curve"]],
             sums=sums,
         )
 
@@ -316,9 +287,3 @@ def _norm(gradient: Params) -> float:
     import torch
 
     return float(torch.nn.utils.get_total_norm(list(gradient.values()))) if gradient else 0.0
-
-
-def _rank(point: Point) -> tuple[float, float]:
-    """Points are compared by validation accuracy, then by validation loss."""
-    accuracy = -math.inf if point.valid_accuracy is None else point.valid_accuracy
-    return accuracy, -math.inf if point.valid_loss is None else -point.valid_loss

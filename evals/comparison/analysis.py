@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -200,40 +200,50 @@ class _Estimator:
 def _pairs(
     table: Table, ranked: Sequence[Outcome], means: Mapping[str, Floats], estimator: _Estimator, seed: int
 ) -> list[Pair]:
-    drafts = [_draft(table, a, b, means, estimator, seed) for a, b in combinations(ranked, 2)]
-    drafts = [draft for draft in drafts if draft is not None]
-    adjusted = stats.holm([draft.p for draft in drafts])
-    adjusted_new = stats.holm([draft.p_new_texts for draft in drafts])
-    return [
-        replace(draft, p_holm=float(p), p_new_texts_holm=float(q))
-        for draft, p, q in zip(drafts, adjusted, adjusted_new, strict=True)
-    ]
+    """Every pair that answered a common episode."""
+    couples = [(a, b) for a, b in combinations(ranked, 2) if (a.answered & b.answered).any()]
+    if not couples:
+        return []
+    # An episode that one of the two did not answer counts as no difference, which the test leaves out.
+    differences = [np.nan_to_num(means[a.learner] - means[b.learner]) for a, b in couples]
+    p_values = stats.sign_flip_tests(np.column_stack(differences), seed=seed)
+    on_new_texts = [estimator.difference(a, b) for a, b in couples]
+    tests = zip(
+        p_values,
+        stats.holm(p_values),
+        on_new_texts,
+        stats.holm([found.p_value for found in on_new_texts]),
+        strict=True,
+    )
+    return [_pair(table, a, b, means, *found) for (a, b), found in zip(couples, tests, strict=True)]
 
 
-def _draft(
-    table: Table, a: Outcome, b: Outcome, means: Mapping[str, Floats], estimator: _Estimator, seed: int
-) -> Pair | None:
-    """The pair before its p-values are adjusted; None where the two share no episode."""
-    both = a.answered & b.answered
-    if not both.any():
-        return None
+def _pair(
+    table: Table,
+    a: Outcome,
+    b: Outcome,
+    means: Mapping[str, Floats],
+    p: float,
+    p_holm: float,
+    on_new_texts: ClusterEstimate,
+    p_new_texts_holm: float,
+) -> Pair:
     shared = np.isfinite(means[a.learner]) & np.isfinite(means[b.learner])
     means_a, means_b = means[a.learner][shared], means[b.learner][shared]
-    differences = means_a - means_b
-    on_new_texts = estimator.difference(a, b)
+    both = a.answered & b.answered
     right_or_wrong = table.metric == "accuracy"
     return Pair(
         a=a.learner,
         b=b.learner,
         difference=stats.paired_difference(means_a, means_b),
         new_texts=on_new_texts.interval(DIFFERENCES),
-        p=stats.sign_flip_test(differences, seed=seed),
-        p_holm=1.0,
+        p=p,
+        p_holm=p_holm,
         p_new_texts=on_new_texts.p_value,
-        p_new_texts_holm=1.0,
+        p_new_texts_holm=p_new_texts_holm,
         p_mcnemar=stats.mcnemar_exact(a.score[both] == 1, b.score[both] == 1) if right_or_wrong else None,
-        p_wilcoxon=stats.wilcoxon_test(differences),
-        effect=stats.effect_size(differences),
+        p_wilcoxon=stats.wilcoxon_test(means_a - means_b),
+        effect=stats.effect_size(means_a - means_b),
     )
 
 

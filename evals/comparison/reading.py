@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from evals.comparison.tables import STATUSES, UNANSWERED, Cell, Outcome, Source, Table
-from evals.kinds import kind_named
+from evals.comparison.tables import STATUSES, UNANSWERED, Cell, Floats, Outcome, Source, Table
+from evals.kinds import Kind, kind_named
 from evals.metatrain import LEARNER_FOLDER, trained_seconds
 from evals.records import EpisodeRecord
 from evals.results import MAIN
@@ -27,6 +27,7 @@ class _Stored:
 
     Attributes:
         base: what the learner is called in its run. name: what it is called in the comparison.
+        answers: by problem id, as `_compact` makes them.
     """
 
     base: str
@@ -35,7 +36,7 @@ class _Stored:
     transductive: bool
     source: Source
     episodes: dict[int, EpisodeRecord]
-    answers: dict[str, tuple[Answer, ...]] = field(default_factory=dict)
+    answers: dict[str, Floats] = field(default_factory=dict)
     seconds: float = 0.0
     usage: dict[str, Usage] = field(default_factory=dict)
     name: str = ""
@@ -54,6 +55,11 @@ class _TableKey:
 
 
 _CellKey = tuple[str, int]
+
+#: A column of the compact form of answers, and a row of it where there is no answer.
+_DECISION = 1
+_BLANK = np.array([math.nan, -1, math.nan, UNANSWERED])
+_CODES = {status: code for code, status in enumerate(STATUSES)}
 
 
 def read_tables(folders: Sequence[Path]) -> list[Table]:
@@ -85,13 +91,16 @@ def _read(folder: Path, known: dict[str, EpisodeRecord]) -> Iterable[tuple[_Tabl
     with Store.read(folder) as store:
         config = store.config
         task, drawn = config["task"], config["episodes"]
+        kind = kind_named(task["kind"])
         episodes = {record.index: record for record in store.episodes(known)}
+        by_problem = {record.problem_id: record for record in episodes.values()}
         found: dict[str, _Stored] = {}
         for learner, prediction, seconds in store.all_predictions():
             if learner not in found:
                 found[learner] = _begin(learner, config, Source(folder, learner), episodes)
             stored = found[learner]
-            stored.answers[prediction.problem_id] = prediction.answers
+            episode = by_problem[prediction.problem_id]
+            stored.answers[prediction.problem_id] = _compact(prediction.answers, episode, kind)
             stored.seconds += seconds
             for phase, used in prediction.usage.items():
                 stored.usage[phase] = stored.usage.get(phase, Usage()) + used
@@ -150,7 +159,7 @@ def _table(key: _TableKey, cells: Mapping[_CellKey, list[_Stored]]) -> Table:
     chances = [episode.chance for episode in episodes if episode.chance is not None]
     names = dict.fromkeys(stored.name for _, members in ordered for stored in members)
     outcomes = tuple(
-        _outcome(name, [[m for m in members if m.name == name] for _, members in ordered], episodes, of_cell, key.kind)
+        _outcome(name, [[m for m in members if m.name == name] for _, members in ordered], episodes, of_cell)
         for name in names
     )
     return Table(
@@ -197,50 +206,55 @@ def _common(members: Sequence[_Stored], notes: list[str]) -> list[EpisodeRecord]
 
 
 def _outcome(
-    name: str,
-    by_cell: Sequence[Sequence[_Stored]],
-    episodes: Sequence[EpisodeRecord],
-    of_cell: Sequence[int],
-    kind_name: str,
+    name: str, by_cell: Sequence[Sequence[_Stored]], episodes: Sequence[EpisodeRecord], of_cell: Sequence[int]
 ) -> Outcome:
     """The answers of one learner to all episodes, as arrays."""
-    kind = kind_named(kind_name)
     position = {label: at for at, label in enumerate(sorted({label for e in episodes for label in e.labels}))}
-    code = {status: at for at, status in enumerate(STATUSES)}
-    score: list[float] = []
-    decision: list[int] = []
-    confidence: list[float] = []
-    status: list[int] = []
+    rows: list[Floats] = []
+    used: dict[Source, _Stored] = {}
     for episode, cell in zip(episodes, of_cell, strict=True):
-        runs = (member.answers.get(episode.problem_id) for member in by_cell[cell])
-        answers = next((found for found in runs if found is not None), None)
-        if answers is None:
-            blank = len(episode.gold)
-            score += [math.nan] * blank
-            decision += [-1] * blank
-            confidence += [math.nan] * blank
-            status += [UNANSWERED] * blank
+        answering = next((run for run in by_cell[cell] if episode.problem_id in run.answers), None)
+        if answering is None:
+            rows.append(np.tile(_BLANK, (len(episode.gold), 1)))
             continue
-        for answer, gold in zip(answers, episode.gold, strict=True):
-            score.append(kind.score(answer, gold))
-            decision.append(position.get(answer.decision, -1) if isinstance(answer.decision, str) else -1)
-            confidence.append(math.exp(max(answer.scores)) if answer.scores else math.nan)
-            status.append(code[answer.status])
-    present = [member for members in by_cell for member in members]
+        used[answering.source] = answering
+        found = answering.answers[episode.problem_id].copy()
+        # From a position among the episode's labels to one among the table's; -1 stays.
+        found[:, _DECISION] = np.array([*map(position.__getitem__, episode.labels), -1])[
+            found[:, _DECISION].astype(int)
+        ]
+        rows.append(found)
+    score, decision, confidence, status = np.concatenate(rows).T if rows else np.empty((4, 0))
     usage: dict[str, Usage] = {}
-    for member in present:
-        for phase, used in member.usage.items():
-            usage[phase] = usage.get(phase, Usage()) + used
+    for phase, spent in ((phase, spent) for run in used.values() for phase, spent in run.usage.items()):
+        usage[phase] = usage.get(phase, Usage()) + spent
+    first = next(run for runs in by_cell for run in runs)
     return Outcome(
         learner=name,
-        described=present[0].described,
-        baseline=all(member.baseline for member in present),
-        transductive=any(member.transductive for member in present),
-        score=np.asarray(score),
-        decision=np.asarray(decision, dtype=np.int64),
-        confidence=np.asarray(confidence),
-        status=np.asarray(status, dtype=np.int64),
-        seconds=sum(member.seconds for member in present),
+        described=first.described,
+        baseline=all(run.baseline for runs in by_cell for run in runs),
+        transductive=any(run.transductive for run in used.values()),
+        score=score,
+        decision=decision.astype(np.int64),
+        confidence=confidence,
+        status=status.astype(np.int64),
+        seconds=sum(run.seconds for run in used.values()),
         usage=usage,
-        sources={at: members[0].source for at, members in enumerate(by_cell) if members},
+        sources={at: runs[0].source for at, runs in enumerate(by_cell) if runs},
+    )
+
+
+def _compact(answers: Sequence[Answer], episode: EpisodeRecord, kind: Kind) -> Floats:
+    """(n_queries, 4): score, position of the decision among the episode's labels, confidence, status."""
+    position = {label: at for at, label in enumerate(episode.labels)}
+    return np.array(
+        [
+            (
+                kind.score(answer, gold),
+                position.get(answer.decision, -1) if isinstance(answer.decision, str) else -1,
+                math.exp(max(answer.scores)) if answer.scores else math.nan,
+                _CODES[answer.status],
+            )
+            for answer, gold in zip(answers, episode.gold, strict=True)
+        ]
     )

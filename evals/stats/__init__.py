@@ -6,7 +6,14 @@ from evals.stats.bootstrap import ClusterBootstrap, ClusterEstimate, cluster_int
 from evals.stats.crossover import Crossover, crossover
 from evals.stats.intervals import DIFFERENCES, Interval, score_interval, t_interval, wilson_interval
 from evals.stats.multiple import RankTable, friedman_ranks, holm, significance_letters
-from evals.stats.paired import effect_size, mcnemar_exact, paired_difference, sign_flip_test, wilcoxon_test
+from evals.stats.paired import (
+    effect_size,
+    mcnemar_exact,
+    paired_difference,
+    sign_flip_test,
+    sign_flip_tests,
+    wilcoxon_test,
+)
 from evals.stats.pareto import pareto_front
 from evals.stats.power import detectable_difference, required_episodes, required_texts
 from evals.stats.resampling import corrected_interval, corrected_test
@@ -34,6 +41,7 @@ __all__ = [
     "required_texts",
     "score_interval",
     "sign_flip_test",
+    "sign_flip_tests",
     "significance_letters",
     "t_interval",
     "wilcoxon_test",

@@ -26,6 +26,8 @@ Floats = NDArray[np.float64]
 _EXACT = 16
 #: Signs drawn at a time.
 _CHUNK = 5_000_000
+#: Patterns of signs held in memory at a time, for many columns.
+_SIGNS = 500
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
@@ -68,6 +70,26 @@ def sign_flip_test(differences: ArrayLike, *, n_resamples: int = 10_000, seed: i
         return _enumerated(sizes, least)
     sums = _random_sums(np.sort(sizes.round(12)), n_resamples, random_state("sign flips", seed))
     return (1 + int(np.count_nonzero(np.abs(sums) >= least))) / (n_resamples + 1)
+
+
+def sign_flip_tests(columns: ArrayLike, *, n_resamples: int = 10_000, seed: int = 0) -> list[float]:
+    """The p-values of `sign_flip_test` for many columns at once, under the same random signs.
+
+    Args:
+        columns: differences, (n_episodes, n_columns).
+    """
+    values = np.asarray(columns, dtype=np.float64)
+    least = np.abs(values.sum(axis=0)) - ROUNDING * len(values)
+    few = (np.abs(values) > ROUNDING).sum(axis=0) <= _EXACT
+    exceeding = np.zeros(values.shape[1], dtype=np.int64)
+    random = random_state("sign flips", seed)
+    for start in range(0, n_resamples, _SIGNS):
+        signs = 2.0 * random.randint(0, 2, (min(_SIGNS, n_resamples - start), len(values)), dtype=np.int8) - 1
+        exceeding += np.count_nonzero(np.abs(signs @ values) >= least, axis=0)
+    return [
+        sign_flip_test(column) if exact or limit <= 0 else (1 + int(count)) / (n_resamples + 1)
+        for column, exact, limit, count in zip(values.T, few, least, exceeding, strict=True)
+    ]
 
 
 def _enumerated(sizes: Floats, least: float) -> float:

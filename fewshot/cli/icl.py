@@ -50,9 +50,7 @@ class Prompting:
 
     model: Annotated[
         str,
-        typer.Option(
-            "--model", "-m", help="smollm2, hf:ORG/NAME, a folder, a .gguf file, openai:NAME, anthropic:NAME."
-        ),
+        typer.Option("--model", "-m", help="smollm2, hf:ORG/NAME, folder, .gguf file, openai:NAME, anthropic:NAME."),
     ] = "smollm2"
     demos: Annotated[str, typer.Option(help="Demonstrations per prompt: a number, or all.")] = "all"
     selector: Annotated[str, typer.Option(help="all, random, balanced, knn, mmr:lambda=0.5 ...")] = "all"

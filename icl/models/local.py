@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
+from evals.learner import ignore
 from evals.types import Status
 from fewshot.core.devices import resolve_device, resolve_dtype
 from fewshot.core.errors import ModelUnavailable, UsageError, unknown_name
@@ -28,10 +29,6 @@ from icl.models.tokens import PromptTokenizer
 from icl.models.trie import TokenTrie
 
 _EXECUTIONS: tuple[Execution, ...] = get_args(Execution)
-
-
-def _silent(message: str) -> None:
-    return None
 
 
 class LocalModel:
@@ -63,7 +60,7 @@ class LocalModel:
         offline: bool = False,
         execution: Execution = "trie",
         chunk_tokens: int | None = None,
-        notify: Callable[[str], None] = _silent,
+        notify: Callable[[str], None] = ignore,
     ) -> None:
         if execution not in _EXECUTIONS:
             raise unknown_name("execution", execution, _EXECUTIONS)
@@ -262,7 +259,7 @@ def smollm2(
     offline: bool = False,
     execution: Execution = "trie",
     chunk_tokens: int | None = None,
-    notify: Callable[[str], None] = _silent,
+    notify: Callable[[str], None] = ignore,
 ) -> LocalModel:
     """The embedded language model: SmolLM2-135M-Instruct, English, 135 million parameters (Allal et al. 2025)."""
     return LocalModel(

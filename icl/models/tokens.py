@@ -84,6 +84,18 @@ class PromptTokenizer:
                 found.append(self._split(encoding, prompt, range(len(text), len(whole)), spelled))
         return found
 
+    def locate(self, text: str, spans: Sequence[range]) -> tuple[np.ndarray, list[range]]:
+        """The ids of a text with its BOS, and for spans of its characters the tokens that cover each of them."""
+        spelled = self._has_control(text)
+        (encoding,) = self._encode_all([text], spelled)
+        ids = self._ids(encoding, Prompt(text), spelled)
+        added = len(ids) - len(encoding)
+        found = []
+        for span in spans:
+            tokens = [token for char in span if (token := encoding.char_to_token(char)) is not None]
+            found.append(range(added + tokens[0], added + tokens[-1] + 1) if tokens else range(0))
+        return ids, found
+
     def text(self, prompt: Prompt) -> str:
         """What the model reads, chat turns as the template writes them."""
         return self._render(prompt, spelled=False)

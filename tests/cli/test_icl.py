@@ -48,7 +48,7 @@ def test_run_prints_one_document_and_keeps_the_run(fewshot: Callable, tmp_path: 
     assert again == document
     refused = fewshot("icl", "run", "--resume", run, "--calibrate", "none")
     assert refused.code == 2
-    assert "--calibrate: contextual -> none" in refused.stderr
+    assert "--calibrate: auto -> none" in refused.stderr
 
 
 def test_dry_run_runs_nothing(fewshot: Callable, tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from fewshot.core.hashing import text_key
 from icl.prompt import PromptBuilder
 from icl.scoring.parse import parse_label
 
+pytestmark = pytest.mark.promise(11)
+
 LABELS = ("positive", "negative", "pos", "긍정", "부정", "0", "false", "card arrival", "C++", "yes!", "naïve")
 
 

@@ -136,3 +136,34 @@ def test_a_file_of_the_user(tmp_path) -> None:
 def test_unknown_name_suggests() -> None:
     with pytest.raises(UsageError, match="Did you mean 'classify'"):
         Template.load("clasify")
+
+
+@pytest.mark.promise(30)
+@pytest.mark.parametrize(
+    "code",
+    [
+        "{{ 'a' * 10**8 }}",
+        "{{ ('a' * 10**4) ~ text }}",
+        "{% for x in range(10**9) %}{{ x }}{% endfor %}",
+        "{{ text.__class__.__mro__ }}{{ cycler.__init__.__globals__.os.popen('id') }}",
+        "{% for a in text %}{% for b in text %}{{ b }}{% endfor %}{% endfor %}",
+        "{{ text | center(10**9) }}",
+        "{{ text.format(text) }}",
+    ],
+)
+def test_a_template_cannot_run_away(code: str) -> None:
+    with pytest.raises(TemplateError):
+        Template("t.j2", f"{{% block input %}}{{{{ text }}}}{code}{{% endblock %}}{OUTPUT}")
+
+
+@pytest.mark.promise(30)
+def test_what_a_template_renders_has_a_limit() -> None:
+    block = "{% block input %}{% for x in text %}{{ text }}{% endfor %}{% endblock %}"
+    with pytest.raises(TemplateError, match="renders to more than"):
+        Template("t.j2", block + OUTPUT).render("input", {"text": "x" * 100_000})
+
+
+@pytest.mark.promise(30)
+def test_text_is_never_compiled() -> None:
+    text = "{{ 7*7 }}{% for x in y %}{{ cycler.__init__ }}"
+    assert Template.load("minimal").render("input", {"text": text, "labels": (), "task": None}).startswith(text)

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from classic.learners.protonet import ProtoNet
-from classic.training import checkpoint
-from classic.training.distributed import Workers, join
 from fewshot.core.errors import UsageError
+from fewshot.training import checkpoint
+from fewshot.training.distributed import Workers, join
 from tests.classic.toys import ToyEncoder, fitted
 
 

@@ -16,12 +16,12 @@ import torch
 
 from classic.functional.base import TensorTask
 from classic.functional.executors import build_executor
-from classic.training.checkpoint import fingerprint
 from classic.training.options import TrainingOptions
 from classic.training.trainer import Trainer
 from evals.learner import Context
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import BudgetReached, FewshotError, ResumeMismatch, UsageError
+from fewshot.training.checkpoint import fingerprint
 from tests.classic.toys import ToyEncoder, context, data
 
 OPTIONS = TrainingOptions(steps=60, meta_batch=4, lr=0.1, eval_every=10, n_valid=8, patience=None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.stats import effect_size, mcnemar_exact, paired_difference, sign_flip_test, wilcoxon_test
+from evals.stats import effect_size, mcnemar_exact, paired_difference, sign_flip_test, sign_flip_tests, wilcoxon_test
 
 differences = st.lists(st.integers(-25, 25).map(lambda value: value / 25), min_size=1, max_size=40)
 
@@ -121,3 +121,14 @@ def test_invariants(values: list[float], random: object) -> None:
     assert effect_size(shuffled) == pytest.approx(effect_size(values))
     interval = paired_difference(np.maximum(values, 0), np.maximum(np.negative(values), 0))
     assert interval.low - 1e-12 <= interval.mean <= interval.high + 1e-12
+
+
+def test_many_columns_at_once_are_tested_like_each_alone() -> None:
+    random = np.random.RandomState(0)
+    columns = np.round(random.uniform(-0.4, 0.5, (60, 4)), 1)
+    columns[:, 3] = 0
+    columns[12:, 2] = 0
+    found = sign_flip_tests(columns, n_resamples=20_000)
+    alone = [sign_flip_test(column, n_resamples=20_000) for column in columns.T]
+    assert found[2:] == alone[2:]
+    assert found[:2] == pytest.approx(alone[:2], abs=0.015)

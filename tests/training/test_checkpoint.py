@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from classic.training import checkpoint
 from fewshot.core.errors import StorageError, UsageError
+from fewshot.training import checkpoint
 
 TENSORS = {"a": torch.arange(3.0), "b.c": torch.tensor([[1, 2]])}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from fewshot.core.paths import write_atomically
@@ -20,6 +20,7 @@ class Point:
         loss, accuracy: on the queries of training tasks. Accuracies are None for regression.
         valid_loss, valid_accuracy: on the validation tasks.
         diverged: training tasks since the last point whose inner loop diverged; they count in no mean.
+        parts: validation accuracy by condition, where there are several.
     """
 
     step: int
@@ -28,6 +29,13 @@ class Point:
     valid_loss: float | None
     valid_accuracy: float | None
     diverged: int = 0
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    def row(self) -> dict[str, object]:
+        """The point as one line of a table, each part in a column of its own."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "parts"} | {
+            f"valid_accuracy_{name}": value for name, value in self.parts.items()
+        }
 
 
 def write_curve(folder: Path, points: Sequence[Point]) -> None:
@@ -38,9 +46,10 @@ def write_curve(folder: Path, points: Sequence[Point]) -> None:
 
 def _csv(points: Sequence[Point]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Point)], lineterminator="\n")
+    rows = [point.row() for point in points]
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(point) for point in points)
+    writer.writerows(rows)
     return text.getvalue()
 
 

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from classic.training.curves import Point, write_curve
-from classic.training.schedule import rate
 from fewshot.core.errors import UsageError
+from fewshot.training.curves import Point, write_curve
+from fewshot.training.schedule import rate
 
 CURVES = {
     "classification": [

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fewshot.core.errors import StorageError, UsageError
+from fewshot.core.differences import differences
+from fewshot.core.errors import ResumeMismatch, StorageError, UsageError
 from fewshot.core.paths import write_atomically
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def read(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     path = folder / f"{name}.json"
     if not path.is_file():
         raise UsageError(
-            f"{folder} holds no {name} ({path.name} is missing); train one: fewshot classic train --out DIR"
+            f"{folder} holds no {name} ({path.name} is missing); train one: fewshot classic train --out DIR, or "
+            "fewshot icl metatrain --out DIR"
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -84,6 +86,28 @@ def read(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if hashlib.sha256(raw).hexdigest() != content["sha256"]:
         raise StorageError(f"{folder / content['tensors']} is damaged: its content does not match {path.name}")
     return load(raw), content
+
+
+def unfinished(
+    folder: Path | None, name: str, identity: Mapping[str, Any]
+) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """The checkpoint of a training that was begun with the same `identity`, or None where there is none.
+
+    Args:
+        identity: everything that decides the result; it is stored under that name.
+
+    Raises:
+        ResumeMismatch: the training was begun with another identity.
+    """
+    if folder is None or not exists(folder, name):
+        return None
+    tensors, content = read(folder, name)
+    if changed := differences(content["identity"], identity):
+        raise ResumeMismatch(
+            f"{folder} holds an unfinished training of another kind:\n{changed}\n"
+            "Repeat the command that began it, or choose another folder"
+        )
+    return tensors, content
 
 
 def remove(folder: Path, name: str) -> None:

@@ -10,6 +10,12 @@ from fewshot.core.errors import unknown_name
 Schedule = Literal["constant", "cosine", "linear"]
 
 
+def warmed_up(step: int, steps: int, warmup: int, schedule: Schedule) -> float:
+    """`rate`, after a rise from 0 to 1 over the first `warmup` steps (at most all but one)."""
+    warmup = min(warmup, steps - 1)
+    return (step + 1) / (warmup + 1) if step < warmup else rate(step - warmup, steps - warmup, schedule)
+
+
 def rate(step: int, steps: int, schedule: Schedule) -> float:
     """What the step size is multiplied by at `step` (0, ..., steps - 1).
 

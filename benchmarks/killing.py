@@ -1,0 +1,133 @@
+"""A run that is killed at random requests and resumed, beside one that is left alone. Prints one JSON line.
+
+    python benchmarks/killing.py [--kills N]
+
+Each kill (SIGKILL) comes after 1 to 12 more requests. The goals: no answer differs, none is lost, and no request is
+repeated but those that were on their way when a kill came.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from evals.store import Store
+from evals.types import Answer
+from icl.fake import FakeServer
+
+CONCURRENCY = 4
+#: Queries of an episode: 2 classes with 2 each.
+_QUERIES = 4
+#: Episodes per kill: more than a process gets through before it is killed.
+_EPISODES_PER_KILL = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run that was killed.
+
+    Attributes:
+        kills: how often.
+        requests: of the run that was left alone.
+        repeated: requests beyond those, of all processes together.
+        most_repeated: the most that can have been on their way.
+        lost, different: answers that the other run has and this one lacks, or has otherwise.
+    """
+
+    kills: int
+    requests: int
+    repeated: int
+    most_repeated: int
+    lost: int
+    different: int
+
+
+def kill_and_resume(folder: Path, kills: int, seed: int = 5) -> Outcome:
+    """Run once in peace, and once with kills; compare every answer.
+
+    Args:
+        folder: an empty one, where both runs are kept.
+        kills: how often the second run is killed.
+        seed: of the moments.
+    """
+    draw = random.Random(seed)
+    options = ["--no-cache", "--concurrency", str(CONCURRENCY)]
+    size = ["--way", "2", "--shot", "2", "--query", "2", "--episodes", str(_EPISODES_PER_KILL * kills)]
+    with FakeServer(latency_s=0.01, keep=0) as server:
+        begin = ["-t", "sentiment-ko", "-m", "openai:any", "--base-url", server.openai_url, *size, *options]
+        _finish(_start(folder, *begin, "--run-dir", "whole"))
+        n_whole, done = server.hits(), 0
+        process = _start(folder, *begin, "--run-dir", "killed")
+        while done < kills and _killed(process, server, server.hits() + draw.randint(1, 12)):
+            done += 1
+            process = _start(folder, "--resume", str(_only(folder / "killed")), *options)
+        _finish(process)
+        repeated = server.hits() - 2 * n_whole
+    expected, found = _answers(_only(folder / "whole")), _answers(_only(folder / "killed"))
+    return Outcome(
+        done,
+        n_whole,
+        repeated,
+        done * CONCURRENCY,
+        lost=len(expected.keys() - found.keys()),
+        different=sum(found[problem] != expected[problem] for problem in expected.keys() & found.keys()),
+    )
+
+
+def _start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "fewshot", "icl", "run", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "FEWSHOT_OFFLINE": "1"},
+        cwd=folder,
+    )
+
+
+def _killed(process: subprocess.Popen[bytes], server: FakeServer, hits: int) -> bool:
+    """Kill the process when the server has had so many requests. False if it ended before."""
+    while process.poll() is None and server.hits() < hits:
+        time.sleep(0.002)
+    if process.poll() is not None:
+        return False
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return True
+
+
+def _finish(process: subprocess.Popen[bytes]) -> None:
+    said = process.communicate()[1]
+    if process.returncode:
+        raise RuntimeError(said.decode())
+
+
+def _only(folder: Path) -> Path:
+    (run,) = folder.iterdir()
+    return run
+
+
+def _answers(run: Path) -> dict[tuple[str, str], tuple[Answer, ...]]:
+    """Every answer of every learner, with what the model wrote, by learner and problem."""
+    with Store.read(run) as store:
+        return {(name, found.problem_id): found.answers for name, found, _ in store.all_predictions()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=50)
+    with tempfile.TemporaryDirectory() as folder:
+        found = kill_and_resume(Path(folder), parser.parse_args().kills)
+    print(json.dumps({"benchmark": "killing", **asdict(found)}))
+
+
+if __name__ == "__main__":
+    main()

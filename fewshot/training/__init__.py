@@ -1,0 +1,1 @@
+"""What every training shares: checkpoints, learning curves, schedules, several processes, when to stop."""

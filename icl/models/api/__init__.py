@@ -1,0 +1,1 @@
+"""Hosted models: OpenAI, Anthropic and every compatible server."""

@@ -61,7 +61,8 @@ def render(comparison: Comparison, *, token_scores: bool = False) -> str:
     """
     charts = Charts(comparison.analyses)
     drilldown = Drilldown(comparison.study.get("task", ()), token_scores=token_scores)
-    tasks = list(_tasks(comparison, charts, drilldown))
+    with charts.unchecked():
+        tasks = list(_tasks(comparison, charts, drilldown))
     return template("page.html.j2").render(
         comparison=comparison,
         document=comparison.document,

@@ -17,6 +17,7 @@ REQUIRED = {
 }
 
 
+@pytest.mark.promise(16)
 def test_run_prints_one_document_and_keeps_the_run(fewshot: Callable, tmp_path: Path) -> None:
     result = tmp_path / "r.json"
     outcome = fewshot("icl", "run", "-t", "intents-en", *SMALL, "--run-dir", tmp_path, "--json", "-o", result)
@@ -114,6 +115,7 @@ def test_a_missing_model_folder_is_not_an_unknown_name(fewshot: Callable) -> Non
     assert "no model folder no-such-model" in " ".join(done.stderr.split())
 
 
+@pytest.mark.promise(17)
 def test_an_output_that_cannot_be_written_is_refused_before_work_starts(fewshot: Callable, tmp_path: Path) -> None:
     done = fewshot("icl", "run", "-t", "intents-en", "--run-dir", tmp_path / "runs", "-o", "out.txt")
     assert done.code == 2

@@ -62,6 +62,7 @@ class TestTasks:
         assert (checked.code, "4 rows, 2 labels, usable" in checked.stdout) == (0, True)
         assert fewshot("tasks", "new", "mine").code == 2
 
+    @pytest.mark.promise(34)
     @pytest.mark.parametrize("name", ["../x", "CON/..", "a" * 99, "", "Ünï"])
     def test_new_refuses_names_that_leave_the_folder(self, fewshot: Callable, name: str) -> None:
         assert fewshot("tasks", "new", name).code == 2
@@ -99,6 +100,7 @@ def test_bad_input_is_one_clear_line(fewshot: Callable, args: list[str], code: i
     assert not outcome.stdout
 
 
+@pytest.mark.promise(36)
 def test_terminal_escapes_in_data_are_disarmed(fewshot: Callable, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("text,label\n\x1b]0;owned\x07 hi [bold]x[/foo],a\nthere,b\n", encoding="utf-8")

@@ -22,6 +22,7 @@ def test_unknown_names_are_refused(wrong: str) -> None:
         resolve_dtype(wrong)
 
 
+@pytest.mark.promise(45)
 def test_a_device_that_is_not_here_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(ModelUnavailable, match="--device cuda is not available here"):

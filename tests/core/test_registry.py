@@ -44,6 +44,7 @@ def test_errors_name_the_way_out(spec: str, message: str) -> None:
         THINGS.build(spec)
 
 
+@pytest.mark.promise(39)
 def test_missing_extra_names_the_command() -> None:
     with pytest.raises(MissingExtra, match=r'pip install "fewshot\[local\]"'):
         THINGS.build("absent")

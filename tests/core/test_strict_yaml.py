@@ -6,6 +6,7 @@ from fewshot.core.errors import TaskError
 from fewshot.core.strict_yaml import parse_yaml
 
 
+@pytest.mark.promise(26)
 @pytest.mark.parametrize("word", ["yes", "no", "on", "012", "NA", "null", "~", "2024-01-01", "1e3", "0x10", "true"])
 def test_scalars_stay_what_was_written(word: str) -> None:
     assert parse_yaml(f"labels: [{word}]\n", "card").data == {"labels": [word]}
@@ -22,6 +23,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.promise(25)
 @pytest.mark.parametrize(("text", "message"), ERRORS.values(), ids=ERRORS)
 def test_errors_name_the_line(text: str, message: str) -> None:
     with pytest.raises(TaskError) as caught:

@@ -15,6 +15,7 @@ def write(tmp_path: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.promise(25)
 def test_labels_are_always_strings(tmp_path: Path) -> None:
     card = read_card(write(tmp_path, "name: x\nlabels:\n  yes: 예\n  no: 아니요\n  012: null\n  NA: ~\n"))
     assert {name: label.verbalizer for name, label in card.labels.items()} == {
@@ -41,6 +42,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.promise(25)
 @pytest.mark.parametrize(("text", "message"), ERRORS.values(), ids=ERRORS)
 def test_errors_name_file_and_line(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path, text)
@@ -79,6 +81,7 @@ def test_every_shipped_card_is_valid(name: str) -> None:
         read_card(path, variant)
 
 
+@pytest.mark.promise(34)
 @pytest.mark.parametrize("name", ["sentiment-kr", "sib200[ko", "../secret"])
 def test_an_unknown_task_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="unknown task"):

@@ -30,6 +30,7 @@ for kind in KINDS:
 """
 
 
+@pytest.mark.promise(42)
 @pytest.mark.parametrize("hash_seed", ["0", "1", "12345"])
 def test_hashes_are_the_same_in_any_process(hash_seed: str) -> None:
     found = subprocess.run(
@@ -80,6 +81,7 @@ def test_labels_and_queries_are_shuffled() -> None:
     assert any(list(episode.gold) != sorted(episode.gold) for episode in episodes)
 
 
+@pytest.mark.promise(29)
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_gold_can_be_reached_from_a_problem(kind: str) -> None:
     """Walk everything that hangs on the queries: neither an attribute, nor a value, nor an id gives the gold away."""
@@ -97,6 +99,7 @@ def test_no_gold_can_be_reached_from_a_problem(kind: str) -> None:
     assert not any(value is episode for value in reachable)
 
 
+@pytest.mark.promise(28)
 def test_a_row_that_is_both_shown_and_asked_is_refused() -> None:
     task = classification_task(n_classes=2, per_class=4)
     rows = task.rows["all"]

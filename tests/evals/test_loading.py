@@ -87,6 +87,8 @@ def test_no_network_is_one_clear_line(no_data: None, monkeypatch: pytest.MonkeyP
         load_task("nsmc")
 
 
+@pytest.mark.promise(28)
+@pytest.mark.promise(27)
 def test_cleaning_drops_and_counts() -> None:
     def rows(part: str, *pairs: tuple[str, str]) -> tuple[Example, ...]:
         return tuple(Example(f"{part}{at}", text, label) for at, (text, label) in enumerate(pairs))

@@ -46,6 +46,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     ).result
 
 
+@pytest.mark.promise(14)
 @pytest.mark.parametrize("attempt", range(3))
 def test_killed_at_random_points_then_resumed(attempt: int, uninterrupted: dict[str, Any], tmp_path: Path) -> None:
     dice = random.Random(attempt)
@@ -68,6 +69,7 @@ def test_killed_at_random_points_then_resumed(attempt: int, uninterrupted: dict[
     assert asked.total() <= N + kills
 
 
+@pytest.mark.promise(14)
 def test_killed_while_starting(tmp_path: Path) -> None:
     """Before the first answer there is a run to resume, or none at all, but never half of one."""
     for delay in (0.0, 0.2, 0.4, 0.6):
@@ -96,6 +98,7 @@ def test_an_unfinished_run_can_be_looked_at(tmp_path: Path) -> None:
     assert result["baselines"]["first"]["accuracy"] is None
 
 
+@pytest.mark.promise(15)
 @pytest.mark.parametrize("presses", [1, 2])
 def test_ctrl_c(presses: int, uninterrupted: dict[str, Any], tmp_path: Path) -> None:
     """Once lets the problem at hand finish and closes the store, twice does not wait; either way it can be resumed."""

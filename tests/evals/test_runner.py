@@ -181,6 +181,7 @@ def test_a_finished_run_is_not_repeated(tmp_path: Path) -> None:
     assert len(learner.background) == 1
 
 
+@pytest.mark.promise(16)
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
@@ -244,6 +245,7 @@ def test_episodes_with_equal_content_are_asked_once(tmp_path: Path) -> None:
     assert done.result["complete"]
 
 
+@pytest.mark.promise(22)
 def test_memory_does_not_grow_with_the_number_of_episodes(tmp_path: Path) -> None:
     """Of an answered episode nothing but its id is kept."""
     held: list[int] = []
@@ -305,6 +307,7 @@ class Paying(BaseLearner):
         return [Answer(record["answer"]) for _ in problem.queries]
 
 
+@pytest.mark.promise(14)
 def test_what_was_paid_is_not_paid_again(tmp_path: Path) -> None:
     learner, heard = Paying(), []
     with pytest.raises(RuntimeError):
@@ -338,6 +341,7 @@ def test_run_json_holds_configuration_and_result(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.promise(34)
 @pytest.mark.parametrize(
     ("task", "learner", "middle"),
     [

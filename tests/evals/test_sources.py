@@ -78,6 +78,7 @@ BAD = {
 }
 
 
+@pytest.mark.promise(23)
 @pytest.mark.parametrize(("name", "content", "message"), BAD.values(), ids=BAD)
 def test_bad_files_are_one_clear_line(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     path = tmp_path / name
@@ -89,6 +90,7 @@ def test_bad_files_are_one_clear_line(tmp_path: Path, name: str, content: bytes 
     assert str(path) in str(caught.value) or "only the class" in str(caught.value)
 
 
+@pytest.mark.promise(22)
 def test_the_longest_line_still_reads(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     text = "가" * (MAX_LINE // 4)
@@ -96,6 +98,7 @@ def test_the_longest_line_still_reads(tmp_path: Path) -> None:
     assert text_of(next(read_rows(path)), "text") == text
 
 
+@pytest.mark.promise(23)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_rows_or_a_task_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     folder = tmp_path_factory.mktemp("fuzz")

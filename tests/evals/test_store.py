@@ -89,6 +89,7 @@ def test_the_ledger_remembers_requests_from_any_thread(tmp_path: Path) -> None:
         assert store.ledger.get("never sent") is None
 
 
+@pytest.mark.promise(37)
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with Store.create(folder, {}) as store:
@@ -99,6 +100,7 @@ def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["run.lock", FILE_NAME]
 
 
+@pytest.mark.promise(19)
 def test_one_writer_many_readers(tmp_path: Path) -> None:
     with Store.create(tmp_path, {}) as store:
         with pytest.raises(UsageError, match=r"being written by process \d+"):
@@ -109,6 +111,7 @@ def test_one_writer_many_readers(tmp_path: Path) -> None:
     Store.resume(tmp_path).close()
 
 
+@pytest.mark.promise(19)
 def test_a_writer_in_another_process_is_named(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from evals.store import Store; "
@@ -161,6 +164,7 @@ def test_a_problem_is_answered_once(tmp_path: Path) -> None:
         assert [prediction.answers[0].decision for prediction, _ in store.predictions("main")] == ["a"]
 
 
+@pytest.mark.promise(17)
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     with Store.create(tmp_path, {}) as store:
         store.add_prediction("main", Prediction("p0", (Answer("a"),)))
@@ -173,12 +177,14 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
         store.add_prediction("main", Prediction("p1", (Answer("a"),)))
 
 
+@pytest.mark.promise(17)
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="file"):
         Store.create(tmp_path / "file" / "run", {})
 
 
+@pytest.mark.promise(18)
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -197,6 +203,7 @@ def test_damage_is_told_and_located(damage: object, message: str, tmp_path: Path
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.promise(18)
 def test_flipped_bytes_never_change_what_is_read(tmp_path: Path) -> None:
     """Whatever byte is changed: either the run reads as before, or it is refused."""
     _stored_run(tmp_path)

@@ -26,6 +26,7 @@ INJECTIONS = [
 ]
 
 
+@pytest.mark.promise(30)
 @pytest.mark.parametrize("data", INJECTIONS)
 def test_pitfall_19_data_are_values_never_source(data: str) -> None:
     builder = PromptBuilder("named").instruction(data).example(data, data)

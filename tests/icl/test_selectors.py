@@ -118,6 +118,7 @@ def test_balanced_counts_differ_by_one_until_a_class_runs_out(labels: list[str],
     assert all(taken[label] >= min(there[label], rounds - 1) for label in there)
 
 
+@pytest.mark.promise(28)
 @pytest.mark.parametrize("selector", EVERY, ids=repr)
 @pytest.mark.parametrize(
     "query",

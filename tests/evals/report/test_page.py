@@ -82,6 +82,7 @@ def test_absent_learners_are_listed_with_their_reasons(comparison: Comparison) -
     assert "<boom>" in text
 
 
+@pytest.mark.promise(35)
 @pytest.mark.parametrize("which", ["page", "hostile_page"])
 def test_only_our_script_and_style_run(which: str, request: pytest.FixtureRequest) -> None:
     page = request.getfixturevalue(which)
@@ -95,6 +96,7 @@ def test_only_our_script_and_style_run(which: str, request: pytest.FixtureReques
         assert f"{element}-src 'sha256-{digest}'" in policy
 
 
+@pytest.mark.promise(35)
 def test_no_data_becomes_an_element_or_an_address(hostile_page: str) -> None:
     seen = Seen(hostile_page)
     known = {*("html", "head", "meta", "link", "title", "style", "body", "header", "main", "footer", "nav", "section")}

@@ -36,6 +36,7 @@ def test_latex_escapes_its_special_characters(hostile: Comparison) -> None:
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == len(hostile.analyses)
 
 
+@pytest.mark.promise(24)
 @pytest.mark.parametrize("start", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
 def test_csv_cells_are_no_formulas(start: str) -> None:
     rows = [{"learner": start, "difference": -1.5}]

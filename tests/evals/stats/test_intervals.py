@@ -29,6 +29,7 @@ def test_wilson_interval_equals_scipy(successes: int) -> None:
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
+@pytest.mark.promise(44)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_score_interval_holds_its_mean_and_stays_in_range(values: list[float]) -> None:
     found = score_interval(values)
@@ -37,6 +38,7 @@ def test_score_interval_holds_its_mean_and_stays_in_range(values: list[float]) -
     assert found.n == len(values)
 
 
+@pytest.mark.promise(44)
 @pytest.mark.parametrize(
     ("values", "method"),
     [

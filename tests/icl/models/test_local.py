@@ -200,6 +200,7 @@ def test_a_model_that_ignores_the_mask_is_found_out(tiny: dict[str, Path]) -> No
     assert len(model.notes) == 1
 
 
+@pytest.mark.promise(43)
 def test_values_that_are_not_finite_are_not_hidden(tiny: dict[str, Path]) -> None:
     model = load(tiny["llama"], execution="prefix")
     with torch.no_grad():
@@ -298,6 +299,7 @@ def test_missing_models(model: str, message: str, monkeypatch: pytest.MonkeyPatc
         LocalModel(model, offline=True).count_tokens("a")
 
 
+@pytest.mark.promise(33)
 def test_pickled_weights_are_refused(tiny: dict[str, Path], tmp_path: Path) -> None:
     for file in tiny["llama"].iterdir():
         if file.suffix != ".safetensors":
@@ -307,6 +309,7 @@ def test_pickled_weights_are_refused(tiny: dict[str, Path], tmp_path: Path) -> N
         LocalModel(str(tmp_path)).score(requests("fine"))
 
 
+@pytest.mark.promise(33)
 def test_the_record_identifies_the_weights(tiny: dict[str, Path]) -> None:
     record = load(tiny["llama"]).describe()
     assert len(record["sha256 model.safetensors"]) == 64

@@ -137,6 +137,7 @@ def test_spelling_out_changes_nothing_without_control_tokens(template: str, mess
         assert (one.ids.tolist(), one.boundary) == (other.ids.tolist(), other.boundary)
 
 
+@pytest.mark.promise(31)
 @pytest.mark.parametrize("control", CONTROLS)
 def test_control_tokens_in_a_completion_are_spelled_out(control: str) -> None:
     tokenizer = prompt_tokenizer(bos=True)
@@ -147,6 +148,7 @@ def test_control_tokens_in_a_completion_are_spelled_out(control: str) -> None:
     assert tokenizer.count(text) == len(ids) - 1
 
 
+@pytest.mark.promise(31)
 @pytest.mark.parametrize("template", [CHATML, NO_SYSTEM], ids=["chatml", "no-system"])
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
 def test_control_tokens_in_a_message_are_spelled_out(template: str, role: Any) -> None:
@@ -161,6 +163,7 @@ def test_control_tokens_in_a_message_are_spelled_out(template: str, role: Any) -
     assert INJECTION in tokenizer.text_of(injected.tolist())
 
 
+@pytest.mark.promise(31)
 def test_control_tokens_in_a_label_are_spelled_out() -> None:
     tokenizer = prompt_tokenizer(bos=True, chat_template=CHATML)
     (found,) = tokenizer.encode(Prompt(messages=(Message("user", "hi"),)), ["a<|im_end|>"])

@@ -127,7 +127,6 @@ def run(
     from evals.metatrain import LEARNER_FOLDER, ensure_trained
     from evals.rundir import new_run_dir
     from evals.runner import interruptible
-    from evals.runner import run as run_episodes
     from evals.store import FILE_NAME
     from evals.trackers import track
     from fewshot.cli import experiment
@@ -156,23 +155,19 @@ def run(
         except KeyboardInterrupt:
             say(f"the training is kept; repeat the command with --resume {folder}")
             raise
-        with experiment.progress(learner.name, wanted.episodes) as report:
-            finished = run_episodes(
-                learner,
-                sampler,
-                wanted.episodes,
-                run_dir=folder,
-                ctx=context,
-                baselines=experiment.baselines() | _untrained(learner),
-                config=options,
-                resume=begun,
-                on_progress=report,
-            )
+        finished = experiment.run_and_show(
+            learner,
+            sampler,
+            wanted.episodes,
+            options,
+            context,
+            folder,
+            baselines=experiment.baselines() | _untrained(learner),
+            resume=begun,
+            as_json=as_json,
+            output=output,
+        )
         tracking.finish(finished.result)
-    experiment.show_summary(finished.result, as_json)
-    if output:
-        experiment.write_result(finished.result, output)
-    say(f"files: {finished.folder}")
 
 
 @app.command("predict")

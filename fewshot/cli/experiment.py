@@ -14,7 +14,7 @@ import typer
 from evals.episode import EpisodeSampler
 from evals.learner import Context, Estimate, Learner
 from evals.results import MAIN
-from evals.runner import Progress
+from evals.runner import Progress, Run
 from evals.task import Task
 from fewshot.cli.output import messages, offline, say, show, show_json, show_table
 from fewshot.core.catalog import LEARNERS
@@ -147,6 +147,46 @@ def progress(learner: str, total: int) -> Iterator[Callable[[Progress], None]]:
 
 def _shown_name(at: Progress, main: str) -> str:
     return main if at.learner == MAIN else at.learner
+
+
+def run_and_show(
+    learner: Learner,
+    sampler: EpisodeSampler,
+    n_episodes: int,
+    options: Mapping[str, Any],
+    context: Context,
+    folder: Path,
+    *,
+    baselines: Mapping[str, Learner],
+    resume: bool,
+    as_json: bool,
+    output: Path | None,
+) -> Run:
+    """Run a learner beside baselines, print the result, and write it where `output` says.
+
+    Args:
+        options: those that decide the result; they guard a later resume.
+        folder: the run's.
+    """
+    from evals.runner import run
+
+    with progress(learner.name, n_episodes) as report:
+        finished = run(
+            learner,
+            sampler,
+            n_episodes,
+            run_dir=folder,
+            ctx=context,
+            baselines=baselines,
+            config=options,
+            resume=resume,
+            on_progress=report,
+        )
+    show_summary(finished.result, as_json)
+    if output:
+        write_result(finished.result, output)
+    say(f"files: {finished.folder}")
+    return finished
 
 
 def show_summary(summary: Mapping[str, Any], as_json: bool) -> None:

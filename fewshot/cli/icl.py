@@ -29,6 +29,7 @@ from fewshot.cli.options import (
     Support,
     Task,
     Texts,
+    Tracker,
     Way,
 )
 from fewshot.cli.output import say, show, show_json, show_table
@@ -87,6 +88,7 @@ def run(
     part: Part = "test",
     run_dir: RunDir = Path("runs"),
     resume: Resume = None,
+    tracker: Tracker = None,
     as_json: AsJson = False,
     output: Result = None,
     dry_run: DryRun = False,
@@ -94,7 +96,7 @@ def run(
     """Classify the episodes of a task by prompting, beside the baselines."""
     from evals.learner import Context
     from evals.rundir import new_run_dir
-    from evals.runner import run as run_episodes
+    from evals.trackers import track
     from fewshot.cli import experiment
 
     options = {k: v for k, v in ctx.params.items() if k not in (*PRESENTATION, *names(Connection))}
@@ -109,22 +111,22 @@ def run(
     experiment.describe_plan(loaded, sampler, wanted.episodes, learner, context)
     if dry_run:
         return
-    with experiment.progress(learner.name, wanted.episodes) as report:
-        finished = run_episodes(
+    folder = resume or new_run_dir(run_dir, loaded.name, "icl")
+    with track(tracker or (), folder.name, options, say) as tracking:
+        finished = experiment.run_and_show(
             learner,
             sampler,
             wanted.episodes,
-            run_dir=resume or new_run_dir(run_dir, loaded.name, "icl"),
-            ctx=context,
+            options,
+            context,
+            folder,
             baselines=experiment.baselines(),
-            config=options,
             resume=resume is not None,
-            on_progress=report,
+            as_json=as_json,
+            output=output,
         )
-    experiment.show_summary(finished.result, as_json)
-    if output:
-        experiment.write_result(finished.result, output)
-    _tell_next(finished.folder, finished.result)
+        tracking.finish(finished.result)
+    _tell_next(folder, finished.result)
 
 
 def _learner(options: Mapping[str, Any]) -> ICLLearner:
@@ -146,7 +148,6 @@ def _demos(value: str) -> str | int:
 
 
 def _tell_next(folder: Path, summary: dict[str, Any]) -> None:
-    say(f"files: {folder}")
     if summary["n_episodes"] < 100:
         say(f"next: more episodes narrow the interval (--episodes 200), or look inside: fewshot runs show {folder}")
     else:

@@ -132,12 +132,13 @@ class Registry:
             return _load_file(Path(module_name), attribute)
         try:
             return getattr(importlib.import_module(module_name), attribute)
-        except ImportError as error:
-            if entry.extra:
+        except Exception as error:
+            if isinstance(error, ImportError) and entry.extra:
                 raise MissingExtra(f"{self.family} {entry.name!r}", entry.extra) from error
             if entry.name in self._builtin:
                 raise
-            raise UsageError(f"the plugin behind {self.family} {entry.name!r} does not load: {error}") from error
+            told = f"{type(error).__name__}: {error}"
+            raise UsageError(f"the plugin behind {self.family} {entry.name!r} does not load: {told}") from error
 
 
 def _is_path(name: str) -> bool:
@@ -153,7 +154,10 @@ def _load_file(path: Path, attribute: str) -> Any:
         raise UsageError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(described)
     sys.modules[module_name] = module
-    described.loader.exec_module(module)
+    try:
+        described.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"{path} does not load: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):
         raise UsageError(f"{path} defines no {attribute!r}")
     return getattr(module, attribute)

@@ -51,8 +51,19 @@ def to_document(
         "crossover": [_lead(lead) for lead in leads],
         "ranks": ranks(analyses),
         "manifest": [_manifest(analysis) for analysis in analyses],
-        "notes": [note for analysis in analyses for note in analysis.table.notes],
+        "notes": notes(analyses, study),
     }
+
+
+def notes(analyses: Sequence[Analysis], study: Mapping[str, Any]) -> list[str]:
+    """What a reader should know: what was left out, and that a stopping rule was at work."""
+    found = [note for analysis in analyses for note in analysis.table.notes]
+    if study.get("until_ci") is not None:
+        found.append(
+            f"learners stopped once their interval was {study['until_ci']:g} points to either side: their numbers of "
+            "episodes differ, and p-values hold approximately"
+        )
+    return found
 
 
 def place(analysis: Analysis) -> dict[str, Any]:

@@ -142,8 +142,6 @@ def _tell_plan(plan: Plan) -> None:
         say(f"{sampler.task.name}: {sampler.way}-way, {shots} shots, {plan.study.episodes} episodes of each series")
     for missing in plan.absent:
         say(f"left out: {missing.learner} on {missing.task}: {missing.reason}")
-    if plan.study.until_ci is not None:
-        say(f"stops once intervals are +-{plan.study.until_ci:g} points: p-values then hold approximately only")
 
 
 def _tell_expected(plan: Plan, context: Context) -> None:
@@ -193,6 +191,8 @@ def show_comparison(comparison: Comparison) -> None:
         _show_table(analysis)
     for missing in comparison.absent:
         show(f"{missing.status}: {missing.learner} on {missing.task}: {missing.reason}")
+    for note in comparison.document["notes"]:
+        show(f"note: {note}")
     for language in ("en", "ko"):
         show()
         for sentence in comparison.sentences(language):
@@ -224,8 +224,6 @@ def _show_table(analysis: Analysis) -> None:
     show(
         f"{chance}learners that share a letter are not told apart; p: new texts, Holm over {len(analysis.pairs)} pairs"
     )
-    for note in table.notes:
-        show(f"note: {note}")
     for line in intervals(analysis):
         show(line)
     show()

@@ -133,5 +133,16 @@ def check_task(name: Annotated[str, typer.Argument(help="Task name or path.")]) 
     task = load_task(name, offline=offline())
     build_sampler(task, Episodes(way=None, shot=1, query=1, episodes=1, seed=0, class_split=None, part="test"))
     show(f"{task.name}: {sum(map(len, task.rows.values()))} rows, {len(task.labels)} labels, usable")
-    for note in task.notes:
+    for note in (*task.notes, *_near_copies(task)):
         show(f"note: {note}")
+
+
+def _near_copies(task: Task) -> Iterator[str]:
+    """One sentence, if there are rows that nearly repeat another one: they may be shown and asked in one episode."""
+    from evals.copies import near_copies
+
+    rows = [row for part in task.rows.values() for row in part]
+    pairs = [(rows[one], rows[other]) for one, other, _ in near_copies([row.text for row in rows])]
+    if pairs:
+        n = len({id(row) for pair in pairs for row in pair})
+        yield f"{n} rows are nearly the same as another one, for example {pairs[0][0].id} and {pairs[0][1].id}"

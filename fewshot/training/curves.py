@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from fewshot.core.paths import write_atomically
 
@@ -31,7 +32,7 @@ class Point:
     diverged: int = 0
     parts: Mapping[str, float] = field(default_factory=dict)
 
-    def row(self) -> dict[str, object]:
+    def row(self) -> dict[str, Any]:
         """The point as one line of a table, each part in a column of its own."""
         return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "parts"} | {
             f"valid_accuracy_{name}": value for name, value in self.parts.items()

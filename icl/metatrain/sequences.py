@@ -8,8 +8,8 @@ How a sequence is drawn, so that nothing but the demonstrations tells the answer
   one learns about a text from the word beside it, the other takes back: only reading the demonstrations pays.
 - Words that carry no meaning of their own can be told only once they were shown: where they stand first is no target.
 
-The idea of training on many tasks in context: Min et al., NAACL 2022, arXiv 2110.15943 (MetaICL). It learns from the last
-example of a sequence alone; here every example that can be answered counts.
+The idea of training on many tasks in context: Min et al., NAACL 2022, arXiv 2110.15943 (MetaICL). It learns from the
+last example of a sequence alone; here every example that can be answered counts.
 """
 
 from __future__ import annotations
@@ -136,7 +136,9 @@ def draw_sequence(material: Material, mixture: Mixture, known: Lexicon, seed: in
     # As many as the smallest class has texts: then no class can run out, and each draw is as free as the first.
     n = min(n, *map(len, found.texts))
     order = random.randint(len(found.labels), size=n).tolist()
-    template = mixture.templates[random.randint(len(mixture.templates))]
+    # A task whose examples have fields is written as its card says: other templates would leave them out.
+    templates = (found.task.template,) if found.task.fields else mixture.templates
+    template = templates[random.randint(len(templates))]
     task = found.task if random.rand() < mixture.instruction else replace(found.task, instruction="")
     listed = random.permutation(len(found.labels)).tolist()
     kind, words = draw_words(found.labels, task.language, mixture.words, known, random, turn)

@@ -1,4 +1,4 @@
-"""Words that stand for labels: own, synonyms, of other languages, letters, unrelated, and exchanged among the classes."""
+"""Words that stand for labels: own, synonyms, other languages, letters, unrelated ones, exchanged among the classes."""
 
 from __future__ import annotations
 
@@ -116,15 +116,16 @@ def draw_words(
         turn: 0 or 1.
     """
     rows = {kind: known.rows(labels, language, kind) for kind, share in shares.items() if share > 0}
-    usable = [kind for kind, found in rows.items() if found]
+    usable = [kind for kind in WORD_KINDS if rows.get(kind)]
     if not usable:
         raise UsageError(f"no label words of the kinds {', '.join(shares)} for {len(labels)} classes; add canonical")
     weights = np.array([shares[kind] for kind in usable])
     kind = usable[int(random.choice(len(usable), p=weights / weights.sum()))]
     row = rows[kind][random.randint(len(rows[kind]))]
-    words = list(row) if kind in ("canonical", "permuted") else _drawn(row, kind, len(labels), random)
+    if kind in ("letters", "random"):
+        row = tuple(row[at] for at in random.permutation(len(row))[: len(labels)].tolist())
     first, step = random.randint(len(labels)), 1 + random.randint(max(1, len(labels) - 1))
-    return kind, _rotated(words, 0 if kind == "canonical" else first + turn * step)
+    return kind, _rotated(row, 0 if kind == "canonical" else first + turn * step)
 
 
 def reworded(problem: Problem, kind: TestWords, known: Lexicon, seed: int = 0) -> Problem:
@@ -161,18 +162,13 @@ def refuse_collisions(words: Sequence[str], ids: Callable[[str], Sequence[int]])
             )
 
 
-def _drawn(row: Sequence[str], kind: WordKind, n: int, random: np.random.RandomState) -> list[str]:
-    if kind in ("synonyms", "foreign"):
-        return list(row)
-    return [row[at] for at in random.permutation(len(row))[:n].tolist()]
-
-
 def _unseen_letters(n: int, known: Lexicon, random: np.random.RandomState) -> tuple[str, ...]:
-    alphabets = [halves for halves in known.letters if sum(map(len, halves)) >= n and min(map(len, halves)) >= n // 2]
+    alphabets = [halves for halves in known.letters if 2 * min(map(len, halves)) >= n]
     if not alphabets:
         raise UsageError(f"no alphabet has {n} letters")
-    halves = [[half[at] for at in random.permutation(len(half))] for half in alphabets[random.randint(len(alphabets))]]
-    letters = [letter for pair in zip(*halves, strict=False) for letter in pair] + halves[0][len(halves[1]) :]
+    one, other = alphabets[random.randint(len(alphabets))]
+    pairs = zip(random.permutation(one).tolist(), random.permutation(other).tolist(), strict=False)
+    letters: list[str] = [letter for pair in pairs for letter in pair]
     return _rotated(letters[:n], random.randint(n))
 
 

@@ -15,6 +15,7 @@ from fewshot.core.errors import MissingExtra, ModelUnavailable
 from fewshot.core.gguf import converted, quiet
 from fewshot.core.hub import require_hub
 from fewshot.core.model_cache import file_sha256
+from icl.models.weights import check_hashes
 
 _MEND = "Check the name and the network, or name a folder with a transformers model or a .gguf file"
 
@@ -87,6 +88,7 @@ class Checkpoint:
             return self.model
         if not any(path.glob("*.safetensors")):
             raise ModelUnavailable(f"{path} has no safetensors weights. Pickled weights can run code and are not read")
+        check_hashes(path)
         return str(path)
 
     def _load(self, auto: str, **options: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, get_args
 
@@ -95,6 +96,15 @@ class LocalModel:
     def weights(self) -> Any:
         """The model of transformers itself, loaded."""
         return self._checkpoint.weights
+
+    @property
+    def tokenizer(self) -> PromptTokenizer:
+        """What puts prompts into tokens."""
+        return self._tokenizer
+
+    def fresh_tokenizer(self) -> Any:
+        """The tokenizer of transformers as it was published; the one that prompts go through is changed."""
+        return replace(self._checkpoint).tokenizer
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
         """Exact log-probabilities; every token that prompts and continuations share is computed once.

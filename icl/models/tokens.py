@@ -96,6 +96,14 @@ class PromptTokenizer:
             found.append(range(added + tokens[0], added + tokens[-1] + 1) if tokens else range(0))
         return ids, found
 
+    def coverage(self, texts: Sequence[str]) -> tuple[float, float]:
+        """How well texts are known: the share of unknown tokens, and tokens per character."""
+        encodings = self._encode_all(list(texts), spelled=False)
+        name = getattr(self._tokenizer.model, "unk_token", None)
+        unknown = None if name is None else self._tokenizer.token_to_id(name)
+        tokens = [token for encoding in encodings for token in encoding.ids]
+        return tokens.count(unknown) / max(1, len(tokens)), len(tokens) / max(1, sum(map(len, texts)))
+
     def text(self, prompt: Prompt) -> str:
         """What the model reads, chat turns as the template writes them."""
         return self._render(prompt, spelled=False)

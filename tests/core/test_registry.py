@@ -58,6 +58,29 @@ def test_a_class_in_a_users_file(tmp_path: Path) -> None:
         THINGS.build(f"{file}:Other")
 
 
+@pytest.mark.promise(47)
+@pytest.mark.parametrize("code", ["1 / 0", "import no_such_module_anywhere", "this is no Python", ""])
+def test_a_plugin_that_does_not_load_is_named_and_hinders_no_other(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_plugin.py").write_text(code)
+    (tmp_path / "broken_plugin-1.dist-info").mkdir()
+    (tmp_path / "broken_plugin-1.dist-info" / "entry_points.txt").write_text("[fewshot.things]\nx = broken_plugin:X\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert list(THINGS.entries()) == ["counter", "fraction", "absent", "x"]
+    assert THINGS.build("fraction:3") == 3
+    with pytest.raises(UsageError, match="the plugin behind thing 'x' does not load"):
+        THINGS.build("x")
+    sys.modules.pop("broken_plugin", None)
+
+
+@pytest.mark.promise(47)
+def test_a_users_file_that_does_not_load_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("1 / 0")
+    with pytest.raises(UsageError, match=r"mine\.py does not load: ZeroDivisionError"):
+        THINGS.build(f"{tmp_path / 'mine.py'}:Mine")
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_built_in_exists(family: str) -> None:
     for entry in FAMILIES[family].entries().values():

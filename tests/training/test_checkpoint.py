@@ -22,6 +22,7 @@ def test_what_is_written_is_read_and_only_the_last_version_stays(tmp_path: Path)
     assert sorted(file.suffix for file in tmp_path.iterdir()) == [".json", ".safetensors"]
 
 
+@pytest.mark.promise(33)
 def test_nothing_is_pickled(tmp_path: Path) -> None:
     checkpoint.write(tmp_path, "thing", TENSORS, {})
     assert not any(b"torch" in file.read_bytes() for file in tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import subprocess
@@ -17,6 +18,12 @@ PAGES = [ROOT / "README.md", ROOT / "README.ko.md", ROOT / "CONTRIBUTING.md", *s
 def test_generated_pages_are_current() -> None:
     done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_promise_is_kept_by_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    promises = importlib.import_module("promises")
+    assert set(promises.keepers(ROOT / "tests")) == set(promises.PROMISES)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -50,3 +57,13 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             exec(compile("".join(cell["source"]), "compare.ipynb", "exec"), names)
+
+
+def test_the_study_in_the_readme_is_one(tmp_path: Path) -> None:
+    from evals.comparison.contestants import contestants
+    from evals.comparison.study import read_study
+
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    (tmp_path / "study.yaml").write_text(block, encoding="utf-8")
+    study = read_study(tmp_path / "study.yaml")
+    assert {each.name for each in contestants(study.learner)} >= set(study.learner)

@@ -16,16 +16,18 @@ from typing import Any
 from evals.checks import checked
 from evals.episode import Episode, EpisodeSampler
 from evals.kinds import kind_named
-from evals.learner import Background, Context, Learner, ignore
+from evals.learner import Background, Context, Learner, failure, ignore
 from evals.records import EpisodeRecord
 from evals.results import MAIN, is_narrow, summarise
 from evals.rundir import describe_run, open_store, write_copy
 from evals.store import Store
-from evals.types import Prediction, Problem
-from fewshot.core.errors import BudgetReached, FewshotError, UsageError
+from evals.types import Prediction, Problem, Status
+from fewshot.core.errors import BudgetReached, FewshotError, ModelUnavailable, StorageError, UsageError
 
 #: With `until_ci`, so many episodes lie between two looks at the interval.
 _BLOCK = 50
+#: A learner that raises so often without an answer in between is given up.
+_GIVEN_UP = 3
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def run(
     baselines: Mapping[str, Learner] | None = None,
     config: Mapping[str, Any] | None = None,
     until_ci: float | None = None,
+    forgiving: bool = False,
     resume: bool = False,
     on_progress: Callable[[Progress], None] = ignore,
 ) -> Run:
@@ -72,6 +75,8 @@ def run(
         config: what else decides the result, JSON-ready; it guards `resume` too.
         until_ci: stop a learner after fewer episodes, once its 95 % interval is this many points to either side, or
             narrower; looked at every 50 episodes.
+        forgiving: when a learner raises, the problems that it was asked count as failed, and it is asked the next ones;
+            after three times without an answer in between it is given up.
         resume: go on with the run in `run_dir`.
         on_progress: called after each episode.
 
@@ -98,7 +103,7 @@ def run(
             with interruptible(ctx):
                 for name, each in learners.items():
                     for enough in _stops(n_episodes, until_ci):
-                        _answer_all(name, each, sampler, enough, store, store_ctx, on_progress)
+                        _answer_all(name, each, sampler, enough, store, store_ctx, forgiving, on_progress)
                         if until_ci is not None and is_narrow(store, name, until_ci):
                             break
         except (Exception, KeyboardInterrupt) as error:
@@ -158,6 +163,10 @@ class _Feed:
         episode = self._pending.get(problem_id)
         return episode.problem if episode else None
 
+    def unanswered(self) -> list[Problem]:
+        """The problems that were asked and are not answered."""
+        return [episode.problem for episode in self._pending.values()]
+
     def settle(self, problem_id: str) -> None:
         """Forget an answered problem."""
         del self._pending[problem_id]
@@ -176,15 +185,55 @@ def _answer_all(
     n_episodes: int,
     store: Store,
     ctx: Context,
+    forgiving: bool,
     on_progress: Callable[[Progress], None],
 ) -> None:
     feed = _Feed(sampler, n_episodes, store, store.answered(name))
     first = next(feed, None)
     if first is None:
         return
-    since = time.monotonic()
     learner.prepare(background(sampler), ctx)
-    predictions = learner.predict(chain((first,), feed), ctx)
+    problems: Iterator[Problem] = chain((first,), feed)
+    raised, done = 0, -1
+    while True:
+        try:
+            _answer(
+                name, learner, problems, feed, store, ctx, lambda: on_progress(Progress(name, feed.done, n_episodes))
+            )
+            break
+        except (BudgetReached, StorageError, ModelUnavailable):
+            raise
+        except Exception as error:
+            raised = raised + 1 if feed.done == done else 1
+            if not forgiving or raised == _GIVEN_UP:
+                raise
+            detail = f"{type(error).__name__}: {error}"
+            ctx.notify(f"{name} raises on what it is asked, which counts as wrong: {detail}")
+            for problem in feed.unanswered():
+                _store_prediction(store, name, failure(problem, Status.ERROR, detail), 0.0)
+                feed.settle(problem.id)
+            done, problems = feed.done, feed
+    if feed.exhausted():
+        return
+    if ctx.cancel.is_set():
+        raise KeyboardInterrupt
+    if ctx.stopping:
+        raise BudgetReached(f"the deadline passed after {feed.done} of {n_episodes} episodes of {learner.name!r}")
+    raise FewshotError(f"learner {learner.name!r} ended without answering every problem that it was asked")
+
+
+def _answer(
+    name: str,
+    learner: Learner,
+    problems: Iterator[Problem],
+    feed: _Feed,
+    store: Store,
+    ctx: Context,
+    on_answer: Callable[[], None],
+) -> None:
+    """Store a learner's predictions as they come."""
+    since = time.monotonic()
+    predictions = learner.predict(problems, ctx)
     try:
         for prediction in predictions:
             problem = feed.pending(prediction.problem_id)
@@ -197,18 +246,11 @@ def _answer_all(
             _store_prediction(store, name, checked(prediction, problem, learner.name), now - since)
             since = now
             feed.settle(prediction.problem_id)
-            on_progress(Progress(name, feed.done, n_episodes))
+            on_answer()
     finally:
         close = getattr(predictions, "close", None)
         if close is not None:
             close()
-    if feed.exhausted():
-        return
-    if ctx.cancel.is_set():
-        raise KeyboardInterrupt
-    if ctx.stopping:
-        raise BudgetReached(f"the deadline passed after {feed.done} of {n_episodes} episodes of {learner.name!r}")
-    raise FewshotError(f"learner {learner.name!r} ended without answering every problem that it was asked")
 
 
 def _store_prediction(store: Store, name: str, prediction: Prediction, seconds: float) -> None:
@@ -228,7 +270,7 @@ def _recorded(notify: Callable[[str], None], store: Store) -> Callable[[str], No
 
 @contextmanager
 def interruptible(ctx: Context) -> Iterator[None]:
-    """The first Ctrl-C asks the learner to stop after the problem at hand, the second one stops it."""
+    """The first Ctrl-C (or SIGTERM) asks the learner to stop after the problem at hand, the second one stops it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -237,7 +279,7 @@ def interruptible(ctx: Context) -> Iterator[None]:
 
     def stop() -> None:
         ctx.cancel.set()
-        ctx.notify("stopping after the problem at hand; press Ctrl-C again to stop at once")
+        ctx.notify("stopping after the problem at hand; a second Ctrl-C stops at once")
 
     def on_interrupt(*_: object) -> None:
         if next(interrupts) > 1:
@@ -245,8 +287,9 @@ def interruptible(ctx: Context) -> Iterator[None]:
         # In a thread of its own: the interrupted code may hold the very locks that `stop` needs.
         _thread.start_new_thread(stop, ())
 
-    previous = signal.signal(signal.SIGINT, on_interrupt)
+    previous = {number: signal.signal(number, on_interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -16,19 +16,27 @@ if TYPE_CHECKING:
     from evals.comparison import Comparison as Comparison
     from evals.comparison import compare as compare
     from evals.episode import EpisodeSampler as EpisodeSampler
+    from evals.learner import BaseLearner as BaseLearner
+    from evals.learner import Context as Context
     from evals.loading import load_task as load_task
     from evals.rundir import new_run_dir as new_run_dir
     from evals.runner import run as run
+    from evals.types import Answer as Answer
+    from evals.types import Problem as Problem
     from icl.classifier import ICLClassifier as ICLClassifier
     from icl.learner import ICLLearner as ICLLearner
     from icl.prompt import PromptBuilder as PromptBuilder
 
 _HOMES = {
+    "Answer": "evals.types",
+    "BaseLearner": "evals.learner",
     "Comparison": "evals.comparison",
+    "Context": "evals.learner",
     "EpisodeClassifier": "evals.adapters",
     "EpisodeSampler": "evals.episode",
     "ICLClassifier": "icl.classifier",
     "ICLLearner": "icl.learner",
+    "Problem": "evals.types",
     "PromptBuilder": "icl.prompt",
     "SklearnLearner": "evals.adapters",
     "compare": "evals.comparison",

@@ -29,7 +29,8 @@ class Standing:
         accuracy: mean over episodes with the t interval: it speaks of episodes from this pool of texts.
         new_texts: the same mean with the interval of the two-way cluster bootstrap: it speaks of new texts.
         accuracy_ok: over the answers with status ok alone, or None where there are none.
-        complete: whether every episode of the table was answered.
+        status: "ok"; "stopped" where an early stop was asked for and reached; or "partial" where episodes of the table are
+            not answered.
         constant_share: the share of the answers that are its most frequent label, across all episodes.
         letters: learners that share a letter are not told apart, on new texts.
         on_front: whether no other learner is both cheaper and better (seconds, and USD where money is spent).
@@ -46,7 +47,7 @@ class Standing:
     statuses: Mapping[str, int]
     n_episodes: int
     n_queries: int
-    complete: bool
+    status: str
     constant_share: float | None
     letters: str
     on_front: bool
@@ -91,7 +92,8 @@ class Verdict:
     """Who is best at one table.
 
     Attributes:
-        winner: the learner with the highest mean, transductive ones left out; None where there is none.
+        winner: the learner with the highest mean, transductive and partial ones left out; None where new texts might
+            show even that one to be no better than chance.
         tied: learners that new texts might show to be as good: Holm-adjusted p of 0.05 or more.
     """
 
@@ -101,7 +103,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Analysis:
-    """A table and what it says. Standings come best first, transductive learners after the others."""
+    """A table and what it says. Standings come best first, after them partial learners, then transductive ones."""
 
     table: Table
     standings: tuple[Standing, ...]
@@ -111,6 +113,15 @@ class Analysis:
     def standing(self, learner: str) -> Standing:
         """The standing of the learner with this name."""
         return next(standing for standing in self.standings if standing.learner == learner)
+
+    @property
+    def best(self) -> Standing:
+        """The standing that the others are held against, be it no better than chance."""
+        return self.standings[0]
+
+    def compared(self, a: str, b: str) -> bool:
+        """Whether two learners share an episode."""
+        return any({pair.a, pair.b} == {a, b} for pair in self.pairs)
 
     def pair(self, a: str, b: str) -> Pair:
         """The pair of two learners, in whichever order it is kept."""
@@ -124,19 +135,33 @@ def analyse(table: Table, *, seed: int = 0) -> Analysis:
         seed: of permutations and resamples.
     """
     means = {outcome.learner: table.episode_means(outcome) for outcome in table.outcomes}
-    ranked = sorted(table.outcomes, key=lambda each: (each.transductive, -_mean(each), each.learner))
+    statuses = {outcome.learner: _status(outcome, means[outcome.learner]) for outcome in table.outcomes}
+    ranked = sorted(
+        table.outcomes,
+        key=lambda each: (each.transductive, statuses[each.learner] == "partial", -_mean(each), each.learner),
+    )
     estimator = _Estimator(table, seed)
     pairs = _pairs(table, ranked, means, estimator, seed)
     letters = _letters(ranked, pairs)
     front = _front(ranked)
     standings = tuple(
-        _standing(outcome, means[outcome.learner], estimator, letter, on_front)
+        _standing(outcome, means[outcome.learner], statuses[outcome.learner], estimator, letter, on_front)
         for outcome, letter, on_front in zip(ranked, letters, front, strict=True)
     )
-    return Analysis(table, standings, tuple(pairs), _verdict(standings, pairs))
+    return Analysis(table, standings, tuple(pairs), _verdict(standings, pairs, table.chance))
 
 
-def _standing(outcome: Outcome, means: Floats, estimator: _Estimator, letters: str, on_front: bool) -> Standing:
+def _status(outcome: Outcome, means: Floats) -> str:
+    if outcome.answered.all():
+        return "ok"
+    found = stats.score_interval(means[np.isfinite(means)].tolist())
+    half_width = 100 * (found.high - found.low) / 2
+    return "stopped" if outcome.until_ci is not None and half_width <= outcome.until_ci else "partial"
+
+
+def _standing(
+    outcome: Outcome, means: Floats, status: str, estimator: _Estimator, letters: str, on_front: bool
+) -> Standing:
     answered = outcome.answered
     scored = means[np.isfinite(means)]
     ok = outcome.status == STATUSES.index(Status.OK)
@@ -153,7 +178,7 @@ def _standing(outcome: Outcome, means: Floats, estimator: _Estimator, letters: s
         statuses=dict(sorted(statuses.items())),
         n_episodes=len(scored),
         n_queries=int(answered.sum()),
-        complete=bool(answered.all()),
+        status=status,
         constant_share=float(decided.max() / decided.sum()) if decided.sum() else None,
         letters=letters,
         on_front=on_front,
@@ -269,11 +294,11 @@ def _front(ranked: Sequence[Outcome]) -> list[bool]:
     return [any(flags) for flags in zip(*fronts, strict=True)]
 
 
-def _verdict(standings: Sequence[Standing], pairs: Sequence[Pair]) -> Verdict:
-    eligible = [standing.learner for standing in standings if not standing.transductive]
-    if not eligible:
+def _verdict(standings: Sequence[Standing], pairs: Sequence[Pair], chance: float | None) -> Verdict:
+    eligible = [s for s in standings if not s.transductive and s.status != "partial"]
+    if not eligible or (chance is not None and eligible[0].new_texts.low <= chance):
         return Verdict(None, ())
-    winner, *others = eligible
+    winner, *others = (standing.learner for standing in eligible)
     told_apart = {
         name
         for pair in pairs

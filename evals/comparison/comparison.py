@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.comparison.analysis import Analysis, analyse
-from evals.comparison.conduct import NAME, Step, conduct, make_plan, read_study_of
+from evals.comparison.conduct import NAME, Conducted, Step, conduct, make_plan, read_conducted
 from evals.comparison.contestants import contestants
 from evals.comparison.crossing import Lead, leads
 from evals.comparison.document import Absent, to_document
@@ -33,6 +33,7 @@ class Comparison:
         leads: one per task that was compared at several shots.
         absent: learners without a result somewhere, and why.
         study: what was asked for, JSON-ready; empty where single runs were read.
+        unfinished: what is missing of the study, in words; empty where nothing is.
     """
 
     folder: Path | None
@@ -40,6 +41,7 @@ class Comparison:
     leads: tuple[Lead, ...]
     absent: tuple[Absent, ...] = ()
     study: Mapping[str, Any] = field(default_factory=dict)
+    unfinished: str = ""
 
     @classmethod
     def read(cls, folders: Sequence[Path | str], *, seed: int = 0) -> Comparison:
@@ -54,21 +56,24 @@ class Comparison:
             StorageError: a run is damaged.
         """
         paths = [Path(folder) for folder in folders]
-        studies = [read_study_of(path) for path in paths if (path / NAME).is_file()]
+        conducted = [read_conducted(path) for path in paths if (path / NAME).is_file()]
         tables = read_tables([run for path in paths for run in runs_in(path)])
         analyses = tuple(analyse(table, seed=seed) for table in tables)
         return cls(
             folder=paths[0] if len(paths) == 1 else None,
             analyses=analyses,
             leads=tuple(leads(analyses, seed=seed)),
-            absent=tuple(dict.fromkeys(missing for _, absent in studies for missing in absent)),
-            study={**studies[0][0].model_dump(mode="json"), "sha256": studies[0][0].sha256} if studies else {},
+            absent=tuple(dict.fromkeys(missing for found in conducted for missing in found.absent)),
+            study={**conducted[0].study.model_dump(mode="json"), "sha256": conducted[0].study.sha256}
+            if conducted
+            else {},
+            unfinished=_unfinished(paths, conducted),
         )
 
     @cached_property
     def document(self) -> dict[str, Any]:
         """Everything that was found, JSON-ready."""
-        return to_document(self.analyses, self.leads, self.absent, self.study)
+        return to_document(self.analyses, self.leads, self.absent, self.study, self.unfinished)
 
     @property
     def winner(self) -> str | None:
@@ -127,6 +132,17 @@ class Comparison:
         ]
 
 
+def _unfinished(paths: Sequence[Path], conducted: Sequence[Conducted]) -> str:
+    """How many runs of the studies in these folders have not begun, and which."""
+    begun = {run.name for path in paths for run in path.glob(f"*/{FILE_NAME}") for run in (run.parent,)}
+    planned = dict.fromkeys(folder for found in conducted for folder in found.folders)
+    missing = [folder for folder in planned if folder not in begun]
+    if not missing:
+        return ""
+    named = ", ".join(missing[:4]) + (", ..." if len(missing) > 4 else "")
+    return f"NOT FINISHED: {len(missing)} of {len(planned)} runs are missing ({named}); what follows is preliminary"
+
+
 def runs_in(folder: Path) -> list[Path]:
     """The run folders that a folder stands for: itself, or those in it.
 
@@ -183,6 +199,8 @@ def compare(
         for item in given
     }
     learners = [learner] if isinstance(learner, str) else learner
+    if not isinstance(learners, Mapping) and any(not isinstance(item, str) for item in learners):
+        raise UsageError("learners of your own need names: learner={'mine': learner}")
     study = make_study(
         task=list(tasks),
         learner=list(learners),

@@ -59,11 +59,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be done, and what cannot be and why."""
+    """What will be done, and what cannot be and why. `folders` are those of all shards' jobs."""
 
     study: Study
     jobs: tuple[Job, ...]
     absent: tuple[Absent, ...]
+    folders: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,9 @@ def make_plan(
     one, of = shard
     if not 1 <= one <= of:
         raise UsageError(f"--shard {one}/{of}: write i/n, with i from 1 to n")
+    called = [tasks[name].name for name in study.task]
+    if doubled := {name for name in called if called.count(name) > 1}:
+        raise UsageError(f"several tasks are called {', '.join(sorted(doubled))}; give their files different names")
     jobs: list[Job] = []
     absent: list[Absent] = []
     for name in study.task:
@@ -102,7 +106,7 @@ def make_plan(
         usable = [contestant for contestant in contestants if reasons[contestant.name] is None]
         for sampler in _samplers(study, tasks[name]):
             jobs += [Job(contestant, sampler) for contestant in usable]
-    return Plan(study, tuple(jobs[one - 1 :: of]), tuple(absent))
+    return Plan(study, tuple(jobs[one - 1 :: of]), tuple(absent), tuple(job.folder for job in jobs))
 
 
 def _samplers(study: Study, task: Task) -> list[EpisodeSampler]:
@@ -141,7 +145,7 @@ def conduct(
     absent = list(plan.absent)
     if (folder / NAME).is_file():
         _refuse_other_study(folder, plan.study)
-    _write(folder, plan.study, absent)
+    _write(folder, plan, absent)
     kept: dict[tuple[str, int], Learner] = {}
     for number, job in enumerate(plan.jobs, start=1):
         error = None
@@ -153,7 +157,7 @@ def conduct(
         except Exception as raised:  # noqa: BLE001 - a learner may raise anything, and the others are to go on
             error = f"{type(raised).__name__}: {raised}"
             absent.append(Absent(job.contestant.name, "failed", error, **job.place))
-            _write(folder, plan.study, absent)
+            _write(folder, plan, absent)
         on_step(Step(job, number, len(plan.jobs), error))
 
 
@@ -189,22 +193,33 @@ def _carry_out(
         ctx=ctx,
         config={"contestant": job.contestant.name, "baseline": job.contestant.baseline},
         until_ci=study.until_ci,
+        forgiving=True,
         resume=(folder / FILE_NAME).is_file(),
         on_progress=lambda progress: on_progress(job, progress),
     )
 
 
-def _write(folder: Path, study: Study, absent: Sequence[Absent]) -> None:
+def _write(folder: Path, plan: Plan, absent: Sequence[Absent]) -> None:
     content = {
-        "study": study.model_dump(mode="json"),
-        "sha256": study.sha256,
+        "study": plan.study.model_dump(mode="json"),
+        "sha256": plan.study.sha256,
+        "folders": plan.folders,
         "absent": [asdict(missing) for missing in absent],
     }
     write_atomically(folder / NAME, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
-def read_study_of(folder: Path) -> tuple[Study, list[Absent]]:
-    """The study of a comparison's folder, and the learners without a result.
+@dataclass(frozen=True)
+class Conducted:
+    """What a comparison's folder says of itself: the study, the learners without a result, the folders of its runs."""
+
+    study: Study
+    absent: tuple[Absent, ...]
+    folders: tuple[str, ...]
+
+
+def read_conducted(folder: Path) -> Conducted:
+    """What a comparison's folder says of itself.
 
     Raises:
         UsageError: the folder holds no comparison.
@@ -215,13 +230,14 @@ def read_study_of(folder: Path) -> tuple[Study, list[Absent]]:
         raise UsageError(f"{folder} holds no comparison: there is no {NAME} in it")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Study.model_validate(content["study"]), [Absent(**missing) for missing in content["absent"]]
+        absent = tuple(Absent(**missing) for missing in content["absent"])
+        return Conducted(Study.model_validate(content["study"]), absent, tuple(content["folders"]))
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{path} is damaged: {error}") from error
 
 
 def _refuse_other_study(folder: Path, study: Study) -> None:
-    stored, _ = read_study_of(folder)
+    stored = read_conducted(folder).study
     if changed := differences(stored.model_dump(mode="json"), study.model_dump(mode="json")):
         raise ResumeMismatch(
             f"{folder} holds another study:\n{changed}\nResume it with its own options, or begin a new one"

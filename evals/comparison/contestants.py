@@ -12,7 +12,7 @@ from evals.kinds import KINDS
 from evals.learner import Learner, MetaLearner
 from evals.task import Task
 from fewshot.core.catalog import LEARNERS
-from fewshot.core.errors import ModelUnavailable
+from fewshot.core.errors import ModelUnavailable, UsageError
 from fewshot.core.spec import Spec, parse_spec
 
 
@@ -42,9 +42,14 @@ def contestants(learners: Sequence[str] | Mapping[str, str | Learner]) -> list[C
         learners: specs; or a mapping from names to specs or learners.
 
     Raises:
-        UsageError: an unknown learner, with the nearest names.
+        UsageError: an unknown learner, with the nearest names, or something that is no learner.
     """
     named = dict(learners) if isinstance(learners, Mapping) else {spec: spec for spec in learners}
+    for name, value in named.items():
+        if not isinstance(value, str | Learner):
+            raise UsageError(
+                f"learner {name!r} is a {type(value).__name__}: a learner has predict, describe and a name"
+            )
     present = {value for value in named.values() if isinstance(value, str)}
     baselines = [name for name, entry in LEARNERS.entries().items() if entry.baseline and name not in present]
     return [

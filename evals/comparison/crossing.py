@@ -38,10 +38,10 @@ def leads(analyses: Sequence[Analysis], *, seed: int = 0) -> list[Lead]:
         analyses: of all tables.
         seed: of the bootstrap.
     """
-    by_task: dict[tuple[str, int, int, str], list[Analysis]] = {}
+    by_task: dict[tuple[str, str, int, int, str], list[Analysis]] = {}
     for analysis in analyses:
         table = analysis.table
-        by_task.setdefault((table.task, table.way, table.query, table.part), []).append(analysis)
+        by_task.setdefault((table.task, table.data, table.way, table.query, table.part), []).append(analysis)
     found = (_lead(sorted(group, key=lambda a: a.table.shot), seed) for group in by_task.values() if len(group) > 1)
     return [lead for lead in found if lead is not None]
 

@@ -31,7 +31,11 @@ class Absent:
 
 
 def to_document(
-    analyses: Sequence[Analysis], leads: Sequence[Lead], absent: Sequence[Absent], study: Mapping[str, Any]
+    analyses: Sequence[Analysis],
+    leads: Sequence[Lead],
+    absent: Sequence[Absent],
+    study: Mapping[str, Any],
+    unfinished: str = "",
 ) -> dict[str, Any]:
     """The document. Never NaN.
 
@@ -51,17 +55,25 @@ def to_document(
         "crossover": [_lead(lead) for lead in leads],
         "ranks": ranks(analyses),
         "manifest": [_manifest(analysis) for analysis in analyses],
-        "notes": notes(analyses, study),
+        "notes": [unfinished, *notes(analyses, study)] if unfinished else notes(analyses, study),
     }
 
 
 def notes(analyses: Sequence[Analysis], study: Mapping[str, Any]) -> list[str]:
     """What a reader should know: what was left out, and that a stopping rule was at work."""
     found = [note for analysis in analyses for note in analysis.table.notes]
-    if study.get("until_ci") is not None:
+    for analysis in analyses:
+        place, total = f"{analysis.table.task}, {analysis.table.shot}-shot", analysis.table.n_episodes
+        for standing in analysis.standings:
+            if standing.status == "partial":
+                found.append(
+                    f"{place}: {standing.learner} answered {standing.n_episodes} of {total} episodes; it is compared "
+                    "on those, and ranked after the others"
+                )
+    if any(standing.status == "stopped" for analysis in analyses for standing in analysis.standings):
         found.append(
-            f"learners stopped once their interval was {study['until_ci']:g} points to either side: their numbers of "
-            "episodes differ, and p-values hold approximately"
+            f"some learners stopped early, once their interval was {study.get('until_ci', 'narrow enough')} points to "
+            "either side: numbers of episodes differ, and p-values hold approximately"
         )
     return found
 
@@ -79,7 +91,7 @@ def entry(analysis: Analysis, standing: Standing) -> dict[str, Any]:
         "spec": dict(analysis.table.outcome(standing.learner).described),
         **place(analysis),
         "metric": analysis.table.metric,
-        "status": "ok" if standing.complete else "partial",
+        "status": standing.status,
         "baseline": standing.baseline,
         "transductive": standing.transductive,
         "accuracy": _interval(standing.accuracy),
@@ -105,9 +117,9 @@ def ranks(analyses: Sequence[Analysis]) -> dict[str, Any] | None:
 
     A task counts once, with the mean over its shots. Learners that are missing somewhere are left out.
     """
-    tasks: dict[str, list[Analysis]] = {}
+    tasks: dict[tuple[str, str], list[Analysis]] = {}
     for analysis in analyses:
-        tasks.setdefault(analysis.table.task, []).append(analysis)
+        tasks.setdefault((analysis.table.task, analysis.table.data), []).append(analysis)
     present = [{s.learner for s in analysis.standings if not s.transductive} for analysis in analyses]
     names = sorted(set.intersection(*present))
     if len(tasks) < 2 or len(names) < 2:

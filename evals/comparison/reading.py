@@ -34,6 +34,7 @@ class _Stored:
     described: Mapping[str, Any]
     baseline: bool
     transductive: bool
+    until_ci: float | None
     source: Source
     episodes: dict[int, EpisodeRecord]
     answers: dict[str, Floats] = field(default_factory=dict)
@@ -125,7 +126,15 @@ def _begin(learner: str, config: Mapping[str, Any], source: Source, episodes: di
     seconds = trained_seconds(source.folder / LEARNER_FOLDER) if learner == MAIN else 0.0
     usage = {"meta_train": Usage(seconds=seconds)} if seconds else {}
     return _Stored(
-        name, described, baseline, config["transductive"][learner], source, episodes, seconds=seconds, usage=usage
+        base=name,
+        described=described,
+        baseline=baseline,
+        transductive=config["transductive"][learner],
+        until_ci=settings.get("until_ci"),
+        source=source,
+        episodes=episodes,
+        seconds=seconds,
+        usage=usage,
     )
 
 
@@ -164,6 +173,7 @@ def _table(key: _TableKey, cells: Mapping[_CellKey, list[_Stored]]) -> Table:
     )
     return Table(
         task=key.task,
+        data=key.data,
         language=key.language,
         kind=key.kind,
         metric=kind.metric,
@@ -240,6 +250,7 @@ def _outcome(
         status=status.astype(np.int64),
         seconds=sum(run.seconds for run in used.values()),
         usage=usage,
+        until_ci=first.until_ci,
         sources={at: runs[0].source for at, runs in enumerate(by_cell) if runs},
     )
 

@@ -13,13 +13,12 @@ def verdict_sentence(analysis: Analysis, language: str = "en") -> str:
         language: "en" or "ko".
     """
     table, verdict = analysis.table, analysis.verdict
+    words = {"task": table.task, "way": table.way, "shot": table.shot}
     if verdict.winner is None:
-        return _NOBODY[language].format(task=table.task)
+        chance = "" if table.chance is None else f" ({_percent(table.chance)} %)"
+        return _NOBODY[language].format(**words, chance=chance)
     best = analysis.standing(verdict.winner)
-    words = {
-        "task": table.task,
-        "way": table.way,
-        "shot": table.shot,
+    words |= {
         "winner": verdict.winner,
         "mean": _percent(best.accuracy.mean),
         "low": _percent(best.new_texts.low),
@@ -28,7 +27,11 @@ def verdict_sentence(analysis: Analysis, language: str = "en") -> str:
     head = _HEAD[language].format(**words)
     if verdict.tied:
         return f"{head} {_TIED[language].format(tied=', '.join(verdict.tied))}"
-    others = [s.learner for s in analysis.standings if s.learner != verdict.winner and not s.transductive]
+    others = [
+        s.learner
+        for s in analysis.standings
+        if s.learner != verdict.winner and not s.transductive and s.status != "partial"
+    ]
     if not others:
         return head
     pair = analysis.pair(verdict.winner, others[0])
@@ -54,7 +57,7 @@ def lead_sentence(lead: Lead, language: str = "en") -> str:
     found = lead.crossover
     if found is None:
         return (_STEADY if lead.few == lead.many else _UNPLACED)[language].format(**words)
-    return _CROSSING[language].format(
+    return (_CROSSING if found.share >= _SURE else _MAYBE_CROSSING)[language].format(
         **words,
         k=f"{found.shot:.1f}",
         low=f"{found.low:.1f}",
@@ -71,9 +74,12 @@ def _p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
+#: A change of the lead is stated where so many of the resamples show it.
+_SURE = 0.95
+
 _NOBODY = {
-    "en": "{task}: no learner can be named the winner.",
-    "ko": "{task}: 승자를 정할 수 있는 학습기가 없습니다.",
+    "en": "{task}, {way}-way {shot}-shot: no learner is told apart from chance{chance} on new texts.",
+    "ko": "{task}, {way}-way {shot}-shot: 새 텍스트에서 찍는 수준{chance}보다 낫다고 할 학습기가 없습니다.",
 }
 _HEAD = {
     "en": "{task}, {way}-way {shot}-shot: {winner} is best with {mean} % ({low} to {high} on new texts).",
@@ -88,16 +94,22 @@ _AHEAD = {
     "ko": "2위 {second}보다 {points}점 앞섭니다 ({low}~{high}; Holm 보정 {p}).",
 }
 _STEADY = {
-    "en": "{task}: {few} leads from {least} to {most} shots; the answer does not flip.",
+    "en": "{task}: {few} leads at every K from {least} to {most}; the answer does not flip.",
     "ko": "{task}: 클래스당 {least}개부터 {most}개까지 {few}의 우위가 바뀌지 않습니다.",
 }
 _UNPLACED = {
-    "en": "{task}: {few} leads at {least} shots and {many} at {most}, but where the lead changes cannot be said.",
+    "en": "{task}: {few} leads at K = {least} and {many} at K = {most}, but where the lead changes cannot be said.",
     "ko": "{task}: {least}개에서는 {few}, {most}개에서는 {many}의 정확도가 높지만 뒤바뀌는 지점은 말할 수 없습니다.",
 }
 _CROSSING = {
     "en": "{task}: {few} leads with few examples; {many} overtakes at about {k} shots per class "
-    "(95 % interval {low} to {high}; the lead changes in {share} % of resamples).",
+    "(95 % interval {low} to {high} on this pool).",
     "ko": "{task}: 예시가 적을 때는 {few}, 클래스당 약 {k}개부터는 {many}의 정확도가 더 높습니다 "
-    "(95 % 구간 {low}~{high}; 재표집의 {share} %에서 우위가 바뀜).",
+    "(이 글 모음에서 95 % 구간 {low}~{high}).",
+}
+_MAYBE_CROSSING = {
+    "en": "{task}: {few} has the higher mean at K = {least} and {many} at K = {most}, but the lead passes that way in "
+    "{share} % of resamples only: that the answer flips is not sure.",
+    "ko": "{task}: 평균은 클래스당 {least}개에서 {few}, {most}개에서 {many}가 높지만, 재표집의 {share} %에서만 그렇게 "
+    "바뀝니다. 우위가 뒤바뀐다고 단정할 수 없습니다.",
 }

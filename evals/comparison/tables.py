@@ -51,7 +51,8 @@ class Outcome:
         confidence: probability that the learner gave its decision, or NaN where it gave none.
         status: index into STATUSES, or UNANSWERED.
         scores: per observation, n_way probabilities are summed up in `confidence`; nothing else is kept of them.
-        seconds: wall clock, training and preparation included.
+        seconds: wall clock, training and preparation included. usage: by phase, all cells together.
+        until_ci: the half-width in points at which it was to stop early, or None.
         sources: per cell, where the answers are stored.
     """
 
@@ -65,6 +66,7 @@ class Outcome:
     status: Ints
     seconds: float
     usage: Mapping[str, Usage]
+    until_ci: float | None
     sources: Mapping[int, Source]
 
     @property
@@ -83,6 +85,7 @@ class Table:
     """Learners on the same episodes: one task, way and shot; class splits and seeds are its cells.
 
     Attributes:
+        data: fingerprint of the task's rows.
         labels: every label name that occurs, sorted.
         chance: mean of the primary metric of a blind guess, or None.
         problem_ids, pairings: (n_episodes,) hashes; a pairing is equal for the same episode at another shot.
@@ -94,6 +97,7 @@ class Table:
     """
 
     task: str
+    data: str
     language: str
     kind: str
     metric: str

@@ -25,8 +25,8 @@ class Crossover:
 
     Attributes:
         shot: the K of the last change, interpolated on log2 K.
-        low, high: 95 % of the resamples in which the lead changes have their last change within.
-        share: of all resamples, those in which the lead changes at all; the interval speaks of these only.
+        low, high: 95 % of the resamples in which the lead passes the same way have their last change within.
+        share: of all resamples, those in which it does; the interval speaks of these only.
         leads_after: `a` or `b`, whoever leads at the largest K.
         earlier: changes before the last one, ascending.
     """
@@ -65,10 +65,10 @@ def crossover(
     if not found:
         return None
     *earlier, last = found
-    resampled = [_changes(scale, means) for means in _resampled_means(differences, n_resamples, seed)]
-    changes = [each[-1] for each in resampled if each]
+    after = _leader(observed)
+    resampled = [means for means in _resampled_means(differences, n_resamples, seed) if _leader(means) == after]
+    changes = [found[-1] for means in resampled if (found := _changes(scale, means))]
     low, high = np.quantile(changes, (0.025, 0.975)) if changes else (last, last)
-    after = observed[np.abs(observed) > ROUNDING][-1]
     return Crossover(
         shot=2.0**last,
         # Skewed resamples may all lie to one side of the estimate, which its interval must hold.
@@ -78,6 +78,12 @@ def crossover(
         leads_after="a" if after > 0 else "b",
         earlier=tuple(2.0**change for change in earlier),
     )
+
+
+def _leader(differences: Floats) -> float:
+    """Who leads at the most shots at which anybody does: the sign of the difference."""
+    led = differences[np.abs(differences) > ROUNDING]
+    return float(np.sign(led[-1])) if led.size else 0.0
 
 
 def _changes(scale: Floats, differences: Floats) -> list[float]:

@@ -39,7 +39,8 @@ class _Root(TyperGroup):
 
 def _explained(error: BaseException, otherwise: str = "") -> str:
     """The message, and what those it passed through had to add (how to resume)."""
-    return ". ".join(filter(None, (str(error).rstrip(".") or otherwise, *getattr(error, "__notes__", ()))))
+    sentences = [str(error) or otherwise, *getattr(error, "__notes__", ())]
+    return " ".join(text if text[-1:] in ".?!" or text is sentences[-1] else f"{text}." for text in sentences)
 
 
 app = typer.Typer(

@@ -72,10 +72,13 @@ def compare(
     from evals.trackers import track
     from fewshot.cli.experiment import prepare_task
     from fewshot.core.catalog import ENGINES
+    from fewshot.core.devices import resolve_device
 
     if output is not None:
         require_format(output)
     ENGINES.check(engine)
+    if device != "auto":
+        resolve_device(device)
     given = {
         "task": task,
         "learner": learner,
@@ -112,11 +115,13 @@ def compare(
         write_report(comparison, output)
     say(f"files: {folder}")
     say(f"next: fewshot report {folder} -o report.html")
+    if any(missing.status == "failed" for missing in comparison.absent):
+        raise typer.Exit(1)
 
 
 def _study(path: Path | None, resume: Path | None, given: dict[str, Any]) -> Study:
     """The study that a file, a folder to be resumed, or options describe."""
-    from evals.comparison.conduct import read_study_of
+    from evals.comparison.conduct import read_conducted
     from evals.comparison.study import make_study, read_study
 
     if path is not None and given:
@@ -124,8 +129,7 @@ def _study(path: Path | None, resume: Path | None, given: dict[str, Any]) -> Stu
     if path is not None:
         return read_study(path)
     if resume is not None:
-        stored, _ = read_study_of(resume)
-        return make_study(**{**stored.model_dump(), **given})
+        return make_study(**{**read_conducted(resume).study.model_dump(), **given})
     return make_study(**{"task": [_DEFAULT_TASK], "learner": list(_DEFAULT_LEARNERS), **given})
 
 
@@ -139,7 +143,8 @@ def _shard(text: str) -> tuple[int, int]:
 def _tell_plan(plan: Plan) -> None:
     for sampler in {job.sampler.task.name: job.sampler for job in plan.jobs}.values():
         shots = ", ".join(map(str, plan.study.shot))
-        say(f"{sampler.task.name}: {sampler.way}-way, {shots} shots, {plan.study.episodes} episodes of each series")
+        say(f"{sampler.task.name}: {sampler.way}-way at {shots} shots, {plan.study.episodes} episodes of each series")
+    say(f"learners: {', '.join(dict.fromkeys(job.contestant.name for job in plan.jobs))}")
     for missing in plan.absent:
         say(f"left out: {missing.learner} on {missing.task}: {missing.reason}")
 
@@ -187,12 +192,15 @@ def _tell(step: Step) -> None:
 
 def show_comparison(comparison: Comparison) -> None:
     """Print tables, then what they say in words."""
+    if comparison.unfinished:
+        show(comparison.unfinished)
     for analysis in comparison.analyses:
         _show_table(analysis)
     for missing in comparison.absent:
         show(f"{missing.status}: {missing.learner} on {missing.task}: {missing.reason}")
     for note in comparison.document["notes"]:
-        show(f"note: {note}")
+        if note != comparison.unfinished:
+            show(f"note: {note}")
     for language in ("en", "ko"):
         show()
         for sentence in comparison.sentences(language):
@@ -202,7 +210,7 @@ def show_comparison(comparison: Comparison) -> None:
 def _show_table(analysis: Analysis) -> None:
     from evals.report.terminal import intervals
 
-    table, best = analysis.table, analysis.verdict.winner
+    table = analysis.table
     rows = []
     for standing in analysis.standings:
         rows.append(
@@ -212,7 +220,7 @@ def _show_table(analysis: Analysis) -> None:
                 f"{standing.accuracy.low:.3f} to {standing.accuracy.high:.3f}",
                 f"{standing.new_texts.low:.3f} to {standing.new_texts.high:.3f}",
                 standing.letters,
-                _against(analysis, best, standing.learner),
+                _against(analysis, standing.learner),
                 f"{standing.non_ok_rate:.1%}",
                 f"{1000 * standing.seconds_per_query:.1f}",
             ]
@@ -229,9 +237,10 @@ def _show_table(analysis: Analysis) -> None:
     show()
 
 
-def _against(analysis: Analysis, best: str | None, learner: str) -> str:
+def _against(analysis: Analysis, learner: str) -> str:
     """How far a learner is behind the best one, with the p-value."""
-    if best is None or learner == best:
+    best = analysis.best.learner
+    if learner == best or not analysis.compared(best, learner):
         return "-"
     pair = analysis.pair(best, learner)
     sign = 1 if pair.a == best else -1

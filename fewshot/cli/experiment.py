@@ -103,10 +103,17 @@ def describe_plan(task: Task, sampler: EpisodeSampler, n_episodes: int, learner:
     parts = [
         f"about {duration(estimate.seconds)}" if estimate.seconds is not None else "time unknown",
         f"{estimate.tokens:,} tokens" if estimate.tokens is not None else "tokens unknown",
-        "cost unknown" if estimate.usd is None else f"{estimate.usd:.2f} USD",
+        money(estimate.usd),
     ]
     say(f"expected: {', '.join(parts)}")
     return estimate
+
+
+def money(usd: float | None) -> str:
+    """An amount in words; small ones keep two digits."""
+    if usd is None:
+        return "cost unknown"
+    return f"{usd:.2g} USD" if 0 < usd < 0.1 else f"{usd:.2f} USD"
 
 
 def duration(seconds: float) -> str:
@@ -185,8 +192,19 @@ def run_and_show(
     show_summary(finished.result, as_json)
     if output:
         write_result(finished.result, output)
+    used = finished.result["usage"].get("predict")
+    if used and (not used["requests"] or used["usd"] != 0):
+        say(f"used: {_used(used)}")
     say(f"files: {finished.folder}")
     return finished
+
+
+def _used(usage: Mapping[str, Any]) -> str:
+    """What a hosted model took. Cached tokens were read from the provider's cache, or paid for by another run."""
+    cached = usage["tokens_cached"]
+    read = usage["tokens_in"] + cached
+    tokens = f"{read:,} tokens read ({cached / read if read else 0:.0%} cached), {usage['tokens_out']:,} written"
+    return f"{usage['requests']:,} requests, {tokens}, {money(usage['usd'])}"
 
 
 def show_summary(summary: Mapping[str, Any], as_json: bool) -> None:

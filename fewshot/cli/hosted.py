@@ -26,15 +26,21 @@ class Server:
 class Connection:
     """How a hosted model is asked: this decides what a run takes, not what comes out."""
 
-    concurrency: Annotated[int | None, typer.Option(help="Hosted models: requests at a time.  [default: 8]")] = None
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Hosted models: requests at a time.  [default: 8]")] = (
+        None
+    )
     rpm: Annotated[float | None, typer.Option(help="Hosted models: most requests per minute.")] = None
     tpm: Annotated[float | None, typer.Option(help="Hosted models: most tokens per minute.")] = None
     timeout: Annotated[float | None, typer.Option(help="Hosted models: seconds per attempt.  [default: 60]")] = None
     deadline: Annotated[
         float | None, typer.Option(help="Hosted models: seconds per request with its retries.  [default: 300]")
     ] = None
-    max_cost: Annotated[float | None, typer.Option(help="Stop before this invocation has spent more USD.")] = None
-    max_requests: Annotated[int | None, typer.Option(help="Stop before this invocation has sent more requests.")] = None
+    max_cost: Annotated[float | None, typer.Option(min=0, help="Stop before this invocation has spent more USD.")] = (
+        None
+    )
+    max_requests: Annotated[
+        int | None, typer.Option(min=1, help="Stop before this invocation has sent more requests.")
+    ] = None
     key_file: Annotated[Path | None, typer.Option(help="File that holds the key; default: the environment.")] = None
     key_cmd: Annotated[str | None, typer.Option(help="Command that prints the key.")] = None
     cache: Annotated[

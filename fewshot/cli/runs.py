@@ -73,7 +73,7 @@ def show_run(
     recall = summary.get("recall") or {}
     rows = [[name, "-" if value is None else f"{value:.3f}"] for name, value in recall.items()]
     show_table(["class", "recall"], rows, right=["recall"])
-    for note in summary["notes"]:
+    for note in dict.fromkeys(summary["notes"]):  # a resumed run says some things again
         show(f"note: {note}")
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fewshot.cli.output import offline, say, show, show_json, show_table
 from fewshot.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from evals.task import Task
 
 app = typer.Typer(no_args_is_help=True, help="Tasks: what is classified.")
 

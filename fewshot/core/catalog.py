@@ -11,7 +11,7 @@ def _frozen(name: str, target: str, summary: str, extra: str = "local") -> Entry
 
 
 def _meta(name: str, target: str, summary: str) -> Entry:
-    """A learner on text vectors that is trained on other classes first."""
+    """A learner that is trained on other classes first."""
     return Entry(name, target, summary, extra="local", needs_meta_training=True)
 
 
@@ -19,6 +19,7 @@ LEARNERS = Registry(
     "learner",
     [
         Entry("icl", "icl.learner:ICLLearner", "in-context learning with a language model", extra="local"),
+        _meta("metaicl", "icl.metaicl:MetaICL", "a language model meta-trained to learn in context"),
         Entry("crosslingual", "icl.crosslingual:CrossLingualPrototypes", "nearest class mean, in another language"),
         _frozen("prototypes", "classic.learners.prototypes:Prototypes", "nearest class mean of a frozen encoder"),
         _frozen("probe", "classic.learners.probe:Probe", "logistic regression on a frozen encoder"),

@@ -122,6 +122,8 @@ class Registry:
             and key not in params
             and key not in surroundings
         ]
+        if missing == [entry.positional]:
+            raise UsageError(f"{self.family} {spec.name!r} needs a name: write {spec.name}:NAME")
         if missing:
             raise UsageError(f"{self.family} {spec.name!r} needs {', '.join(f'{key}=...' for key in missing)}")
         return factory(**{**surroundings, **params})

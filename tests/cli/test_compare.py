@@ -27,9 +27,10 @@ def study(tmp_path: Path) -> Path:
 
 
 def test_tables_words_and_where_the_files_are(fewshot: Callable, tmp_path: Path) -> None:
-    done = fewshot("compare", "-t", "intents-en", "-l", "probe:encoder=lexical", *QUICK, "--run-dir", tmp_path)
+    many = ("--way", "5", "--shot", "5", "--query", "2", "-n", "30")
+    done = fewshot("compare", "-t", "intents-en", "-l", "probe:encoder=lexical", *many, "--run-dir", tmp_path)
     assert done.code == 0, done.stderr
-    assert "3-way 1-shot, 6 episodes" in done.stdout
+    assert "5-way 5-shot, 30 episodes" in done.stdout
     assert "probe:encoder=lexical" in done.stdout
     assert "is best with" in done.stdout
     assert "가장 높습니다" in done.stdout
@@ -84,6 +85,7 @@ def test_shards_make_the_whole(fewshot: Callable, tmp_path: Path, study: Path) -
         (("--shard", "half"), 2, "i/n"),
         (("--way", "99"), 2, "way"),
         (("--engine", "spark"), 2, "engine"),
+        (("--device", "cdua"), 2, "cuda"),
         (("-o", "report.doc"), 2, ".html"),
         (("--resume", "nowhere"), 2, "nowhere"),
     ],
@@ -109,3 +111,21 @@ def test_a_learner_without_training_classes_is_listed_as_skipped(fewshot: Callab
     assert done.code == 0, done.stderr
     assert "skipped: protonet:encoder=lexical on sentiment-en" in done.stdout
     assert "train=TASK+TASK" in done.stdout
+
+
+def test_a_comparison_that_is_not_finished_says_so(fewshot: Callable, tmp_path: Path, study: Path) -> None:
+    fewshot("compare", study, "--shard", "1/2", "--run-dir", tmp_path)
+    fewshot("report", next(tmp_path.glob("*-compare-*")), "-o", tmp_path / "half.json")
+    document = json.loads((tmp_path / "half.json").read_text(encoding="utf-8"))
+    assert document["notes"][0].startswith("NOT FINISHED: 5 of 10 runs are missing")
+
+
+def test_two_tasks_of_one_name_are_refused(fewshot: Callable, tmp_path: Path) -> None:
+    rows = "".join(f"text {at} {word},{word}\n" for at in range(8) for word in ("yes", "no"))
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "my.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    files = ("-t", tmp_path / "a" / "my.csv", "-t", tmp_path / "b" / "my.csv")
+    done = fewshot("compare", *files, "-l", "tfidf", "--shot", "1", "-n", "3", "--run-dir", tmp_path / "runs")
+    assert done.code == 2
+    assert "different names" in done.stderr

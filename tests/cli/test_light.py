@@ -62,6 +62,15 @@ class TestTasks:
         assert (checked.code, "4 rows, 2 labels, usable" in checked.stdout) == (0, True)
         assert fewshot("tasks", "new", "mine").code == 2
 
+    @pytest.mark.promise(28)
+    def test_check_tells_near_copies(self, fewshot: Callable, tmp_path: Path) -> None:
+        story = "It was a long and winding story about two friends who lost and found each other in the mountains"
+        rows = [(story, "a"), (f"{story}.", "b"), ("short", "a"), ("brief", "b")]
+        (tmp_path / "x.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+        outcome = fewshot("tasks", "check", tmp_path / "x.csv")
+        assert outcome.code == 0, outcome.stderr
+        assert "2 rows are nearly the same as another one" in outcome.stdout
+
     @pytest.mark.promise(34)
     @pytest.mark.parametrize("name", ["../x", "CON/..", "a" * 99, "", "Ünï"])
     def test_new_refuses_names_that_leave_the_folder(self, fewshot: Callable, name: str) -> None:

@@ -90,7 +90,6 @@ def test_bad_files_are_one_clear_line(tmp_path: Path, name: str, content: bytes 
     assert str(path) in str(caught.value) or "only the class" in str(caught.value)
 
 
-@pytest.mark.promise(22)
 def test_the_longest_line_still_reads(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     text = "가" * (MAX_LINE // 4)

@@ -8,7 +8,7 @@ import pytest
 
 from fewshot.core.errors import UsageError
 from fewshot.training.curves import Point, write_curve
-from fewshot.training.schedule import rate
+from fewshot.training.schedule import rate, warmed_up
 
 CURVES = {
     "classification": [
@@ -46,3 +46,17 @@ def test_schedules(schedule, expected: list[float]) -> None:
 def test_an_unknown_schedule_is_refused() -> None:
     with pytest.raises(UsageError, match="unknown schedule"):
         rate(0, 10, "steps")  # type: ignore[arg-type]
+
+
+def test_a_column_and_a_panel_per_condition(tmp_path: Path) -> None:
+    write_curve(tmp_path, CURVES["several conditions"])
+    with (tmp_path / "curve.csv").open() as file:
+        assert [row["valid_accuracy_swapped"] for row in csv.DictReader(file)] == ["0.4", "0.7"]
+    assert "accuracy, swapped" in (tmp_path / "curve.svg").read_text()
+
+
+def test_warm_up_rises_to_one_and_the_schedule_follows() -> None:
+    factors = [warmed_up(step, 10, 4, "linear") for step in range(10)]
+    assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert factors[5:] == sorted(factors[5:], reverse=True)
+    assert warmed_up(0, 1, 50, "cosine") == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,24 +17,36 @@ from evals.comparison.contestants import contestants
 from evals.comparison.study import make_study
 from evals.learner import BaseLearner, Context
 from evals.store import Store
-from evals.types import Answer, Prediction, Problem, Status
+from evals.types import Answer, Problem, Status
 from fewshot.core.errors import BudgetReached, ResumeMismatch, UsageError
 from tests.evals.comparison.toys import Knowing, riddles
-from tests.evals.fakes import Classifier, FirstLabel, Spotter, classification_task, task_of
+from tests.evals.fakes import Classifier, FirstLabel, Spotter, classification_task, number, task_of
 
 BASELINES = {"chance", "majority", "nn", "tfidf"}
 
 
-class Broken(BaseLearner):
-    """Raises in its third problem, as code with a bug does."""
+class Stumbling(Knowing):
+    """Raises on every fourth text or so, as code with a bug does."""
+
+    name = "fake-stumbling"
+
+    def solve(self, problem: Problem, ctx: Context) -> Sequence[Answer]:
+        if any(number(query.text, 30) == 0 for query in problem.queries):
+            raise ZeroDivisionError("division by zero")
+        return super().solve(problem, ctx)
+
+
+class Broken(Knowing):
+    """Knows everything, and raises from its third problem on."""
 
     name = "fake-broken"
+    asked = 0
 
-    def predict(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
-        for at, problem in enumerate(problems):
-            if at == 2:
-                raise ZeroDivisionError("division by zero")
-            yield Prediction(problem.id, tuple(Answer(problem.labels[0].name) for _ in problem.queries))
+    def solve(self, problem: Problem, ctx: Context) -> Sequence[Answer]:
+        self.asked += 1
+        if self.asked > 2:
+            raise ZeroDivisionError("division by zero")
+        return super().solve(problem, ctx)
 
 
 class Refusing(BaseLearner):
@@ -49,8 +61,8 @@ class Refusing(BaseLearner):
 
 def compared(folder: Path, **options: Any) -> Comparison:
     given: dict[str, Any] = {"way": 3, "shot": [1, 2], "query": 2, "episodes": 20, "folder": folder}
-    learners = {"fair": Knowing(60), "better": Knowing(80), "first": FirstLabel()}
-    return compare(riddles(), learners, **{**given, **options})
+    given["learner"] = {"fair": Knowing(60), "better": Knowing(80), "first": FirstLabel()}
+    return compare(riddles(), **{**given, **options})
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +75,7 @@ def test_every_learner_meets_the_same_episodes_beside_the_baselines(comparison: 
     for analysis in comparison.analyses:
         assert {s.learner for s in analysis.standings} == {"fair", "better", "first"} | BASELINES
         assert {s.learner for s in analysis.standings if s.baseline} == BASELINES
-        assert {(s.n_episodes, s.n_queries, s.complete) for s in analysis.standings} == {(20, 120, True)}
+        assert {(s.n_episodes, s.n_queries, s.status) for s in analysis.standings} == {(20, 120, "ok")}
 
 
 def test_the_better_learner_wins_and_is_told_apart(comparison: Comparison) -> None:
@@ -135,21 +147,40 @@ def test_another_study_is_not_mixed_in(tmp_path: Path) -> None:
         compared(tmp_path / "c", episodes=6, shot=1)
 
 
-def test_a_learner_that_raises_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
-    found = compare(
-        classification_task(),
-        {"broken": Broken(), "fair": Classifier()},
-        way=3,
-        shot=1,
-        episodes=5,
-        folder=tmp_path / "c",
-    )
+def test_problems_on_which_a_learner_raises_count_as_wrong(tmp_path: Path) -> None:
+    found = compared(tmp_path / "c", learner={"stumbling": Stumbling(100)}, shot=1)
+    standing = found.analyses[0].standing("stumbling")
+    assert standing.status == "ok"
+    assert 0 < standing.statuses["error"] < standing.n_queries
+    assert standing.accuracy.mean == pytest.approx(1 - standing.non_ok_rate)
+    assert found.absent == ()
+
+
+def test_a_learner_that_is_given_up_is_reported_and_cannot_win(tmp_path: Path) -> None:
+    found = compared(tmp_path / "c", learner={"broken": Broken(100), "fair": Knowing(60)}, shot=1)
     assert [(a.learner, a.status) for a in found.absent] == [("broken", "failed")]
     assert "ZeroDivisionError" in found.absent[0].reason
     standing = found.analyses[0].standing("broken")
-    assert (standing.n_episodes, standing.complete) == (2, False)
-    assert found.analyses[0].standing("fair").complete
+    assert (standing.status, standing.n_episodes) == ("partial", 4)
+    assert found.winner == "fair"
+    assert any("broken answered 4 of 20 episodes" in note for note in found.document["notes"])
     assert {"failed", "partial", "ok"} == {entry["status"] for entry in found.document["learners"]}
+
+
+def test_nobody_wins_who_may_be_no_better_than_chance(tmp_path: Path) -> None:
+    found = compared(tmp_path / "c", learner={"first": FirstLabel()})
+    assert found.winner is None
+    assert [entry["name"] for entry in found.document["winner"]] == [None, None]
+    assert "no learner is told apart from chance (33.3 %)" in found.sentences("en")[0]
+    assert "찍는 수준" in found.sentences("ko")[0]
+
+
+@pytest.mark.parametrize(
+    ("learner", "said"), [([FirstLabel()], "need names"), ({"x": 3}, "is a int")], ids=["no name", "no learner"]
+)
+def test_what_is_no_learner(learner: Any, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=said):
+        compared(tmp_path / "c", learner=learner)
 
 
 def test_failures_count_as_wrong_and_are_counted(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import re
+import time
+from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -13,7 +16,10 @@ from evals.learner import Context
 from evals.types import Status
 from fewshot.core.errors import ModelUnavailable, UsageError
 from icl.fake import FakeServer
+from icl.models.api.batch import OpenAIBatches
 from icl.models.api.model import AnthropicModel, OpenAIModel
+from icl.models.api.retry import Failure
+from icl.models.api.transport import Reply
 from icl.models.base import DecisionRequest, GenerateRequest, Message, Prompt
 
 from .conftest import KEY, PROMPT, FakeClock, chat, message
@@ -186,6 +192,17 @@ def test_a_batch_that_may_have_been_accepted_is_not_submitted_again(scripted, mo
         model(provider, batch=True, key_file=tmp_path / "key").generate(asking(*TEXTS))
     assert sum("batches" in path for path, _, _ in scripted.seen) == 1
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.promise(2)
+def test_a_busy_batch_api_may_name_a_date() -> None:
+    class Busy:
+        async def get(self, path: str) -> Reply:
+            return Reply(429, b"", {"retry-after": formatdate(time.time() + 1000, usegmt=True)})
+
+    with pytest.raises(Failure) as caught:
+        asyncio.run(OpenAIBatches(Busy()).results("b"))  # type: ignore[arg-type]
+    assert caught.value.wait == pytest.approx(1000, abs=100)
 
 
 def test_decisions_are_not_batched(model) -> None:

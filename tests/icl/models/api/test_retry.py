@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from evals.types import Status
 from fewshot.core.errors import UsageError
+from icl.models.api.engine import Limits
 from icl.models.api.limits import Rate
 from icl.models.api.retry import Failure, Policy, persist, retry_after
 
@@ -139,5 +140,5 @@ def test_a_rate_is_kept(units: list[float], per_minute: float) -> None:
 
 def test_no_rate_is_no_wait_and_zero_is_refused() -> None:
     assert Rate(None, FakeClock()).reserve(1e9) == 0.0
-    with pytest.raises(UsageError, match="lets nothing through"):
-        Rate(0, FakeClock())
+    with pytest.raises(UsageError, match="--rpm 0 lets nothing through"):
+        Limits(rpm=0)

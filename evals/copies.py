@@ -1,0 +1,45 @@
+"""Texts that are nearly the same: copies that a comparison of whole texts does not find."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from fewshot.core.hashing import text_key
+
+#: Characters that are compared at a time.
+_LENGTH = 5
+
+
+def near_copies(texts: Sequence[str], threshold: float = 0.9) -> Iterator[tuple[int, int, float]]:
+    """Pairs of texts that share most of their character 5-grams.
+
+    Exact, without comparing all pairs: sets that are so much alike share one of the few rarest grams of each (prefix
+    filtering; Chaudhuri, Ganti and Kaushik, "A primitive operator for similarity joins in data cleaning", ICDE 2006).
+
+    Args:
+        texts: compared by their `text_key`.
+        threshold: the least Jaccard similarity, above 0.
+
+    Yields:
+        indices of two texts, the smaller one first, and their similarity; each pair once.
+    """
+    grams = [_grams(text_key(text)) for text in texts]
+    frequency = Counter(gram for found in grams for gram in found)
+    holders: defaultdict[str, list[int]] = defaultdict(list)
+    for at in sorted(range(len(grams)), key=lambda at: len(grams[at])):
+        mine = grams[at]
+        least = math.ceil(threshold * len(mine) - 1e-9)
+        rarest = sorted(mine, key=lambda gram: (frequency[gram], gram))[: len(mine) - least + 1]
+        for other in {other for gram in rarest for other in holders[gram] if len(grams[other]) >= least}:
+            shared = len(mine & grams[other])
+            similarity = shared / (len(mine) + len(grams[other]) - shared)
+            if similarity >= threshold:
+                yield min(at, other), max(at, other), similarity
+        for gram in rarest:
+            holders[gram].append(at)
+
+
+def _grams(text: str) -> frozenset[str]:
+    return frozenset(text[at : at + _LENGTH] for at in range(max(1, len(text) - _LENGTH + 1)))

@@ -1,0 +1,116 @@
+"""Where the loss falls: on label words in the direct objective, on texts in the channel one, and on nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fewshot.core.errors import UsageError
+from icl.metatrain.collation import Batch, Encoded, SequenceEncoder, batches
+from icl.metatrain.objective import Shares, n_right, token_losses, weighted_loss
+from icl.metatrain.sequences import Mixture, TrainingSequence, draw_sequence
+from icl.metatrain.words import lexicon
+from icl.models.local import LocalModel
+from tests.icl.metatrain.toys import LETTERS, WORDS, Texts
+
+MIXTURE = Mixture({"random": 1.0}, ("minimal",), way=3, examples=9, instruction=0.0)
+LEXICON = lexicon().model_copy(update={"neutral": LETTERS})
+
+
+@pytest.fixture(scope="module")
+def local(toy: Path) -> LocalModel:
+    model = LocalModel(str(toy), dtype="float32", device="cpu")
+    _ = model.weights
+    return model
+
+
+def encoder(local: LocalModel, limit: int = 200) -> SequenceEncoder:
+    return SequenceEncoder(local.tokenizer, limit)
+
+
+def drawn(local: LocalModel, objective: str = "direct", n: int = 6, limit: int = 200) -> list[Encoded]:
+    mixture = replace(MIXTURE, objective=objective)  # type: ignore[arg-type]
+    return [encoder(local, limit).encode(draw_sequence(Texts(), mixture, LEXICON, 0, at)) for at in range(n)]
+
+
+@pytest.mark.parametrize(
+    ("objective", "alphabet"), [("direct", LETTERS), ("channel", WORDS)], ids=["direct", "channel"]
+)
+def test_targets_are_outputs_alone_or_inputs_alone(
+    local: LocalModel, objective: str, alphabet: tuple[str, ...]
+) -> None:
+    batch = Batch.of(drawn(local, objective), with_text=False)
+    words = {local.tokenizer.text_of([token]) for token in batch.targets().tolist()}
+    assert words
+    assert words <= set(alphabet)
+    assert batch.n_labels == len(batch.rows)
+
+
+def test_only_what_stands_before_a_target_and_the_target_itself_move_the_loss(local: LocalModel) -> None:
+    (sequence,) = drawn(local, n=1)
+    last = max(span.stop for span in sequence.answers)
+    before = token_losses(local.weights, Batch.of([sequence], with_text=False))[0]
+    longer = replace(
+        sequence, ids=torch.cat([torch.tensor(sequence.ids), torch.tensor([9, 9])]).numpy(), others=sequence.others
+    )
+    after = token_losses(local.weights, Batch.of([longer], with_text=False))[0]
+    assert last <= len(sequence)
+    assert torch.allclose(before, after, atol=1e-6)
+
+
+def test_losses_are_those_of_the_model_itself(local: LocalModel) -> None:
+    """The oracle: a full forward pass of every sequence alone."""
+    sequences = drawn(local)
+    (batch,) = batches(sequences, 10_000, with_text=True)
+    with torch.no_grad():
+        losses, predicted = token_losses(local.weights, batch)
+        alone = [local.weights(input_ids=torch.tensor(row[None])).logits[0].log_softmax(-1) for row in batch.ids]
+    for row, column, loss, token in zip(batch.rows, batch.columns, losses.tolist(), predicted.tolist(), strict=True):
+        expected = alone[row][column - 1]
+        assert loss == pytest.approx(-float(expected[batch.ids[row, column]]), abs=1e-4)
+        assert token == int(expected.argmax())
+
+
+def test_batches_hold_every_sequence_once_and_keep_to_their_size(local: LocalModel) -> None:
+    sequences = drawn(local, n=20)
+    found = list(batches(sequences, 80, with_text=False))
+    assert len(found) > 3
+    assert all(batch.ids.size <= 80 for batch in found)
+    assert sum(batch.n_labels for batch in found) == sum(each.n_targets for each in sequences)
+
+
+def test_the_gradient_does_not_depend_on_how_a_step_is_cut(local: LocalModel) -> None:
+    sequences = drawn(local, n=8)
+    shares = Shares(1 / sum(each.n_targets for each in sequences), 0.1 / sum(int(e.others.sum()) for e in sequences))
+    found = []
+    for size in (40, 10_000):
+        local.weights.zero_grad()
+        for batch in batches(sequences, size, with_text=True):
+            weighted_loss(token_losses(local.weights, batch)[0], batch, shares).backward()
+        found.append(torch.cat([value.grad.flatten() for value in local.weights.parameters()]))
+    local.weights.zero_grad()
+    assert torch.allclose(*found, atol=1e-6)
+
+
+def test_an_answer_is_right_if_all_its_tokens_are() -> None:
+    ids = torch.tensor([[0, 1, 2, 3, 4, 5]]).numpy()
+    batch = Batch.of([Encoded(ids[0], (range(1, 3), range(4, 6)), ids[0] < 0)], with_text=False)
+    assert n_right(torch.tensor([1, 2, 4, 5]), batch) == 2
+    assert n_right(torch.tensor([1, 9, 4, 5]), batch) == 1
+    assert n_right(torch.tensor([9, 9, 9, 5]), batch) == 0
+
+
+def test_long_sequences_lose_their_last_examples(local: LocalModel) -> None:
+    whole, cut = drawn(local, n=1)[0], drawn(local, n=1, limit=20)[0]
+    assert len(cut) <= 20
+    assert cut.ids.tolist() == whole.ids[: len(cut)].tolist()
+    assert cut.answers == tuple(span for span in whole.answers if span.stop <= 20)
+
+
+def test_label_words_that_the_model_does_not_know_are_refused(local: LocalModel) -> None:
+    sequence = TrainingSequence("w1 -> 긍정", (range(5, 8),), (True,), (0,), ("긍정", "부정"), "canonical")
+    with pytest.raises(UsageError, match="'긍정' and '부정' are the same tokens"):
+        encoder(local).encode(sequence)

@@ -1,0 +1,128 @@
+"""From texts to a packed model on a tiny recipe, and the ability that the curriculum is for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from evals.learner import Context
+from fewshot.core.errors import UsageError
+from icl.metatrain.collation import SequenceEncoder
+from icl.metatrain.options import Optimization
+from icl.metatrain.trainer import SequenceTrainer
+from icl.metatrain.tuning import trainable
+from icl.metatrain.words import lexicon
+from icl.models.local import LocalModel
+from icl.pretraining import export as packing
+from icl.pretraining.__main__ import main
+from icl.pretraining.export import MAX_BYTES, card, export
+from icl.pretraining.model import Size, untrained
+from icl.pretraining.recipe import Recipe, StageRecipe, read_recipe
+from icl.pretraining.stages import sequences, train
+from icl.pretraining.texts import read_texts
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def made(recipe_file: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything, by one command."""
+    out = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEWSHOT_DATA", str(data))
+        assert main(["--recipe", str(recipe_file), "--data", str(data), "--out", str(out), "--device", "cpu"]) == 0
+    return out
+
+
+def test_the_packed_model_is_small_and_complete(made: Path) -> None:
+    names = {path.name for path in (made / "tiny").iterdir()}
+    assert {"model.safetensors", "config.json", "tokenizer.json", "weights.json", "record.json", "README.md"} <= names
+    local = LocalModel(str(made / "tiny"), dtype="float32", device="cpu")
+    assert local.count_tokens("영화") > 0
+    assert json.loads((made / "tiny" / "record.json").read_text())["dtype"] == "bfloat16"
+
+
+def test_the_card_is_rendered_from_the_record(made: Path) -> None:
+    record = json.loads((made / "tiny" / "record.json").read_text())
+    text = (made / "tiny" / "README.md").read_text()
+    assert text == card(record)
+    assert all(f"{row['accuracy']:.3f}" in text for row in record["results"])
+    assert {(row["learner"], row["words"]) for row in record["results"]} == {
+        ("icl", "canonical"),
+        ("icl", "swapped"),
+        ("tfidf", "canonical"),
+    }
+    assert "| reviews | CC0-1.0 | tests | 1 |" in text
+
+
+def test_every_stage_leaves_its_curve_with_swapped_words(made: Path) -> None:
+    for stage in ("1-repeats", "2-mixed"):
+        assert "valid_accuracy_swapped" in (made / stage / "curve.csv").read_text()
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(
+    recipe: Recipe, data: Path, made: Path, tmp_path: Path
+) -> None:
+    texts = read_texts(recipe, data)
+    stopped = Context(device="cpu")
+
+    def stop(message: str) -> None:
+        if message.startswith("step 2/4"):
+            stopped.cancel.set()
+
+    stopped.notify = stop
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, texts, tmp_path, stopped)
+    assert not (tmp_path / "2-mixed" / "model").exists()
+    assert weights(train(recipe, texts, tmp_path, Context(device="cpu"))) == weights(made / "2-mixed" / "model")
+
+
+def test_the_first_layer_begins_by_looking_back() -> None:
+    model = untrained(Size(2, 64, 4, 96, 0, 256), 200, 0)
+    model.set_attn_implementation("eager")
+    attention = model(input_ids=torch.arange(2, 22)[None], output_attentions=True).attentions[0][0]
+    for head in range(4):
+        assert attention[head, 15].argmax() == 14 - head
+
+
+def test_the_shipped_model_fits_into_its_room() -> None:
+    size = read_recipe().size
+    model = untrained(size.size, size.vocabulary, 0)
+    assert 2 * sum(value.numel() for value in model.parameters()) < MAX_BYTES - 2_000_000
+
+
+def test_a_model_that_is_too_large_is_refused(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "MAX_BYTES", 1000)
+    with pytest.raises(UsageError, match="more than 1,000: use a smaller size"):
+        export(made / "2-mixed" / "model", tmp_path, {})
+
+
+def test_reading_the_demonstrations_appears_once_repeats_are_known(recipe: Recipe, data: Path, made: Path) -> None:
+    """From chance: labels have no meaning, and every text is new."""
+    texts = read_texts(recipe, data)
+    local = LocalModel(str(made / "start"), dtype="float32", device="cpu")
+    accuracies = {}
+    for name, material, steps, text_weight in (("repeats", "repeats", 220, 1.0), ("copies", "copies", 160, 0.0)):
+        stage = StageRecipe(
+            name=name,
+            materials={material: 1},
+            words={"letters": 1},
+            templates=("minimal",),
+            examples=8,
+            instruction=0,
+            batch=16,
+        )
+        options = Optimization(
+            steps=steps, batch=16, lr=3e-3, eval_every=20, text_weight=text_weight, schedule="constant", keep="last"
+        )
+        encoder = SequenceEncoder(local.tokenizer, 256)
+        trainer = SequenceTrainer(local.weights, trainable(local.weights, "full", 0, 0), options, Context())
+        progress = trainer.fit(sequences(stage, texts, lexicon(), encoder, 0), dict)
+        accuracies[name] = [point.accuracy for point in progress.curve[1:]]
+    assert accuracies["copies"][0] < 0.6
+    assert accuracies["copies"][-1] > 0.8

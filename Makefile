@@ -44,7 +44,8 @@ test: lint
 
 bench: $(TOOLS)
 	mkdir -p benchmarks/results
-	for name in startup scoring memory meta significance report engines; do $(BIN)/python benchmarks/$$name.py || exit 1; done \
+	for name in startup scoring memory meta significance report engines hosted killing injection; do \
+		$(BIN)/python benchmarks/$$name.py || exit 1; done \
 		| tee benchmarks/results/bench.jsonl
 	$(BIN)/python docs/generate.py
 

@@ -64,7 +64,8 @@ def speed() -> Iterator[dict[str, Any]]:
             seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
             ideal = math.ceil(n / concurrency) * latency
             yield {
-                "benchmark": f"hosted, {vendor}",
+                "benchmark": "hosted speed",
+                "provider": vendor,
                 "requests": n,
                 "concurrency": concurrency,
                 "latency_ms": round(latency * 1000),
@@ -101,7 +102,7 @@ def memory() -> Iterator[dict[str, Any]]:
                     peaks[answered] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     few, many = (round(peaks[step], 1) for step in steps)
     yield {
-        "benchmark": "hosted, memory",
+        "benchmark": "hosted memory",
         "requests": list(steps),
         "peak_mib": [few, many],
         "growth": round(many / few, 3),
@@ -126,7 +127,7 @@ PASSING: tuple[dict[str, Any], ...] = (
     {"status": 429, "headers": {"retry-after": "-5"}},
     {"status": 503, "headers": {"x-should-retry": "false"}},
     {"status": 500, "raw": "<html>out of order</html>"},
-    *({"raw": raw} for raw in ("<html>welcome</html>", "null", "[]", "{}", '{"error": {}}', "", '{"choices": [', "\x00")),
+    *({"raw": raw} for raw in ("<html>welcome</html>", "null", "[]", "{}", '{"error": {}}', '{"choices": [', "", "\0")),
     {"raw": b"\xff\xfe\xfa"},
     {"body": {"choices": [], "content": "text"}},
     {"body": {"choices": "none", "content": 7}},
@@ -136,11 +137,12 @@ PASSING: tuple[dict[str, Any], ...] = (
     {"delay_s": 60},
     {"stream": ["not an event"], "cut_after_bytes": 8},
 )
+_ECHO = {"error": {"message": "wrong key {authorization}", "code": "{authorization}"}}
 #: Faults that do not pass by themselves, and what the query is reported as.
 LASTING: tuple[tuple[Status, dict[str, Any]], ...] = (
     (Status.ERROR, {"status": 400}),
     (Status.ERROR, {"status": 413}),
-    (Status.AUTH, {"status": 401, "body": {"error": {"message": "wrong key {authorization}", "code": "{authorization}"}}}),
+    (Status.AUTH, {"status": 401, "body": _ECHO}),
     (Status.AUTH, {"status": 402}),
     (Status.AUTH, {"status": 429, "body": {"error": {"message": "no money", "code": "insufficient_quota"}}}),
     (Status.ERROR, {"status": 302, "headers": {"location": "http://127.0.0.2:9/v1?{authorization}"}}),
@@ -168,7 +170,8 @@ def faults() -> Iterator[dict[str, Any]]:
         expected = Counter(status for status, _ in injected if status is not None)
         failed = Counter({status: count for status, count in found.items() if status is not Status.OK})
         yield {
-            "benchmark": f"hosted, faults, {vendor}",
+            "benchmark": "hosted faults",
+            "provider": vendor,
             "queries": n,
             "requests_sent": hits,
             "faults_injected": len(injected),

@@ -14,7 +14,7 @@ from evals.card import Card, find_card, normal_label, read_card, verbalizer_of
 from evals.cleaning import clean
 from evals.hub import hub_rows
 from evals.kinds import Kind, kind_named
-from evals.sources import SUFFIXES, Row, find_files, read_rows, text_of
+from evals.sources import SUFFIXES, Row, find_files, missing_column, read_rows, text_of
 from evals.task import PARTS, ClassSplit, Task
 from evals.types import Example, Label, TaskInfo
 from fewshot.core.errors import OfflineError, TaskError
@@ -157,8 +157,9 @@ def _examples(
         try:
             gold = kind.read_gold(row.values, columns.label)
         except ValueError as error:
-            hint = f"; the columns are {', '.join(map(str, row.values))}" if columns.label not in row.values else ""
-            raise TaskError(f"{row.where}: {error}{hint}") from error
+            if columns.label not in row.values:
+                raise missing_column(row, columns.label) from error
+            raise TaskError(f"{row.where}: {error}") from error
         if gold in card.drop:
             continue
         if kind.name in ("classification", "multilabel"):

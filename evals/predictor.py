@@ -27,7 +27,9 @@ from fewshot.core.spec import Spec, parse_spec
 #: File in the folder of a predictor that says what it is; written last.
 NAME = "predictor.json"
 _SUPPORT = "support.jsonl"
-_FORMAT = 1
+#: Key of the hash of everything else in that file.
+_SEAL = "sha256"
+_FORMAT = 2
 #: Texts that are asked together.
 _BATCH = 64
 #: Signs of a Python file, a command and a server in a spec: a folder from elsewhere must not reach them unasked.
@@ -99,7 +101,8 @@ class Predictor:
             "support_sha256": digest(support),
         }
         write_atomically(folder / _SUPPORT, support)
-        write_atomically(folder / NAME, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+        sealed = {**content, _SEAL: digest(content)}
+        write_atomically(folder / NAME, json.dumps(sealed, ensure_ascii=False, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path, *, trust: bool = False) -> Predictor:
@@ -118,6 +121,9 @@ class Predictor:
                 f"{folder} holds a predictor of format {content.get('format')!r}; this version reads {_FORMAT}. "
                 "Use the version of fewshot that made it"
             )
+        seal = content.pop(_SEAL, None)
+        if seal != digest(content):
+            raise StorageError(f"{folder / NAME} is not what was saved: its hash differs. Make the predictor anew")
         try:
             predictor = cls(
                 spec=str(parse_spec(content["spec"])),

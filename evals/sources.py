@@ -158,6 +158,15 @@ def _read_parquet(path: Path) -> Iterator[Row]:
             yield Row(values, f"{path}, row {number}")
 
 
+def missing_column(row: Row, column: str) -> TaskError:
+    """The error for a row without a column: the columns that are there, and the ways out."""
+    return TaskError(
+        f"{row.where}: there is no column {column!r}; the columns are {', '.join(map(str, row.values))}. Rename one to "
+        f"{column!r}, or name it: in a task card (fewshot tasks new), or with --text and --label of fewshot recommend, "
+        "--text of fewshot predict"
+    )
+
+
 def text_of(row: Row, column: str) -> str:
     """The text column of a row.
 
@@ -165,9 +174,7 @@ def text_of(row: Row, column: str) -> str:
         TaskError: no such column (the columns there are named), not text, or a lone surrogate in it.
     """
     if column not in row.values:
-        raise TaskError(
-            f"{row.where}: there is no column {column!r}; the columns are {', '.join(map(str, row.values))}"
-        )
+        raise missing_column(row, column)
     value = row.values[column]
     if value is None:
         return ""

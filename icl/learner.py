@@ -156,6 +156,7 @@ class ICLLearner(BaseLearner):
     ) -> Estimate:
         assert isinstance(model, Metered)
         plans = [self._plan(problem, ctx) for problem in problems]
+        self._scorer.read(model, (), plans[0].choices)  # asks nothing, and refuses what could not be asked
         requests = [
             GenerateRequest(prompt, self._scorer.reserve(model, plan.choices))
             for plan in plans

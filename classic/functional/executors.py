@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from classic.functional.base import TensorTask
 from classic.functional.safety import second_order
+from evals.learner import ignore
 from fewshot.core.errors import FewshotError, ModelUnavailable, UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -36,10 +37,6 @@ Result = TypeVar("Result")
 SHAPES = 128
 
 
-def _silent(message: str) -> None:
-    return None
-
-
 def _keep(results: Any) -> Any:
     return results
 
@@ -54,7 +51,7 @@ class Executor:
 
     name: ClassVar[str]
 
-    def __init__(self, chunk_size: int | None = None, notify: Notify = _silent) -> None:
+    def __init__(self, chunk_size: int | None = None, notify: Notify = ignore) -> None:
         if chunk_size is not None and chunk_size < 1:
             raise UsageError(f"chunk_size {chunk_size} is too small; it is the number of tasks in memory, from 1")
         self.chunk_size = chunk_size
@@ -148,7 +145,7 @@ class LoopExecutor(Executor):
 
     name = "loop"
 
-    def __init__(self, chunk_size: int | None = None, notify: Notify = _silent) -> None:
+    def __init__(self, chunk_size: int | None = None, notify: Notify = ignore) -> None:
         super().__init__(chunk_size or 1, notify)
 
     def _batched(self, key: Key, function: Batched, reduce: Reduce = _keep) -> Batched:
@@ -189,7 +186,7 @@ class CapturedExecutor(VmapExecutor):
 
     name = "captured"
 
-    def __init__(self, chunk_size: int | None = None, notify: Notify = _silent) -> None:
+    def __init__(self, chunk_size: int | None = None, notify: Notify = ignore) -> None:
         super().__init__(chunk_size, notify)
         require_compiler()
         self.compile_seconds = 0.0
@@ -224,7 +221,7 @@ class CapturedExecutor(VmapExecutor):
 EXECUTORS: dict[str, type[Executor]] = {each.name: each for each in (LoopExecutor, VmapExecutor, CapturedExecutor)}
 
 
-def build_executor(name: str = "auto", chunk_size: int | None = None, notify: Notify = _silent) -> Executor:
+def build_executor(name: str = "auto", chunk_size: int | None = None, notify: Notify = ignore) -> Executor:
     """An executor by name.
 
     Args:

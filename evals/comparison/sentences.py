@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from evals.comparison.analysis import Analysis
 from evals.comparison.crossing import Lead
+from evals.wording import p_value, percent, points
 
 
 def verdict_sentence(analysis: Analysis, language: str = "en") -> str:
@@ -15,14 +16,14 @@ def verdict_sentence(analysis: Analysis, language: str = "en") -> str:
     table, verdict = analysis.table, analysis.verdict
     words = {"task": table.task, "way": table.way, "shot": table.shot}
     if verdict.winner is None:
-        chance = "" if table.chance is None else f" ({_percent(table.chance)} %)"
+        chance = "" if table.chance is None else f" ({percent(table.chance)} %)"
         return _NOBODY[language].format(**words, chance=chance)
     best = analysis.standing(verdict.winner)
     words |= {
         "winner": verdict.winner,
-        "mean": _percent(best.accuracy.mean),
-        "low": _percent(best.new_texts.low),
-        "high": _percent(best.new_texts.high),
+        "mean": percent(best.accuracy.mean),
+        "low": percent(best.new_texts.low),
+        "high": percent(best.new_texts.high),
     }
     head = _HEAD[language].format(**words)
     if verdict.tied:
@@ -39,10 +40,10 @@ def verdict_sentence(analysis: Analysis, language: str = "en") -> str:
     low, high = sorted((sign * pair.new_texts.low, sign * pair.new_texts.high))
     told = _AHEAD[language].format(
         second=others[0],
-        points=f"{100 * sign * pair.difference.mean:.1f}",
-        low=f"{100 * low:.1f}",
-        high=f"{100 * high:.1f}",
-        p=_p(pair.p_new_texts_holm),
+        points=points(sign * pair.difference.mean),
+        low=points(low),
+        high=points(high),
+        p=p_value(pair.p_new_texts_holm),
     )
     return f"{head} {told}"
 
@@ -64,14 +65,6 @@ def lead_sentence(lead: Lead, language: str = "en") -> str:
         high=f"{found.high:.1f}",
         share=f"{100 * found.share:.0f}",
     )
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
-def _p(value: float) -> str:
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
 #: A change of the lead is stated where so many of the resamples show it.

@@ -43,7 +43,7 @@ def doubts(trials: Sequence[Trial], findings: Findings, splits: Splits) -> list[
 
     Only learners that are accurate, and clearly better than the most frequent label, are heard.
     """
-    accuracy = {trial.spec: findings.standing(trial.spec).accuracy for trial in trials}
+    accuracy = {trial.spec: findings.score(trial.spec).accuracy for trial in trials}
     good = [spec for spec, a in accuracy.items() if a.mean >= _TRUSTED and a.low > findings.majority_share]
     heard = [trial for trial in trials if trial.spec in good]
     said: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -60,11 +60,11 @@ def doubts(trials: Sequence[Trial], findings: Findings, splits: Splits) -> list[
 
 
 def _about_learners(findings: Findings) -> Iterator[str]:
-    for standing in findings.standings:
-        if standing.constant and not standing.baseline:
-            yield f"{standing.learner} gives nearly every text the same label: a bias, not a skill"
-        if standing.non_ok_rate > 0:
-            yield f"{standing.learner} left {standing.non_ok_rate:.1%} of the texts without a usable answer"
+    for score in findings.scores:
+        if score.constant and not score.baseline:
+            yield f"{score.learner} gives nearly every text the same label: a bias, not a skill"
+        if score.non_ok_rate > 0:
+            yield f"{score.learner} left {score.non_ok_rate:.1%} of the texts without a usable answer"
 
 
 def _about_classes(splits: Splits) -> Iterator[str]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evals import stats
 from evals.kinds import Scored
 from evals.metrics import constant_predictor
+from evals.recommend.optimism import selection_optimism
 from evals.recommend.splits import Splits
 from evals.recommend.trial import Trial
 from evals.stats import DIFFERENCES, Interval
-from evals.stats.intervals import ROUNDING
+from evals.stats.intervals import ROUNDING, SCORES
 from evals.types import Status
 
 #: Level of the tests behind a recommendation.
@@ -25,11 +27,11 @@ _FARTHEST, _MOST_TIMES = 1000, 10
 
 
 @dataclass(frozen=True)
-class Standing:
+class SplitScore:
     """One learner on all splits.
 
     Attributes:
-        accuracy: mean over the splits; its interval speaks of other samples of this size.
+        accuracy: mean over the splits; its interval speaks of other samples of this size. Not corrected for choosing.
         behind: how far it is behind the best learner, and `p`, Holm-adjusted, that it is not; None for the best one
             and for transductive learners.
         non_ok_rate: share of the texts that got no usable answer.
@@ -49,11 +51,14 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Advice:
     """Which learner to take.
 
     Attributes:
         learner: the best one; transductive ones are not considered.
+        accuracy: its mean less `optimism`, with the interval moved along.
+        optimism: how much too good it looks because the splits that tell its accuracy have chosen it, too.
+        candidates: among how many learners it was chosen.
         runner_up: the next best, or None where there is no other.
         beats_majority: whether it is clearly better than always giving the most frequent label.
         sure: whether it is told apart from the runner-up, too.
@@ -62,6 +67,9 @@ class Verdict:
     """
 
     learner: str
+    accuracy: Interval
+    optimism: float
+    candidates: int
     runner_up: str | None
     beats_majority: bool
     sure: bool
@@ -70,16 +78,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Findings:
-    """Standings, best first, transductive learners after the others; the verdict; and the most frequent label."""
+    """Scores, best first, transductive learners after the others; the advice; and the most frequent label."""
 
-    standings: tuple[Standing, ...]
-    verdict: Verdict
+    scores: tuple[SplitScore, ...]
+    advice: Advice
     majority: str
     majority_share: float
 
-    def standing(self, learner: str) -> Standing:
-        """The standing of the learner with this name."""
-        return next(standing for standing in self.standings if standing.learner == learner)
+    def score(self, learner: str) -> SplitScore:
+        """The score of the learner with this name."""
+        return next(score for score in self.scores if score.learner == learner)
 
 
 def weigh(trials: Sequence[Trial], splits: Splits) -> Findings:
@@ -98,8 +106,8 @@ def weigh(trials: Sequence[Trial], splits: Splits) -> Findings:
     leads = {rival.spec: np.subtract(best.accuracy, rival.accuracy) for rival in rivals}
     adjusted = stats.holm([_p_value(best, rival, splits) for rival in rivals])
     p = dict(zip(leads, adjusted, strict=True))
-    standings = tuple(
-        Standing(
+    scores = tuple(
+        SplitScore(
             learner=trial.spec,
             baseline=trial.baseline,
             transductive=trial.transductive,
@@ -120,7 +128,8 @@ def weigh(trials: Sequence[Trial], splits: Splits) -> Findings:
     # With as many comparisons, the interval that has to exclude 0 is wider.
     level = 1 - ALPHA / max(1, len(rivals))
     lead = stats.corrected_interval(leads[rivals[0].spec], *sizes, level, DIFFERENCES) if rivals else None
-    return Findings(standings, _verdict(standings, rivals, lead, share, len(splits.rows)), majority, share)
+    optimism = selection_optimism(_right([best, *rivals], splits), seed=splits.splits[0].problem.id)
+    return Findings(scores, _advice(scores, rivals, lead, optimism, share, len(splits.rows)), majority, share)
 
 
 def _p_value(best: Trial, rival: Trial, splits: Splits) -> float:
@@ -142,19 +151,43 @@ def _p_value(best: Trial, rival: Trial, splits: Splits) -> float:
     return stats.mcnemar_exact(*right)
 
 
-def _verdict(
-    standings: Sequence[Standing], rivals: Sequence[Trial], lead: Interval | None, share: float, n_texts: int
-) -> Verdict:
-    best = standings[0]
-    runner_up = rivals[0].spec if rivals else None
-    p = next((standing.p for standing in standings if standing.learner == runner_up), None)
-    above, apart = best.accuracy.low > share, p is None or p < ALPHA
+def _right(trials: Sequence[Trial], splits: Splits) -> NDArray[np.float64]:
+    """(n_rows, n_trials) how often each row that is asked was answered rightly, as a share of the repeats."""
+    position: dict[str, int] = {}
+    for split in splits.splits:
+        for row in split.rows:
+            position.setdefault(row.id, len(position))
+    counts = np.zeros((len(position), len(trials)))
+    for column, trial in enumerate(trials):
+        for split, answers in zip(splits.splits, trial.answers, strict=True):
+            for row, answer in zip(split.rows, answers, strict=True):
+                counts[position[row.id], column] += answer.status is Status.OK and answer.decision == row.label
+    return counts / splits.repeats
+
+
+def _advice(
+    scores: Sequence[SplitScore],
+    rivals: Sequence[Trial],
+    lead: Interval | None,
+    optimism: float,
+    share: float,
+    n_texts: int,
+) -> Advice:
+    best, runner_up = scores[0], rivals[0].spec if rivals else None
+    accuracy = _lowered(best.accuracy, optimism)
+    p = next((score.p for score in scores if score.learner == runner_up), None)
+    above, apart = accuracy.low > share, p is None or p < ALPHA
     needed = None
     if not above:
-        needed = _texts_needed(best.accuracy, best.accuracy.mean - share, n_texts)
+        needed = _texts_needed(accuracy, accuracy.mean - share, n_texts)
     elif not apart and lead is not None:
         needed = _texts_needed(lead, lead.mean, n_texts)
-    return Verdict(best.learner, runner_up, above, above and apart, needed)
+    return Advice(best.learner, accuracy, optimism, 1 + len(rivals), runner_up, above, above and apart, needed)
+
+
+def _lowered(found: Interval, by: float) -> Interval:
+    lowered = replace(found, mean=max(0.0, found.mean - by), low=found.low - by, high=found.high - by)
+    return lowered.within(SCORES)
 
 
 def _texts_needed(interval: Interval, distance: float, n_texts: int) -> int | None:

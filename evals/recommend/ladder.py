@@ -12,10 +12,15 @@ from fewshot.core.spec import Spec, parse_spec
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A learner without a result, and why."""
+    """A learner without a result, and why.
+
+    Attributes:
+        limit: the option that would have to give more, `--budget` or `--max-cost`; empty where more would not help.
+    """
 
     learner: str
     why: str
+    limit: str = ""
 
 
 def ladder(language: str) -> tuple[list[str], list[LeftOut]]:

@@ -69,10 +69,7 @@ def power(analysis: Analysis, a: str, b: str, delta: float, planned: int, n_text
     Raises:
         UsageError: a value out of range, an unknown learner, or fewer than two episodes that both answered.
     """
-    if not 0 < delta < 1:
-        raise UsageError(f"--delta {delta:g}: give a difference between 0 and 1, 0.03 for three points")
-    if planned < 2:
-        raise UsageError(f"--episodes {planned} is too small; use 2 or more")
+    require_plan(delta, planned)
     table = analysis.table
     known = [outcome.learner for outcome in table.outcomes]
     for name in (a, b):
@@ -104,6 +101,18 @@ def power(analysis: Analysis, a: str, b: str, delta: float, planned: int, n_text
         new_texts=_from(analysis.pair(a, b), a),
         at_best=stats.detectable_difference(per_text, pool) if pool > 1 else 1.0,
     )
+
+
+def require_plan(delta: float, planned: int) -> None:
+    """Refuse what nothing can be foreseen for, before a pilot is run.
+
+    Raises:
+        UsageError: a value out of range.
+    """
+    if not 0 < delta < 1:
+        raise UsageError(f"--delta {delta:g}: give a difference between 0 and 1, 0.03 for three points")
+    if planned < 2:
+        raise UsageError(f"--episodes {planned} is too small; use 2 or more")
 
 
 def pool_size(task: Task, table: Table) -> int:

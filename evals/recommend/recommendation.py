@@ -22,7 +22,7 @@ from evals.recommend.trial import Trial, attempt
 from evals.runner import interruptible
 from evals.stats import Interval
 from evals.task import Task
-from fewshot.core.errors import BudgetReached, ModelUnavailable, UsageError
+from fewshot.core.errors import BudgetReached, FewshotError, ModelUnavailable, UsageError
 from fewshot.core.paths import write_atomically
 
 SCHEMA_VERSION = 1
@@ -54,7 +54,7 @@ class Recommendation:
     @property
     def learner(self) -> str:
         """Spec of the recommended learner."""
-        return self.findings.verdict.learner
+        return self.findings.advice.learner
 
     def sentence(self, language: str = "en") -> str:
         """The recommendation in words.
@@ -89,15 +89,20 @@ class Recommendation:
             },
             "learners": [
                 {
-                    **asdict(standing),
-                    "accuracy": _interval(standing.accuracy),
-                    "behind": _interval(standing.behind) if standing.behind else None,
+                    **asdict(score),
+                    "accuracy": _interval(score.accuracy),
+                    "behind": _interval(score.behind) if score.behind else None,
                 }
-                for standing in self.findings.standings
+                for score in self.findings.scores
             ],
             "usd": self.usd,
             "left_out": [asdict(missing) for missing in self.left_out],
-            "recommendation": {**asdict(self.findings.verdict), "en": self.sentence("en"), "ko": self.sentence("ko")},
+            "recommendation": {
+                **asdict(self.findings.advice),
+                "accuracy": _interval(self.findings.advice.accuracy),
+                "en": self.sentence("en"),
+                "ko": self.sentence("ko"),
+            },
             "alarms": list(self.alarms),
             "doubts": [asdict(doubt) for doubt in self.doubts],
         }
@@ -144,6 +149,7 @@ def recommend(
         UsageError: an unknown learner or parameter, no time at all.
         TaskError: rows that cannot be split.
         BudgetReached: not even one learner fits into the budget.
+        FewshotError: every learner failed.
         KeyboardInterrupt: the context was cancelled.
     """
     if minutes is not None and not minutes > 0:
@@ -169,7 +175,7 @@ def recommend(
     if all(trial.transductive for trial in trials):
         raise _nothing_tried(left_out)
     findings = weigh(trials, splits)
-    learner = next(trial.learner for trial in trials if trial.spec == findings.verdict.learner)
+    learner = next(trial.learner for trial in trials if trial.spec == findings.advice.learner)
     return Recommendation(
         task=task,
         splits=splits,
@@ -185,16 +191,15 @@ def recommend(
 def _predictor(
     task: Task, splits: Splits, findings: Findings, learner: Learner, seed: int, text_column: str
 ) -> Predictor:
-    spec = findings.verdict.learner
-    accuracy = findings.standing(spec).accuracy
+    advice = findings.advice
     shown = {row.label for row in splits.rows}
     return Predictor(
-        spec=spec,
+        spec=advice.learner,
         task=task.info,
         labels=tuple(label for label in task.labels if label.name in shown),
         support=splits.rows,
         seed=seed,
-        expected={"accuracy": _interval(accuracy), "texts": len(splits.rows)},
+        expected={"accuracy": _interval(advice.accuracy), "texts": len(splits.rows)},
         data_fingerprint=task.data_fingerprint,
         text_column=text_column,
         learner=learner,
@@ -212,11 +217,13 @@ def _build(contestant: Contestant, seed: int) -> Learner | LeftOut:
         return LeftOut(contestant.name, str(error))
 
 
-def _nothing_tried(left_out: Sequence[LeftOut]) -> BudgetReached:
-    missing = left_out[0]
-    return BudgetReached(
-        f"no learner could answer every split ({missing.learner}: {missing.why}); give more time with --budget"
-    )
+def _nothing_tried(left_out: Sequence[LeftOut]) -> FewshotError:
+    """What to do about it depends on why: more time or money helps those that ran out of it, and no one else."""
+    missing = next((each for each in left_out if each.limit), left_out[0])
+    told = f"no learner could answer every split ({missing.learner}: {missing.why})"
+    if missing.limit:
+        return BudgetReached(f"{told}; give more with {missing.limit}")
+    return FewshotError(f"{told}; name others with --learner")
 
 
 def _interval(found: Interval) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from evals.recommend.findings import Findings, Verdict
+from evals.recommend.findings import Advice, Findings
 from evals.recommend.splits import Splits
+from evals.wording import p_value, percent, points
 
 #: Seconds that a learner may take before a quicker one is worth a word.
 _SLOW = 10.0
@@ -15,73 +16,73 @@ def recommendation_sentence(findings: Findings, splits: Splits, language: str = 
     Args:
         language: "en" or "ko".
     """
-    verdict, used, available = findings.verdict, len(splits.rows), splits.n_available
-    best = findings.standing(verdict.learner)
+    advice, used, available = findings.advice, len(splits.rows), splits.n_available
     words = {
-        "learner": verdict.learner,
-        "mean": _percent(best.accuracy.mean),
-        "low": _percent(best.accuracy.low),
-        "high": _percent(best.accuracy.high),
+        "learner": advice.learner,
+        "mean": percent(advice.accuracy.mean),
+        "low": percent(advice.accuracy.low),
+        "high": percent(advice.accuracy.high),
         "texts": f"{used:,}",
         "majority": repr(findings.majority),
-        "share": _percent(findings.majority_share),
+        "share": percent(findings.majority_share),
+        "candidates": advice.candidates,
+        "optimism": points(advice.optimism),
     }
-    if verdict.texts_needed is not None:
-        kind = "_RUN" if verdict.texts_needed <= available else "_LABEL"
-        words["more"] = f"{verdict.texts_needed if kind == '_RUN' else verdict.texts_needed - used:,}"
-        words["advice"] = _ADVICE[kind][language].format(**words)
-    parts = [] if verdict.beats_majority else [_FLOOR]
-    if verdict.beats_majority:
-        parts.append(_TAKE if verdict.texts_needed is None else _TAKE_FOR_NOW)
-    if verdict.runner_up is not None:
-        words |= _runner_up(findings, verdict.runner_up)
-    parts += _certainty(findings, verdict)
+    words["chosen"] = _CHOSEN[language].format(**words) if advice.candidates > 1 else ""
+    if advice.texts_needed is not None:
+        kind = "_RUN" if advice.texts_needed <= available else "_LABEL"
+        words["more"] = f"{advice.texts_needed if kind == '_RUN' else advice.texts_needed - used:,}"
+        words["suggestion"] = _SUGGESTION[kind][language].format(**words)
+    parts = [] if advice.beats_majority else [_FLOOR]
+    if advice.beats_majority:
+        parts.append(_TAKE if advice.texts_needed is None else _TAKE_FOR_NOW)
+    if advice.runner_up is not None:
+        words |= _runner_up(findings, advice.runner_up)
+    parts += _certainty(findings, advice)
     return " ".join(part[language].format(**words) for part in parts)
 
 
 def _runner_up(findings: Findings, name: str) -> dict[str, str]:
-    standing = findings.standing(name)
-    behind, p = standing.behind, standing.p
+    behind, p = findings.score(name).behind, findings.score(name).p
     if behind is None or p is None:
         return {}
-    return {
-        "second": name,
-        "points": f"{100 * behind.mean:.1f}",
-        "p": "p < 0.001" if p < 0.001 else f"p = {p:.3f}",
-    }
+    return {"second": name, "points": points(behind.mean), "p": p_value(p)}
 
 
-def _certainty(findings: Findings, verdict: Verdict) -> list[dict[str, str]]:
-    settled = [_SETTLE] if verdict.texts_needed is not None else []
-    if not verdict.beats_majority:
+def _certainty(findings: Findings, advice: Advice) -> list[dict[str, str]]:
+    settled = [_SETTLE] if advice.texts_needed is not None else []
+    if not advice.beats_majority:
         return settled or [_NO_HOPE]
-    if verdict.runner_up is None:
+    if advice.runner_up is None:
         return [_ALONE]
-    if verdict.sure:
+    if advice.sure:
         return [_AHEAD]
-    best, second = findings.standing(verdict.learner), findings.standing(verdict.runner_up)
+    best, second = findings.score(advice.learner), findings.score(advice.runner_up)
     quicker = [_QUICKER] if best.seconds > max(_SLOW, 2 * second.seconds) else []
     return [*([_OPEN, _SETTLE] if settled else [_TOO_CLOSE]), *quicker]
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
 _TAKE = {
-    "en": "Use {learner}: {mean} % right ({low} to {high} with 95 % confidence, {texts} labelled texts).",
-    "ko": "{learner} 사용을 권합니다: 정확도 {mean} % (95 % 신뢰구간 {low}~{high}, 라벨이 있는 텍스트 {texts}개).",
+    "en": "Use {learner}: {mean} % right ({low} to {high} with 95 % confidence, {texts} labelled texts{chosen}).",
+    "ko": "{learner} 사용을 권합니다: 정확도 {mean} % "
+    "(95 % 신뢰구간 {low}~{high}, 라벨이 있는 텍스트 {texts}개{chosen}).",
+}
+#: What the figures before it were corrected for.
+_CHOSEN = {
+    "en": "; {optimism} points taken off, as it was chosen among {candidates} on the same splits",
+    "ko": "; 같은 분할에서 {candidates}개 가운데 고른 점을 감안해 {optimism}점을 뺀 값",
 }
 _TAKE_FOR_NOW = {
-    "en": "Use {learner} for now: {mean} % right ({low} to {high} with 95 % confidence, {texts} labelled texts).",
+    "en": "Use {learner} for now: {mean} % right "
+    "({low} to {high} with 95 % confidence, {texts} labelled texts{chosen}).",
     "ko": "우선은 {learner} 사용을 권합니다: 정확도 {mean} % "
-    "(95 % 신뢰구간 {low}~{high}, 라벨이 있는 텍스트 {texts}개).",
+    "(95 % 신뢰구간 {low}~{high}, 라벨이 있는 텍스트 {texts}개{chosen}).",
 }
 _FLOOR = {
     "en": "You cannot tell yet whether anything works: the best learner, {learner}, is {mean} % right ({low} to "
-    "{high}), and always answering {majority} would be {share} % right.",
-    "ko": "아직 쓸 만한 방법이 있는지 알 수 없습니다: 가장 나은 {learner}의 정확도가 {mean} % ({low}~{high})인데, "
-    "언제나 {majority} 하나로만 답해도 {share} %입니다.",
+    "{high}{chosen}), and always answering {majority} would be {share} % right.",
+    "ko": "아직 쓸 만한 방법이 있는지 알 수 없습니다: 가장 나은 {learner}의 정확도가 {mean} % "
+    "({low}~{high}{chosen})인데, 언제나 {majority} 하나로만 답해도 {share} %입니다.",
 }
 _AHEAD = {
     "en": "It beats the runner-up {second} by {points} points ({p}).",
@@ -96,10 +97,10 @@ _OPEN = {
     "ko": "다만 {second}보다 낫다고는 아직 말할 수 없습니다: 차이 {points}점, {p}.",
 }
 _SETTLE = {
-    "en": "{advice} (a rough extrapolation: it assumes that the figures stay as they are).",
-    "ko": "{advice} (지금의 수치가 그대로 유지된다고 가정한 대략적인 추정입니다).",
+    "en": "{suggestion} (a rough extrapolation: it assumes that the figures stay as they are).",
+    "ko": "{suggestion} (지금의 수치가 그대로 유지된다고 가정한 대략적인 추정입니다).",
 }
-_ADVICE = {
+_SUGGESTION = {
     "_LABEL": {
         "en": "Label about {more} more texts to know",
         "ko": "확실히 알려면 텍스트 약 {more}개에 라벨을 더 붙여 보세요",

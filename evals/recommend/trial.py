@@ -19,6 +19,14 @@ from evals.types import Answer, Prediction, Status, Usage
 from fewshot.core.errors import BudgetReached, FewshotError, StorageError
 
 
+class _OutOfReach(Exception):
+    """More time or money would be needed than is left; the learner itself may be sound."""
+
+    def __init__(self, why: str, limit: str = "--budget") -> None:
+        super().__init__(why)
+        self.limit = limit
+
+
 @dataclass(frozen=True)
 class Trial:
     """What one learner answered.
@@ -63,16 +71,18 @@ def attempt(
     """
     started = time.monotonic()
     try:
-        if why := _too_much(learner, splits, ctx):
-            return LeftOut(contestant.name, why)
+        _require_reach(learner, splits, ctx)
         _train(learner, task, ctx, load)
         learner.prepare(Background(), ctx)
         predictions = list(_answered(learner, splits, ctx))
     except StorageError:
         raise
+    except _OutOfReach as missing:
+        return LeftOut(contestant.name, str(missing), missing.limit)
     except BudgetReached:
-        why = "the time was over" if ctx.stopping else f"it reached --max-cost {ctx.budget.max_usd} USD"
-        return LeftOut(contestant.name, why)
+        if ctx.stopping:
+            return LeftOut(contestant.name, "the time was over", "--budget")
+        return LeftOut(contestant.name, f"it reached --max-cost {ctx.budget.max_usd} USD", "--max-cost")
     except FewshotError as error:
         return LeftOut(contestant.name, str(error))
     except Exception as error:  # noqa: BLE001 - a learner may raise anything, and the others are to go on
@@ -101,7 +111,7 @@ def _answered(learner: Learner, splits: Sequence[Split], ctx: Context) -> Iterat
         if ctx.cancel.is_set():
             raise KeyboardInterrupt
         if prediction is None and ctx.stopping:
-            raise FewshotError(f"the time was over after {number} of {len(splits)} splits")
+            raise _OutOfReach(f"the time was over after {number} of {len(splits)} splits")
         if prediction is None:
             raise FewshotError(f"it gave no answer to split {number + 1}")
         prediction = checked(prediction, split.problem, learner.name)
@@ -115,21 +125,21 @@ def _answered(learner: Learner, splits: Sequence[Split], ctx: Context) -> Iterat
 def _require_time(seconds: float, ctx: Context) -> None:
     left = _time_left(ctx)
     if left is not None and seconds > left:
-        raise FewshotError(f"it would take about {_duration(seconds)} more, and {_duration(left)} are left")
+        raise _OutOfReach(f"it would take about {_duration(seconds)} more, and {_duration(left)} are left")
 
 
-def _too_much(learner: Learner, splits: Sequence[Split], ctx: Context) -> str | None:
-    """Why the learner's own estimate speaks against it."""
+def _require_reach(learner: Learner, splits: Sequence[Split], ctx: Context) -> None:
+    """Ask the learner's own estimate before anything is begun."""
     left = _time_left(ctx)
     if left == 0:
-        return "no time was left for it"
+        raise _OutOfReach("no time was left for it")
     estimate = learner.estimate([splits[0].problem], len(splits), ctx)
     if left is not None and estimate.seconds is not None and estimate.seconds > left:
-        return f"it would take about {_duration(estimate.seconds)}, and {_duration(left)} are left"
+        raise _OutOfReach(f"it would take about {_duration(estimate.seconds)}, and {_duration(left)} are left")
     spent, limit = ctx.budget.spent.usd or 0.0, ctx.budget.max_usd
     if limit is not None and estimate.usd is not None and spent + estimate.usd > limit:
-        return f"it would cost about {estimate.usd:.2f} USD, and {limit - spent:.2f} USD are left"
-    return None
+        why = f"it would cost about {estimate.usd:.2f} USD, and {limit - spent:.2f} USD are left"
+        raise _OutOfReach(why, "--max-cost")
 
 
 def _time_left(ctx: Context) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 from evals.comparison.analysis import Analysis
 from evals.comparison.tables import Outcome, Table
 from evals.report import figures
-from evals.report.figures import Rows, percent
+from evals.report.figures import Rows, in_percent
 from evals.report.svg import ACCENT, GRID, INK, MUTED, SERIES, cleaned, inline
 from fewshot.core.errors import MissingExtra
 
@@ -52,13 +52,13 @@ class Charts:
         return self.colours.get(learner, MUTED)
 
     def standings(self, analysis: Analysis) -> str:
-        """Every learner's score with both intervals; beside it, how far the winner is ahead of each."""
+        """Every learner's score with both intervals; beside it, how far the best is ahead of each."""
         rows = [
             {
                 "learner": cleaned(s.learner),
                 "colour": self.colour(s.learner),
-                **percent(mean=s.accuracy.mean, low=s.accuracy.low, high=s.accuracy.high),
-                **percent(new_low=s.new_texts.low, new_high=s.new_texts.high),
+                **in_percent(mean=s.accuracy.mean, low=s.accuracy.low, high=s.accuracy.high),
+                **in_percent(new_low=s.new_texts.low, new_high=s.new_texts.high),
             }
             for s in analysis.standings
         ]
@@ -68,9 +68,9 @@ class Charts:
         differences = figures.differences(analysis, self.colour)
         if not differences:
             return self._draw(left, "Scores with 95 % intervals")
-        title = "behind the winner, points"
+        title = "behind the best, points"
         right = self._intervals(differences, order, title, 0.0, shows_names=False)
-        return self._draw(left | right, "Scores with 95 % intervals, and differences to the winner")
+        return self._draw(left | right, "Scores with 95 % intervals, and differences to the best")
 
     def shot_curves(self, analyses: Sequence[Analysis]) -> str:
         """Score against labelled texts per class, with bands for new texts.
@@ -85,7 +85,7 @@ class Charts:
                 "learner": cleaned(s.learner),
                 "colour": self.colour(s.learner),
                 "baseline": s.baseline,
-                **percent(mean=s.accuracy.mean, low=s.new_texts.low, high=s.new_texts.high),
+                **in_percent(mean=s.accuracy.mean, low=s.new_texts.low, high=s.new_texts.high),
             }
             for analysis in analyses
             for s in analysis.standings
@@ -132,7 +132,7 @@ class Charts:
                 "learner": cleaned(s.learner),
                 "colour": self.colour(s.learner),
                 "cost": spent / s.n_queries,
-                **percent(mean=s.accuracy.mean),
+                **in_percent(mean=s.accuracy.mean),
             }
             for s in analysis.standings
             if (spent := s.seconds if cost == "seconds" else s.usd)

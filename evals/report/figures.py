@@ -5,16 +5,19 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from evals import stats
 from evals.comparison.analysis import Analysis
 from evals.comparison.tables import Outcome, Table
 from evals.metatrain import LEARNER_FOLDER
 from evals.report.svg import cleaned
 from evals.results import MAIN
+from evals.stats import Interval
 
 #: A confusion matrix shows so many labels at most: those that are confused most.
 MAX_LABELS = 8
@@ -23,38 +26,63 @@ _BINS = 10
 Rows = list[dict[str, Any]]
 
 
-def percent(**values: float) -> dict[str, float]:
+def in_percent(**values: float) -> dict[str, float]:
     """Shares in percent, by name."""
     return {name: round(100 * value, 3) for name, value in values.items()}
 
 
+@dataclass(frozen=True)
+class Behind:
+    """How far a learner is behind the best one, on the episodes that both answered.
+
+    Attributes:
+        pool, new_texts: the difference, best minus learner, with its interval for this pool and for new texts.
+        p: on new texts, Holm-adjusted over all pairs of the table.
+    """
+
+    pool: Interval
+    new_texts: Interval
+    p: float
+
+
+def behind(analysis: Analysis, learner: str) -> Behind | None:
+    """How far a learner is behind the best; None for the best itself, and for one that shares no episode with it."""
+    best = analysis.best.learner
+    if not analysis.compared(best, learner):
+        return None
+    pair = analysis.pair(best, learner)
+    if pair.a == best:
+        return Behind(pair.difference, pair.new_texts, pair.p_new_texts_holm)
+    return Behind(_reversed(pair.difference), _reversed(pair.new_texts), pair.p_new_texts_holm)
+
+
+def _reversed(found: Interval) -> Interval:
+    return replace(found, mean=-found.mean, low=-found.high, high=-found.low)
+
+
 def differences(analysis: Analysis, colour: Callable[[str], str]) -> Rows:
-    """The winner minus each other learner, in points.
+    """The best learner minus each other one, in points.
 
     Args:
         colour: of a learner.
     """
-    winner = analysis.verdict.winner
-    rows = []
-    for pair in analysis.pairs:
-        if winner not in (pair.a, pair.b):
-            continue
-        other, sign = (pair.b, 100) if pair.a == winner else (pair.a, -100)
-        low, high = sorted((sign * pair.difference.low, sign * pair.difference.high))
-        new_low, new_high = sorted((sign * pair.new_texts.low, sign * pair.new_texts.high))
-        row = {"mean": sign * pair.difference.mean, "low": low, "high": high, "new_low": new_low, "new_high": new_high}
-        rows.append({"learner": cleaned(other), "colour": colour(other), **row})
-    return rows
+    found = {standing.learner: behind(analysis, standing.learner) for standing in analysis.standings}
+    return [
+        {
+            "learner": cleaned(learner),
+            "colour": colour(learner),
+            **in_percent(mean=gap.pool.mean, low=gap.pool.low, high=gap.pool.high),
+            **in_percent(new_low=gap.new_texts.low, new_high=gap.new_texts.high),
+        }
+        for learner, gap in found.items()
+        if gap is not None
+    ]
 
 
 def front(rows: Rows) -> Rows:
-    """The rows that have no other one at less cost with a higher mean, cheapest first."""
-    best, found = -math.inf, []
-    for row in sorted(rows, key=lambda row: (row["cost"], -row["mean"])):
-        if row["mean"] > best:
-            best = row["mean"]
-            found.append(row)
-    return found
+    """The rows that no other one beats in cost and mean."""
+    kept = stats.pareto_front([row["cost"] for row in rows], [row["mean"] for row in rows])
+    return [row for row, on_front in zip(rows, kept, strict=True) if on_front]
 
 
 def spread(rows: Rows, gap: float) -> Rows:
@@ -72,7 +100,7 @@ def reliability(outcome: Outcome) -> Rows:
     confidence, right = outcome.confidence[known], outcome.score[known]
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     return [
-        {"n": int(inside.sum()), **percent(confidence=confidence[inside].mean(), right=right[inside].mean())}
+        {"n": int(inside.sum()), **in_percent(confidence=confidence[inside].mean(), right=right[inside].mean())}
         for at in range(_BINS)
         if (inside := bins == at).any()
     ]

@@ -7,10 +7,11 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
+from evals import wording
 from evals.comparison import Comparison
 from evals.comparison.analysis import Analysis
 from evals.report.charts import Charts
@@ -122,8 +123,8 @@ def template(name: str) -> Any:
     )
     environment.filters |= {
         "percent": percent,
-        "points": lambda value: f"{round(100 * value, 1) + 0.0:+.1f}",
-        "p": lambda value: "< 0.001" if value < 0.001 else f"{value:.3f}",
+        "points": partial(wording.points, signed=True),
+        "p": wording.p_number,
         "cost": cost,
         "usd": lambda value: "unknown" if value is None else f"{value:.4g}",
     }
@@ -132,7 +133,7 @@ def template(name: str) -> Any:
 
 def percent(value: float | None) -> str:
     """A share in percent, with one decimal; a dash for none."""
-    return "–" if value is None or math.isnan(value) else f"{100 * value:.1f}"
+    return "–" if value is None or math.isnan(value) else wording.percent(value)
 
 
 def cost(seconds: float) -> str:

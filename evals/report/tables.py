@@ -12,18 +12,26 @@ from typing import Any
 
 from evals.comparison import Comparison
 from evals.comparison.analysis import Analysis, Standing
+from evals.report.figures import behind
 from evals.report.svg import cleaned
+from evals.stats import Interval
+from evals.wording import p_number, percent, points
 from fewshot.core.errors import MissingExtra, UsageError
 from fewshot.core.paths import write_atomically
 from fewshot.core.spreadsheets import disarmed
 
 #: Formats of a report, by the name of its file.
 FORMATS = (".html", ".md", ".csv", ".parquet", ".tex", ".json")
-_COLUMNS = ("learner", "score", "95 % this pool", "95 % new texts", "letters", "not ok", "n", "s/query", "USD")
+_COLUMNS = (
+    *("learner", "score", "95 % this pool", "95 % new texts", "behind", "95 % behind, new texts", "p", "letters"),
+    *("not ok", "n", "s/query", "USD"),
+)
 _LATEX = {char: f"\\{char}" for char in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
 }
 
 
@@ -54,7 +62,7 @@ def write_report(comparison: Comparison, path: Path, *, csv_raw: bool = False, t
     writers: dict[str, Callable[[Comparison], str | bytes]] = {
         ".html": lambda found: _to_html(found, token_scores),
         ".md": to_markdown,
-        ".csv": lambda found: to_csv(found.rows(), raw=csv_raw),
+        ".csv": lambda found: to_csv(flat_rows(found), raw=csv_raw),
         ".parquet": _to_parquet,
         ".tex": to_latex,
         ".json": _to_json,
@@ -63,22 +71,24 @@ def write_report(comparison: Comparison, path: Path, *, csv_raw: bool = False, t
 
 
 def to_markdown(comparison: Comparison) -> str:
-    """The sentences, and one table for each task, way and shot."""
-    blocks = [_markdown_text("\n\n".join(comparison.sentences()))]
+    """Notes, the sentences, and one table for each task, way and shot."""
+    blocks = [f"> {_markdown_text(note)}" for note in comparison.document["notes"]]
+    blocks += [_markdown_text(sentence) for sentence in comparison.sentences()]
     for analysis in comparison.analyses:
-        rows = [[_markdown_text(cell) for cell in _cells(analysis, standing)] for standing in analysis.standings]
+        cells = [[_markdown_text(cell) for cell in _cells(analysis, standing)] for standing in analysis.standings]
         ruler = [":--", *["--:"] * (len(_COLUMNS) - 1)]
-        lines = [f"| {' | '.join(row)} |" for row in ([*_COLUMNS], ruler, *rows)]
+        lines = [f"| {' | '.join(row)} |" for row in ([*_COLUMNS], ruler, *cells)]
         blocks += [f"## {_markdown_text(_title(analysis))}", "\n".join(lines), _markdown_text(_legend(analysis))]
     return "\n\n".join([*blocks, *_absences(comparison)]) + "\n"
 
 
 def to_latex(comparison: Comparison) -> str:
-    """One `table` (package booktabs) for each task, way and shot."""
+    """Notes, and one `table` (package booktabs) for each task, way and shot."""
     blocks = ["% \\usepackage{booktabs}"]
+    blocks += [f"\\noindent {_latex_text(note)}" for note in comparison.document["notes"]]
     for analysis in comparison.analyses:
-        rows = [[_latex_text(cell) for cell in _cells(analysis, standing)] for standing in analysis.standings]
-        body = "\n".join(f"{' & '.join(row)} \\\\" for row in rows)
+        cells = [[_latex_text(cell) for cell in _cells(analysis, standing)] for standing in analysis.standings]
+        body = "\n".join(f"{' & '.join(row)} \\\\" for row in cells)
         head = " & ".join(map(_latex_text, _COLUMNS))
         blocks.append(
             "\\begin{table}\n\\centering\n"
@@ -87,6 +97,26 @@ def to_latex(comparison: Comparison) -> str:
             "\\bottomrule\n\\end{tabular}\n\\end{table}"
         )
     return "\n\n".join(blocks) + "\n"
+
+
+def flat_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """The flat rows of a comparison, each with how far its learner is behind the best one of its table.
+
+    The figures are shares; p is on new texts, Holm-adjusted. None for the best learner itself.
+    """
+    gaps = [behind(analysis, found.learner) for analysis in comparison.analyses for found in analysis.standings]
+    return [
+        {
+            **row,
+            "behind": gap and gap.pool.mean,
+            "behind_low": gap and gap.pool.low,
+            "behind_high": gap and gap.pool.high,
+            "behind_low_new_texts": gap and gap.new_texts.low,
+            "behind_high_new_texts": gap and gap.new_texts.high,
+            "p_new_texts_holm": gap and gap.p,
+        }
+        for row, gap in zip(comparison.rows(), gaps, strict=True)
+    ]
 
 
 def to_csv(rows: Sequence[dict[str, Any]], *, raw: bool = False) -> str:
@@ -119,7 +149,7 @@ def _to_parquet(comparison: Comparison) -> bytes:
     except ImportError as error:
         raise MissingExtra("writing Parquet files", "data") from error
     sink = pyarrow.BufferOutputStream()
-    parquet.write_table(pyarrow.Table.from_pylist(comparison.rows()), sink)
+    parquet.write_table(pyarrow.Table.from_pylist(flat_rows(comparison)), sink)
     return sink.getvalue().to_pybytes()
 
 
@@ -130,27 +160,35 @@ def _title(analysis: Analysis) -> str:
 
 def _legend(analysis: Analysis) -> str:
     table = analysis.table
-    chance = "" if table.chance is None else f" Chance {100 * table.chance:.1f}."
+    chance = "" if table.chance is None else f" Chance {percent(table.chance)}."
     return (
         f"{table.metric} in percent over {table.n_episodes} episodes of {table.n_texts} texts.{chance} "
-        "Learners that share a letter are not told apart on new texts. b: baseline; t: transductive, ranked apart."
+        "Behind: points to the best learner; p: on new texts, Holm-adjusted. Learners that share a letter are not told "
+        "apart on new texts. b: baseline; t: transductive, ranked apart."
     )
 
 
 def _cells(analysis: Analysis, standing: Standing) -> list[str]:
     marks = [mark for mark, holds in (("b", standing.baseline), ("t", standing.transductive)) if holds]
-    pool, new = standing.accuracy, standing.new_texts
+    if standing.n_episodes != analysis.table.n_episodes:
+        marks.append(f"{standing.n_episodes} of {analysis.table.n_episodes} episodes")
+    gap = behind(analysis, standing.learner)
     return [
         cleaned(standing.learner) + (f" ({', '.join(marks)})" if marks else ""),
-        f"{100 * pool.mean:.1f}",
-        f"{100 * pool.low:.1f} to {100 * pool.high:.1f}",
-        f"{100 * new.low:.1f} to {100 * new.high:.1f}",
+        percent(standing.accuracy.mean),
+        _range(standing.accuracy),
+        _range(standing.new_texts),
+        *(["-", "-", "-"] if gap is None else [points(gap.pool.mean), _range(gap.new_texts), p_number(gap.p)]),
         standing.letters,
-        f"{100 * standing.non_ok_rate:.1f}",
+        percent(standing.non_ok_rate),
         str(standing.n_queries),
         f"{standing.seconds_per_query:.3g}",
         "unknown" if standing.usd is None else f"{standing.usd:.4g}",
     ]
+
+
+def _range(interval: Interval) -> str:
+    return f"{points(interval.low)} to {points(interval.high)}"
 
 
 def _absences(comparison: Comparison) -> list[str]:

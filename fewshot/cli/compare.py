@@ -242,7 +242,8 @@ def _against(analysis: Analysis, learner: str) -> str:
     best = analysis.best.learner
     if learner == best or not analysis.compared(best, learner):
         return "-"
+    from evals.wording import p_number, points
+
     pair = analysis.pair(best, learner)
     sign = 1 if pair.a == best else -1
-    p = pair.p_new_texts_holm
-    return f"{100 * sign * pair.difference.mean:.1f} ({'<0.001' if p < 0.001 else f'{p:.3f}'})"
+    return f"{points(sign * pair.difference.mean)} ({p_number(pair.p_new_texts_holm)})"

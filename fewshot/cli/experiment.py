@@ -193,7 +193,7 @@ def run_and_show(
     if output:
         write_result(finished.result, output)
     used = finished.result["usage"].get("predict")
-    if used and (not used["requests"] or used["usd"] != 0):
+    if used and (used["usd"] != 0 or (used["tokens_cached"] and not used["requests"])):
         say(f"used: {_used(used)}")
     say(f"files: {finished.folder}")
     return finished

@@ -12,6 +12,7 @@ import typer
 from fewshot.cli.crosslingual import crosslingual
 from fewshot.cli.groups import names, with_options
 from fewshot.cli.hosted import Connection, Server, model_spec
+from fewshot.cli.metatrain import metatrain
 from fewshot.cli.options import (
     PRESENTATION,
     AsJson,
@@ -253,4 +254,5 @@ def select(
     )
 
 
+app.command("metatrain")(metatrain)
 app.command("crosslingual")(crosslingual)

@@ -43,7 +43,7 @@ def recommend(
         list[str] | None,
         typer.Option("--learner", "-l", help="Learner to be tried, instead of the usual ones; may be repeated."),
     ] = None,
-    rows: Annotated[int, typer.Option("--rows", min=4, help="Labelled texts used at most.")] = 2000,
+    rows: Annotated[int, typer.Option("--rows", help="Labelled texts used at most.")] = 2000,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="New folder of the predictor.  [default: NAME-predictor]")
     ] = None,
@@ -51,7 +51,11 @@ def recommend(
     device: Device = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Find out which learner to take for labelled texts of your own, how sure that is, and keep it as a predictor."""
+    """Find out which learner to take for labelled texts of your own, how sure that is, and keep it as a predictor.
+
+    Nothing is kept when it is interrupted, but answers of hosted models stay in the cache: run it again, and they are
+    not paid for twice.
+    """
     from evals.learner import Budget, Context
     from evals.predictor import require_new
     from evals.recommend import recommend as find
@@ -106,17 +110,15 @@ def predict(
 
 def power(
     task: Task = "intents-en",
-    delta: Annotated[
-        float, typer.Option("--delta", min=0.001, max=1.0, help="Difference to be found: 0.03 is three points.")
-    ] = 0.03,
+    delta: Annotated[float, typer.Option("--delta", help="Difference to be found: 0.03 is three points.")] = 0.03,
     learner: Annotated[
         list[str] | None, typer.Option("--learner", "-l", help="The two learners; default: two cheap ones.")
     ] = None,
     way: Way = None,
     shot: Shot = 5,
     query: Query = 5,
-    episodes: Annotated[int, typer.Option("--episodes", "-n", min=2, help="How many episodes are planned.")] = 600,
-    pilot: Annotated[int, typer.Option("--pilot", min=2, help="Episodes of the pilot.")] = 100,
+    episodes: Annotated[int, typer.Option("--episodes", "-n", help="How many episodes are planned.")] = 600,
+    pilot: Annotated[int, typer.Option("--pilot", help="Episodes of the pilot.")] = 100,
     class_split: ClassSplit = None,
     part: Part = "test",
     seed: Annotated[int, typer.Option("--seed", help="Seed of episodes and learners.")] = 0,
@@ -129,7 +131,11 @@ def power(
     """Say how many episodes it takes to tell two learners apart, and what the texts at hand can show at best."""
     from evals.comparison import Comparison
     from evals.recommend import power as foresee
+    from evals.recommend.power import require_plan
 
+    require_plan(delta, episodes)
+    if pilot < 2:
+        raise UsageError(f"--pilot {pilot} is too small; use 2 or more episodes")
     if source:
         analysis, texts = _only(Comparison.read(source), shot), None
         names = _two(learner or [standing.learner for standing in analysis.standings[:2]])
@@ -190,18 +196,20 @@ def _tell(step: Trial | LeftOut) -> None:
 
 
 def _show(found: Recommendation) -> None:
-    splits = found.splits
+    from evals.wording import p_number, points
+
+    splits, advice = found.splits, found.findings.advice
     rows = [
         [
-            standing.learner + (" (transductive)" if standing.transductive else ""),
-            f"{standing.accuracy.mean:.3f}",
-            f"{standing.accuracy.low:.3f} to {standing.accuracy.high:.3f}",
-            "-" if standing.behind is None else f"{0.0 - round(100 * standing.behind.mean, 1):.1f}",
-            "-" if standing.p is None else "<0.001" if standing.p < 0.001 else f"{standing.p:.3f}",
-            f"{standing.seconds:.1f}",
-            "unknown" if standing.usd is None else f"{standing.usd:.2f}",
+            score.learner + (" (transductive)" if score.transductive else ""),
+            f"{score.accuracy.mean:.3f}",
+            f"{score.accuracy.low:.3f} to {score.accuracy.high:.3f}",
+            "-" if score.behind is None else points(-score.behind.mean),
+            "-" if score.p is None else p_number(score.p),
+            f"{score.seconds:.1f}",
+            "unknown" if score.usd is None else f"{score.usd:.2f}",
         ]
-        for standing in found.findings.standings
+        for score in found.findings.scores
     ]
     columns = ["learner", "accuracy", "95% interval", "to the best", "p", "seconds", "USD"]
     of = f" of {splits.n_available:,}" if splits.n_available > len(splits.rows) else ""
@@ -216,6 +224,11 @@ def _show(found: Recommendation) -> None:
         f"answering {found.findings.majority!r} gives {found.findings.majority_share:.3f}"
     )
     show("intervals: corrected for overlapping splits (Nadeau-Bengio); p: against the best, adjusted after Holm")
+    if advice.candidates > 1:
+        show(
+            f"the best of {advice.candidates} on these splits looks {points(advice.optimism)} points too good "
+            "(bootstrap of the choice); the sentences below and the predictor quote it without them"
+        )
     if found.usd != 0:
         show(f"spent: {'unknown' if found.usd is None else f'{found.usd:.2f}'} USD")
     for note in found.task.notes:

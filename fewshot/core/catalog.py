@@ -44,8 +44,8 @@ LEARNERS = Registry(
     ],
 )
 
-#: What `recommend` tries on someone's own texts beside the baselines, in the order of cost. Models are spelt out: a rung
-#: is left out where its model is not on the machine, or not made for the language.
+#: What `recommend` tries on someone's own texts beside the baselines, in the order of cost. Models are spelt out: a
+#: rung is left out where its model is not on the machine, or not made for the language.
 LADDER = (
     "tfidf",
     "probe:encoder=lexical",

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,16 +60,22 @@ _TRAIN, _VALID, _GREY = "#9aa5b1", "#1f6feb", "#57606a"
 
 
 def _svg(points: Sequence[Point]) -> str:
-    """Two panels side by side: accuracy and loss over steps, training in grey, validation in blue."""
+    """Panels side by side: accuracy and loss over steps, training in grey, validation in blue; then every part."""
     panels = [
         _panel("accuracy", points, lambda point: (point.accuracy, point.valid_accuracy), 0),
         _panel("loss", points, lambda point: (point.loss, point.valid_loss), _WIDTH),
     ]
+    for name in dict.fromkeys(name for point in points for name in point.parts):
+        panels.append(_panel(f"accuracy, {name}", points, partial(_part, name=name), len(panels) * _WIDTH))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * _WIDTH} {_HEIGHT}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {len(panels) * _WIDTH} {_HEIGHT}" '
         f'font-family="sans-serif" font-size="11" fill="{_GREY}">\n'
         f'<rect width="100%" height="100%" fill="white"/>\n{"".join(panels)}</svg>\n'
     )
+
+
+def _part(point: Point, name: str) -> tuple[None, float | None]:
+    return None, point.parts.get(name)
 
 
 def _panel(

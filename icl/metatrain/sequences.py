@@ -6,7 +6,8 @@ How a sequence is drawn, so that nothing but the demonstrations tells the answer
   next one, as they would if every class had the same number of examples.
 - Sequences come in pairs that show the same texts in the same order, with the words exchanged among the classes. What
   one learns about a text from the word beside it, the other takes back: only reading the demonstrations pays.
-- Words that carry no meaning of their own can be told only once they were shown: where they stand first is no target.
+- Words that carry no meaning of their own can be told only once they were shown, and need no telling apart while they
+  are the only one: an answer counts from the second word on, where its own was shown. Chance is then at most a half.
 
 The idea of training on many tasks in context: Min et al., NAACL 2022, arXiv 2110.15943 (MetaICL). It learns from the
 last example of a sequence alone; here every example that can be answered counts.
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal, Protocol, get_args
 
 import numpy as np
@@ -27,6 +29,7 @@ from fewshot.core.seeds import random_state
 from icl.formatters import completion
 from icl.metatrain.words import Lexicon, WordKind, check_shares, draw_words
 from icl.prompt import Demonstration, PromptBuilder
+from icl.template import Template
 
 #: direct: the label given the text. channel: the text given the label (Min et al., ACL 2022, arXiv 2108.04106).
 Objective = Literal["direct", "channel"]
@@ -146,7 +149,7 @@ def draw_sequence(material: Material, mixture: Mixture, known: Lexicon, seed: in
     examples = [found.texts[c][at] for c, at in zip(order, taken, strict=True)]
     write = _written if mixture.objective == "direct" else _written_backwards
     text, spans = write(task, template, [words[at] for at in listed], examples, [words[c] for c in order])
-    shown = [kind == "canonical" or earlier > 0 for earlier in taken]
+    shown = [kind == "canonical" or (taken[at] > 0 and len({*order[:at]}) > 1) for at in range(n)]
     return TrainingSequence(text, spans, tuple(shown), tuple(order), words, kind)
 
 
@@ -155,11 +158,17 @@ def channel_text(word: str, text: str) -> tuple[str, str]:
     return f"{word}:", f" {text}"
 
 
+@cache
+def _template(name: str) -> Template:
+    """Templates are read once, not once per sequence."""
+    return Template.load(name)
+
+
 def _written(
     task: TaskInfo, template: str, listed: Sequence[str], examples: Sequence[Query], words: Sequence[str]
 ) -> tuple[str, tuple[range, ...]]:
     """The text that a prompt with these demonstrations is, and where the label words stand in it."""
-    builder = PromptBuilder(template, task, tuple(listed))
+    builder = PromptBuilder(_template(template), task, tuple(listed))
     *shown, last = [Demonstration(query, word) for query, word in zip(examples, words, strict=True)]
     rendered = builder.showing(shown).render(last.query)
     blocks = [*rendered.demonstrations, (rendered.query, builder.continuation(last.label))]

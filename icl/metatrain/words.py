@@ -116,11 +116,11 @@ def draw_words(
         turn: 0 or 1.
     """
     rows = {kind: known.rows(labels, language, kind) for kind, share in shares.items() if share > 0}
-    usable = [kind for kind in WORD_KINDS if rows.get(kind)]
+    usable: list[WordKind] = [kind for kind in WORD_KINDS if rows.get(kind)]
     if not usable:
         raise UsageError(f"no label words of the kinds {', '.join(shares)} for {len(labels)} classes; add canonical")
     weights = np.array([shares[kind] for kind in usable])
-    kind = usable[int(random.choice(len(usable), p=weights / weights.sum()))]
+    kind: WordKind = usable[int(random.choice(len(usable), p=weights / weights.sum()))]
     row = rows[kind][random.randint(len(rows[kind]))]
     if kind in ("letters", "random"):
         row = tuple(row[at] for at in random.permutation(len(row))[: len(labels)].tolist())

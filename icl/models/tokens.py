@@ -100,9 +100,8 @@ class PromptTokenizer:
         """How well texts are known: the share of unknown tokens, and tokens per character."""
         encodings = self._encode_all(list(texts), spelled=False)
         name = getattr(self._tokenizer.model, "unk_token", None)
-        unknown = None if name is None else self._tokenizer.token_to_id(name)
-        tokens = [token for encoding in encodings for token in encoding.ids]
-        return tokens.count(unknown) / max(1, len(tokens)), len(tokens) / max(1, sum(map(len, texts)))
+        tokens = [token for encoding in encodings for token in encoding.tokens]
+        return tokens.count(str(name)) / max(1, len(tokens)), len(tokens) / max(1, sum(map(len, texts)))
 
     def text(self, prompt: Prompt) -> str:
         """What the model reads, chat turns as the template writes them."""

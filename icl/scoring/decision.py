@@ -29,7 +29,8 @@ class Decide(Part):
 
     def read(self, model: LanguageModel, prompts: Sequence[Prompt], choices: Choices) -> Readings:
         if not isinstance(model, Decides):
-            raise UsageError(f"model {model.name!r} answers no choice questions; use --method direct or generate")
+            other = "direct" if model.capabilities.scores else "generate"
+            raise UsageError(f"model {model.name!r} answers no choice questions; use --method {other}")
         decisions = model.decide([DecisionRequest(prompt, choices.verbalizers) for prompt in prompts])
         usage = sum((decision.usage for decision in decisions), Usage())
         return Readings(tuple(map(_reading, decisions)), usage)

@@ -168,7 +168,7 @@ def test_a_second_interrupt_does_not_wait(tmp_path: Path) -> None:
             time.sleep(0.01)
         assert process.stderr is not None
         process.send_signal(signal.SIGINT)
-        while b"again to stop at once" not in process.stderr.readline():
+        while b"second Ctrl-C stops at once" not in process.stderr.readline():
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=30)[1]

@@ -110,11 +110,23 @@ def test_twenty_thousand_rows_are_sampled_and_said(fewshot: Callable, tmp_path: 
         ("text,label\na b,x\nc d,y\ne f,x\ng h,y\n", ("--learner", "tfdif"), "Did you mean 'tfidf'"),
         ("text,label\na b,x\nc d,y\ne f,x\ng h,y\n", ("--budget", "0"), "more than 0 minutes"),
         ("text,label\na b,x\nc d,y\ne f,x\ng h,y\n", ("--max-cost", "-1"), "0 or more"),
+        ("text,label\na b,x\nc d,y\ne f,x\ng h,y\n", ("--rows", "3"), "error: --rows 3 is too few"),
         ("text,label\na b,x\nc d,y\ne f,x\ng h,y\n", ("--model", "opena:x"), "unknown model"),
         ("text,label\na b,x\nc d,y\ne f,x\ng h,y\n", ("--out", "."), "exists already"),
     ],
     ids=[
-        *("one class", "empty", "labels are texts", "column", "label missing", "learner", "no time", "money", "model"),
+        *(
+            "one class",
+            "empty",
+            "labels are texts",
+            "column",
+            "label missing",
+            "learner",
+            "no time",
+            "money",
+            "rows",
+            "model",
+        ),
         "out exists",
     ],
 )
@@ -127,6 +139,30 @@ def test_bad_requests_are_told(
     assert done.code == 2
     assert message in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
+
+
+def test_a_file_without_a_column_of_texts_names_the_ways_out(fewshot: Callable, korean: Path, tmp_path: Path) -> None:
+    fewshot("recommend", korean, *QUICK, "--out", tmp_path / "o")
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("body,topic\na b,x\nc d,y\n")
+    for command in (("compare", "-t", wrong), ("predict", "--from", tmp_path / "o", wrong)):
+        done = fewshot(*command)
+        assert done.code == 2
+        for told in ("the columns are body, topic", "Rename", "fewshot tasks new", "--text"):
+            assert told in " ".join(done.stderr.split())
+
+
+def test_the_choice_among_several_is_told_and_corrected_for(fewshot: Callable, korean: Path, tmp_path: Path) -> None:
+    done = fewshot("recommend", korean, *QUICK, "--out", tmp_path / "o", "--json")
+    document = json.loads(done.stdout)
+    advice = document["recommendation"]
+    raw = next(row for row in document["learners"] if row["learner"] == advice["learner"])["accuracy"]["mean"]
+    assert advice["optimism"] >= 0
+    assert advice["accuracy"]["mean"] == pytest.approx(raw - advice["optimism"])
+    assert f"chosen among {advice['candidates']} on the same splits" in advice["en"]
+    assert f"같은 분할에서 {advice['candidates']}개 가운데" in advice["ko"]
+    kept = json.loads((tmp_path / "o" / "predictor.json").read_text(encoding="utf-8"))
+    assert kept["expected"]["accuracy"] == advice["accuracy"]
 
 
 def test_predict_from_a_foreign_folder(fewshot: Callable, tmp_path: Path) -> None:
@@ -156,8 +192,12 @@ def test_power_of_a_pilot_and_of_stored_runs(fewshot: Callable, tmp_path: Path) 
         (("--learner", "tfidf"), "give --learner twice"),
         (("--learner", "tfidf", "--learner", "maml:encoder=lexical", "-t", "sentiment-en"), "no training classes"),
         (("--learner", "tfidf", "--learner", "nm"), "'nn'"),
+        (("--delta", "3"), "error: --delta 3: give a difference between 0 and 1"),
+        (("--delta", "0"), "error: --delta 0: give a difference between 0 and 1"),
+        (("--episodes", "1"), "error: --episodes 1 is too small; use 2 or more"),
+        (("--pilot", "1"), "error: --pilot 1 is too small; use 2 or more"),
     ],
-    ids=["one learner", "cannot be tried", "unknown"],
+    ids=["one learner", "cannot be tried", "unknown", "delta", "no delta", "episodes", "pilot"],
 )
 def test_power_that_cannot_be_told(fewshot: Callable, options: tuple, message: str) -> None:
     done = fewshot("power", *options)

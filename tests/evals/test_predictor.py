@@ -12,6 +12,7 @@ from evals.predictor import NAME, Predictor
 from evals.types import Answer, Example, Label, Problem, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import FewshotError, StorageError, UsageError
+from fewshot.core.hashing import digest
 
 INFO = TaskInfo("mine", "ko", "classification", instruction="무엇에 대한 글인가?")
 LABELS = (Label("배송", "배송"), Label("환불", "환불 요청", "돈을 돌려받고 싶은 글"))
@@ -107,8 +108,17 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
 
 
 def _edit(folder: Path, **changes: object) -> None:
-    content = json.loads((folder / NAME).read_text())
-    (folder / NAME).write_text(json.dumps({**content, **changes}))
+    """Change the record, its hash included."""
+    content = json.loads((folder / NAME).read_text()) | changes
+    del content["sha256"]
+    (folder / NAME).write_text(json.dumps({**content, "sha256": digest(content)}))
+
+
+def _replace(folder: Path, old: str, new: str) -> None:
+    """Change the record as an editor would."""
+    text = (folder / NAME).read_text(encoding="utf-8")
+    assert old in text
+    (folder / NAME).write_text(text.replace(old, new), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -118,7 +128,9 @@ def _edit(folder: Path, **changes: object) -> None:
         (lambda f: (f / NAME).write_text("{"), "is damaged"),
         (lambda f: (f / NAME).write_text("[1]"), "a JSON object is expected"),
         (lambda f: (f / NAME).write_bytes(b"\xff"), "is damaged"),
-        (lambda f: (f / NAME).write_text('{"format": 1}'), "is damaged: KeyError"),
+        (lambda f: (f / NAME).write_text('{"format": 2}'), "not what was saved: its hash differs"),
+        (lambda f: _replace(f, "환불", "반품"), "not what was saved: its hash differs"),
+        (lambda f: _replace(f, '"seed": 3', '"seed": 4'), "not what was saved: its hash differs"),
         (lambda f: _edit(f, format=9), "format 9"),
         (lambda f: _edit(f, labels=[{"nome": "x"}]), "is damaged: TypeError"),
         (lambda f: _edit(f, task=3), "is damaged: TypeError"),
@@ -128,7 +140,20 @@ def _edit(folder: Path, **changes: object) -> None:
         (lambda f: (f / "support.jsonl").write_text("{}\n"), "not what was saved"),
     ],
     ids=[
-        *("no file", "cut", "a list", "not text", "empty", "format", "labels", "task", "seed", "learner"),
+        *(
+            "no file",
+            "cut",
+            "a list",
+            "not text",
+            "empty",
+            "renamed label",
+            "other seed",
+            "format",
+            "labels",
+            "task",
+            "seed",
+            "learner",
+        ),
         *("no support", "other support"),
     ],
 )

@@ -17,6 +17,10 @@ CURVES = {
         Point(100, 0.5, 0.8, 0.6, 0.8),
     ],
     "regression": [Point(0, None, None, 4.0, None), Point(10, 2.0, None, 1.0, None)],
+    "several conditions": [
+        Point(0, None, None, None, 0.5, parts={"own words": 0.6, "swapped": 0.4}),
+        Point(10, 1.0, 0.7, None, 0.7, parts={"own words": 0.7, "swapped": 0.7}),
+    ],
     "a single point": [Point(0, None, None, 1.0, 0.5)],
     "everything diverged": [Point(0, None, None, None, 0.0), Point(10, None, None, None, 0.0, 160)],
 }

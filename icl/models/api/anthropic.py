@@ -14,7 +14,7 @@ from icl.models.api.failures import bad_response
 from icl.models.api.money import Tokens
 from icl.models.api.outcome import Outcome
 from icl.models.api.schema import ClaudeMessage, MessageUsage, checked
-from icl.models.base import DecisionRequest, GenerateRequest, Prompt
+from icl.models.base import GenerateRequest, Prompt
 
 _STATUSES = {
     "max_tokens": Status.TRUNCATED,
@@ -47,10 +47,6 @@ class Anthropic:
         if config:
             body["output_config"] = config
         return Call("/v1/messages", body, partial(read_message, request), prompt_tokens(request.prompt), limit)
-
-    def decide(self, request: DecisionRequest) -> Call:
-        """Not possible."""
-        raise UsageError("Anthropic has no decision models; use --method generate or --method structured")
 
 
 def read_message(request: GenerateRequest, document: Any) -> Outcome:

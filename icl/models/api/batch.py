@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Protocol
@@ -259,10 +260,14 @@ def _each(
     return found
 
 
-def _document(reply: Reply) -> dict[str, Any]:
+def _content(reply: Reply) -> bytes:
     if reply.status != 200:
-        raise failure_of(reply, {}, 0.0)
-    document = decoded(reply.content)
+        raise failure_of(reply, {}, time.time())
+    return reply.content
+
+
+def _document(reply: Reply) -> dict[str, Any]:
+    document = decoded(_content(reply))
     if not isinstance(document, dict):
         raise Failure(Status.BAD_RESPONSE, "the batch API answered with something else than an object", retry=True)
     return document
@@ -277,9 +282,7 @@ def _text(reply: Reply, name: str) -> str:
 
 def _lines(reply: Reply) -> Iterator[dict[str, Any]]:
     """The JSON lines of a file, without those that are damaged."""
-    if reply.status != 200:
-        raise failure_of(reply, {}, 0.0)
-    for line in reply.content.splitlines():
+    for line in _content(reply).splitlines():
         try:
             document = decoded(line)
         except Failure:

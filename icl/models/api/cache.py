@@ -78,7 +78,7 @@ class ResponseCache:
         return self._attempt("read", read)
 
     def put(self, key: str, answer: dict[str, Any], model: str) -> None:
-        """Store an answer; one that is there already stays.
+        """Store an answer, in the place of one that is there.
 
         Args:
             model: "provider model", for `info` and `clear`.
@@ -87,7 +87,6 @@ class ResponseCache:
         row = (key, content, _checksum(key, content), model, time.time())
 
         def write(database: sqlite3.Connection) -> None:
-            # A damaged row under this key was not found when it was asked for: it gives way.
             database.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)", row)
 
         self._attempt("written", write)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from icl.models.api.capabilities import Family
 from icl.models.api.outcome import Outcome
-from icl.models.base import DecisionRequest, GenerateRequest
+from icl.models.base import GenerateRequest
 
 #: What the provider says where a log-probability is not among those it knows.
 _ABSENT = -9999.0
@@ -60,8 +60,6 @@ class Dialect(Protocol):
     """One provider's way to ask."""
 
     def generate(self, request: GenerateRequest) -> Call: ...
-
-    def decide(self, request: DecisionRequest) -> Call: ...
 
 
 def label_schema(choices: Sequence[str]) -> dict[str, Any]:

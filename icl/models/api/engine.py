@@ -11,7 +11,7 @@ from typing import Any
 
 from evals.learner import Budget, Context
 from evals.types import Status, Usage
-from fewshot.core.errors import FewshotError, ModelUnavailable
+from fewshot.core.errors import FewshotError, ModelUnavailable, UsageError
 from icl.models.api.cache import ResponseCache, request_key
 from icl.models.api.capabilities import Parameters
 from icl.models.api.dialect import Call
@@ -50,6 +50,12 @@ class Limits:
     concurrency: int = 8
     rpm: float | None = None
     tpm: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "rpm", "tpm"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise UsageError(f"--{name} {value:g} lets nothing through; use a number above 0")
 
 
 class Engine:

@@ -40,6 +40,8 @@ def failure_of(reply: Reply, body: Mapping[str, Any], now: float) -> Failure:
     about = f"HTTP {reply.status}{f' {code}' if code else ''}: {message or 'no message'}"
     if code in _NO_MONEY:
         return Failure(Status.AUTH, about, fatal=f"{reply.status} {code}")
+    if reply.status == 404:
+        about += "; are --base-url and the name of the model right?"
     if reply.status in _FATAL:
         return Failure(_FATAL[reply.status], about, fatal=f"{reply.status} {code}")
     if 300 <= reply.status < 400:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fewshot.core.errors import UsageError
 from icl.models.api.retry import Clock
 
 #: Seconds' worth of a rate that may be used at once.
@@ -13,13 +12,11 @@ class Rate:
     """So many units per minute, evenly: the generic cell rate algorithm with one second's worth of burst.
 
     Args:
-        per_minute: None is no limit.
+        per_minute: above 0; None is no limit.
         clock: tells the time.
     """
 
     def __init__(self, per_minute: float | None, clock: Clock) -> None:
-        if per_minute is not None and per_minute <= 0:
-            raise UsageError(f"a rate of {per_minute} per minute lets nothing through; use a number above 0")
         self._seconds_each = 60.0 / per_minute if per_minute else 0.0
         self._clock = clock
         self._free_at = 0.0

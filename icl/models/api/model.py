@@ -6,6 +6,7 @@ import importlib.util
 import os
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -110,8 +111,6 @@ class APIModel:
         offline = offline or os.environ.get("FEWSHOT_OFFLINE") == "1"
         if api not in _APIS:
             raise unknown_name("API", api, _APIS)
-        if concurrency < 1:
-            raise UsageError(f"--concurrency {concurrency}: at least one request must be on its way")
         self.model = str(model)
         self.name = f"{self.provider}:{self.model}"
         self.revision = revision
@@ -124,7 +123,8 @@ class APIModel:
         granted = _REASONING_TOKENS if reasons or effort not in (None, "none") else 0
         self.settings = Settings(self.model, family, self.official, api, temperature, seed, effort, granted)
         self.policy = BATCH_POLICY if batch else Policy(timeout, deadline)
-        self.limits = Limits(Batching.MOST if batch else concurrency, rpm, tpm)
+        asked = Limits(concurrency, rpm, tpm)
+        self.limits = replace(asked, concurrency=Batching.MOST) if batch else asked
         listed = self.provider if self.official else None
         self.prices = Prices(listed, self.model, input_price, output_price, _BATCH_FACTOR if batch else 1.0)
         self.capabilities: Capabilities = capabilities_of(
@@ -178,13 +178,6 @@ class APIModel:
         """Answers, as deterministic as the provider makes them."""
         return [_generation(found) for found in self._ask([self._dialect.generate(request) for request in requests])]
 
-    def decide(self, requests: Sequence[DecisionRequest]) -> list[Decision]:
-        """How probable each of the choices is."""
-        if self._batched:
-            raise UsageError("decisions cannot be batched; leave --batch out, or use --method generate")
-        found = self._ask([self._dialect.decide(request) for request in requests])
-        return [Decision(a.outcome.probabilities, a.outcome.status, a.outcome.detail, a.usage) for a in found]
-
     def count_tokens(self, prompt: Prompt | str) -> int:
         """An estimate on the high side: the tokenizer is the provider's."""
         return text_tokens(prompt) if isinstance(prompt, str) else prompt_tokens(prompt)
@@ -228,8 +221,9 @@ class APIModel:
             self.notify(note)
 
     def _url(self, given: str | None, offline: bool) -> str:
-        found = given or os.environ.get(f"{self.provider.upper()}_BASE_URL") or self.default_url
-        url = checked_url(found, offline=offline)
+        variable = f"{self.provider.upper()}_BASE_URL"
+        found = given or os.environ.get(variable) or self.default_url
+        url = checked_url(found, offline=offline, source="--base-url" if given else variable)
         if urlsplit(url).scheme == "http" and not is_local(url):
             self._note(f"{urlsplit(url).netloc} is asked without encryption: key and texts can be read on the way")
         return url
@@ -287,6 +281,14 @@ class OpenAIModel(APIModel):
     default_url = "https://api.openai.com/v1"
     dialect = OpenAI
     batches = OpenAIBatches
+
+    def decide(self, requests: Sequence[DecisionRequest]) -> list[Decision]:
+        """How probable each of the choices is."""
+        if self._batched:
+            raise UsageError("decisions cannot be batched; leave --batch out, or use --method generate")
+        dialect = OpenAI(self.settings)
+        found = self._ask([dialect.decide(request) for request in requests])
+        return [Decision(a.outcome.probabilities, a.outcome.status, a.outcome.detail, a.usage) for a in found]
 
 
 class AnthropicModel(APIModel):

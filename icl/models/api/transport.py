@@ -40,8 +40,13 @@ def is_local(url: str) -> bool:
     return host in _LOOPBACK or host.startswith("127.")
 
 
-def checked_url(url: str, *, offline: bool) -> str:
+def checked_url(url: str, *, offline: bool, source: str = "--base-url") -> str:
     """A base URL without a slash at its end.
+
+    Args:
+        url: as it was given.
+        offline: whether other machines are forbidden.
+        source: where it was given, for messages.
 
     Raises:
         UsageError: it is no HTTP URL, or holds a password.
@@ -49,9 +54,9 @@ def checked_url(url: str, *, offline: bool) -> str:
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"--base-url {url!r} is no URL; write http://HOST:PORT/v1 or https://HOST/v1")
+        raise UsageError(f"{source} {url!r} is no URL; write http://HOST:PORT/v1 or https://HOST/v1")
     if parts.username or parts.password:
-        raise UsageError("--base-url holds a user or password; give the key with --key-file or --key-cmd")
+        raise UsageError(f"{source} holds a user or password; give the key with --key-file or --key-cmd")
     if offline and not is_local(url):
         raise OfflineError(f"--offline forbids to ask {parts.hostname}; use a local model or a server on this machine")
     return url.rstrip("/")

@@ -21,24 +21,40 @@ EVEN = {"yes": 30, "no": 30}
 
 def test_a_clear_winner_is_recommended_and_sure() -> None:
     found, splits, trials = findings_of(EVEN, ("good", Reader(["a"])), ("poor", Reader(["a", "b", "c", "d", "e"])))
-    assert (found.verdict.learner, found.verdict.runner_up, found.verdict.sure) == ("good", "poor", True)
-    assert found.verdict.texts_needed is None
+    assert (found.advice.learner, found.advice.runner_up, found.advice.sure) == ("good", "poor", True)
+    assert found.advice.texts_needed is None
     lead = np.subtract(trials[0].accuracy, trials[1].accuracy)
-    p = found.standing("poor").p
+    p = found.score("poor").p
     assert p == pytest.approx(stats.corrected_test(lead, splits.n_train, splits.n_test))
     assert "Use good: 96.7 % right" in recommendation_sentence(found, splits)
     assert "beats the runner-up poor" in recommendation_sentence(found, splits)
 
 
+def test_a_clear_winner_needs_no_correction_and_a_lucky_one_does() -> None:
+    clear, splits, _ = findings_of(EVEN, ("good", Reader(["a"])), ("poor", Reader(["a", "b", "c", "d", "e"])))
+    assert (clear.advice.optimism, clear.advice.candidates) == (0.0, 2)
+    assert clear.advice.accuracy == clear.score("good").accuracy
+    lucky, _, _ = findings_of(EVEN, *((letter, Reader([letter, 2 * letter])) for letter in "abcdef"))
+    assert lucky.advice.optimism > 0
+    assert lucky.advice.accuracy.mean == pytest.approx(lucky.scores[0].accuracy.mean - lucky.advice.optimism)
+    assert "as it was chosen among 6 on the same splits" in recommendation_sentence(lucky, splits)
+
+
+def test_of_a_single_learner_no_choice_is_told() -> None:
+    found, splits, _ = findings_of(EVEN, ("only", Reader(["a"])))
+    assert found.advice.optimism == 0.0
+    assert "chosen among" not in recommendation_sentence(found, splits)
+
+
 def test_a_small_lead_asks_for_more_labels() -> None:
     found, splits, _ = findings_of(EVEN, ("one", Reader(["a"])), ("two", Reader(["b", "cc"])))
-    assert found.verdict.learner == "one"
-    assert not found.verdict.sure
-    assert found.verdict.texts_needed is not None
-    assert found.verdict.texts_needed > len(splits.rows)
+    assert found.advice.learner == "one"
+    assert not found.advice.sure
+    assert found.advice.texts_needed is not None
+    assert found.advice.texts_needed > len(splits.rows)
     told = recommendation_sentence(found, splits)
     assert "You cannot tell yet whether it is better than two" in told
-    assert f"Label about {found.verdict.texts_needed - len(splits.rows)} more texts" in told
+    assert f"Label about {found.advice.texts_needed - len(splits.rows)} more texts" in told
     assert "extrapolation" in told
     assert "아직 말할 수 없습니다" in recommendation_sentence(found, splits, "ko")
 
@@ -48,20 +64,20 @@ def test_where_a_sample_was_used_more_rows_are_asked_for_not_labels() -> None:
     splits = make_splits(task, max_rows=60)
     trials = [trial_of("one", Reader(["a"]), splits), trial_of("two", Reader(["b", "cc"]), splits)]
     found = weigh(trials, splits)
-    if found.verdict.texts_needed is not None and found.verdict.texts_needed <= 800:
-        assert f"--rows {found.verdict.texts_needed}" in recommendation_sentence(found, splits)
+    if found.advice.texts_needed is not None and found.advice.texts_needed <= 800:
+        assert f"--rows {found.advice.texts_needed}" in recommendation_sentence(found, splits)
 
 
 def test_equals_are_called_equal_and_the_cheaper_is_taken() -> None:
     found, splits, _ = findings_of(EVEN, ("cheap", Reader(["a"])), ("dear", Reader(["a"])))
-    assert found.verdict.learner == "cheap"
-    assert not found.verdict.sure
+    assert found.advice.learner == "cheap"
+    assert not found.advice.sure
     assert "either will do" in recommendation_sentence(found, splits)
 
 
 def test_a_learner_at_the_level_of_the_majority_is_not_praised() -> None:
     found, splits, _ = findings_of({"yes": 40, "no": 20}, ("first", FirstLabel()))
-    assert not found.verdict.beats_majority
+    assert not found.advice.beats_majority
     assert (found.majority, found.majority_share) == ("yes", pytest.approx(2 / 3))
     assert "cannot tell yet whether anything works" in recommendation_sentence(found, splits)
     assert "always answering 'yes' would be 66.7 % right" in recommendation_sentence(found, splits)
@@ -71,16 +87,16 @@ def test_a_transductive_learner_is_shown_and_not_recommended() -> None:
     splits = make_splits(task_of(EVEN))
     trials = [trial_of("cheats", Reader(), splits, transductive=True), trial_of("fair", Reader(["a"]), splits)]
     found = weigh(trials, splits)
-    assert found.verdict.learner == "fair"
-    assert [standing.learner for standing in found.standings] == ["fair", "cheats"]
-    assert found.standing("cheats").p is None
+    assert found.advice.learner == "fair"
+    assert [score.learner for score in found.scores] == ["fair", "cheats"]
+    assert found.score("cheats").p is None
 
 
 def test_a_constant_difference_is_tested_on_the_rows() -> None:
     splits = make_splits(task_of({"yes": 25, "no": 25}))
     right = trial_of("right", Reader(), splits)
     wrong = trial_of("wrong", Reader(["is"]), splits)
-    assert weigh([right, wrong], splits).standing("wrong").p == pytest.approx(2 * 0.5**50)
+    assert weigh([right, wrong], splits).score("wrong").p == pytest.approx(2 * 0.5**50)
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -15,10 +16,11 @@ from evals.learner import BaseLearner, Budget, Context, Estimate
 from evals.predictor import Predictor
 from evals.recommend import Recommendation, recommend
 from evals.recommend.ladder import LeftOut, ladder, why_not
+from evals.recommend.recommendation import _nothing_tried
 from evals.recommend.trial import Trial
 from evals.types import Answer, Prediction, Problem, Status, Usage
 from fewshot.core.catalog import LADDER, LEARNERS
-from fewshot.core.errors import BudgetReached, MissingExtra, UsageError
+from fewshot.core.errors import BudgetReached, FewshotError, MissingExtra, UsageError
 from tests.evals.recommend.data import task_of
 
 TASK = task_of({"yes": 15, "no": 15})
@@ -109,7 +111,7 @@ def found() -> Recommendation:
 
 def test_baselines_are_always_in_and_nobody_is_dropped_in_silence(found: Recommendation) -> None:
     baselines = {name for name, entry in LEARNERS.entries().items() if entry.baseline}
-    assert {standing.learner for standing in found.findings.standings} == baselines
+    assert {score.learner for score in found.findings.scores} == baselines
     assert "ValueError: out of order" in reasons(found)[spec(Broken)]
     assert "pip install" in reasons(found)[spec(Absent)]
     assert "auth, no key" in reasons(found)[spec(Mute)]
@@ -126,7 +128,7 @@ def test_the_document_is_json_and_says_everything(found: Recommendation) -> None
 
 def test_the_same_seed_gives_the_same_result(found: Recommendation) -> None:
     again = recommend(TASK, ["nn"])
-    assert [s.accuracy for s in again.findings.standings] == [s.accuracy for s in found.findings.standings]
+    assert [s.accuracy for s in again.findings.scores] == [s.accuracy for s in found.findings.scores]
 
 
 def test_what_is_recommended_can_be_kept_and_used(found: Recommendation, tmp_path: Path) -> None:
@@ -141,11 +143,34 @@ def test_what_does_not_fit_into_the_time_is_left_out_and_named() -> None:
     steps: list[Trial | LeftOut] = []
     found = recommend(TASK, [spec(Slow, "seconds=0.6")], minutes=0.1, on_step=steps.append)
     assert "it would take about" in reasons(found)[spec(Slow, "seconds=0.6")]
-    assert sum(isinstance(step, Trial) for step in steps) == len(found.findings.standings)
+    assert sum(isinstance(step, Trial) for step in steps) == len(found.findings.scores)
+
+
+def test_a_broken_learner_is_told_from_one_that_ran_out_of_time() -> None:
+    found = recommend(TASK, [spec(Broken), spec(Slow, "seconds=0.6")], minutes=0.1)
+    limits = {missing.learner: missing.limit for missing in found.left_out}
+    assert limits == {spec(Broken): "", spec(Slow, "seconds=0.6"): "--budget"}
+
+
+@pytest.mark.parametrize(
+    ("left_out", "error", "message"),
+    [
+        ([LeftOut("a", "it failed"), LeftOut("b", "the time was over", "--budget")], BudgetReached, "with --budget"),
+        ([LeftOut("a", "it would cost 3 USD", "--max-cost")], BudgetReached, "give more with --max-cost"),
+        ([LeftOut("a", "it failed")], FewshotError, "a: it failed.*name others with --learner"),
+    ],
+    ids=["time", "money", "broken"],
+)
+def test_what_would_help_is_named_where_nothing_worked(
+    left_out: list[LeftOut], error: type[FewshotError], message: str
+) -> None:
+    found = _nothing_tried(left_out)
+    assert type(found) is error
+    assert re.search(message, str(found))
 
 
 def test_without_time_there_is_no_recommendation() -> None:
-    with pytest.raises(BudgetReached, match="give more time with --budget"):
+    with pytest.raises(BudgetReached, match="give more with --budget"):
         recommend(TASK, ["nn"], minutes=1e-9)
 
 
@@ -164,12 +189,12 @@ def test_money_is_a_hard_limit(foresees: bool, limit: float, why: str) -> None:
 def test_a_meta_learner_is_trained_on_the_tasks_that_it_names() -> None:
     pytest.importorskip("torch")
     trained = "protonet:encoder=lexical,steps=2,eval_every=1,meta_batch=1,n_valid=2,train=sentiment-en"
-    assert trained in {standing.learner for standing in recommend(TASK, [trained]).findings.standings}
+    assert trained in {score.learner for score in recommend(TASK, [trained]).findings.scores}
 
 
 def test_money_that_was_spent_is_told() -> None:
     found = recommend(TASK, [spec(Paid)], ctx=Context(budget=Budget(max_usd=50.0)))
-    assert found.findings.standing(spec(Paid)).usd == 20.0
+    assert found.findings.score(spec(Paid)).usd == 20.0
     assert found.document["usd"] == 20.0
 
 

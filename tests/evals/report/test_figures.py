@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.comparison import Comparison
+from evals.comparison.analysis import Verdict
 from evals.comparison.tables import Outcome, Table
 from evals.report import figures
+from evals.stats import Interval
 
 GOLD = [0, 0, 0, 0, 1, 1, 1, 1]
 GIVEN = [0, 0, 0, 1, 0, 0, 1, -1]
@@ -66,21 +68,43 @@ def test_a_confusion_matrix_shows_the_labels_confused_most(table: Table, outcome
     assert {"l5", "l7"} <= set(order)
 
 
-def test_differences_are_from_the_winner(comparison: Comparison) -> None:
+@pytest.mark.parametrize("winner", [True, False], ids=["a winner", "none above chance"])
+def test_differences_are_from_the_best(comparison: Comparison, winner: bool) -> None:
     analysis = comparison.analyses[-1]
+    if not winner:
+        analysis = replace(analysis, verdict=Verdict(None, ()))
     rows = figures.differences(analysis, lambda learner: "grey")
-    best = analysis.standing(analysis.verdict.winner or "").accuracy.mean
+    best, *others = analysis.standings
     assert {row["learner"]: row["mean"] for row in rows} == {
-        s.learner: pytest.approx(100 * (best - s.accuracy.mean))
-        for s in analysis.standings
-        if s.learner != analysis.verdict.winner
+        s.learner: pytest.approx(100 * (best.accuracy.mean - s.accuracy.mean), abs=1e-3) for s in others
     }
     assert all(row["low"] <= row["mean"] <= row["high"] for row in rows)
 
 
+def test_a_pair_that_is_kept_the_other_way_round_says_the_same(comparison: Comparison) -> None:
+    def turned(found: Interval) -> Interval:
+        return replace(found, mean=-found.mean, low=-found.high, high=-found.low)
+
+    analysis = comparison.analyses[-1]
+    best, second = (standing.learner for standing in analysis.standings[:2])
+    pair = analysis.pair(best, second)
+    other = replace(pair, a=pair.b, b=pair.a, difference=turned(pair.difference), new_texts=turned(pair.new_texts))
+    assert figures.behind(replace(analysis, pairs=(other,)), second) == figures.behind(analysis, second)
+
+
+def test_a_learner_that_shares_no_episode_with_the_best_is_not_behind_it(comparison: Comparison) -> None:
+    analysis = comparison.analyses[-1]
+    assert figures.behind(replace(analysis, pairs=()), analysis.standings[1].learner) is None
+
+
 def test_the_front_has_no_row_that_is_dearer_and_no_better() -> None:
     rows = [{"cost": c, "mean": m} for c, m in [(3, 5), (1, 2), (2, 2), (2, 4), (4, 5)]]
-    assert [(row["cost"], row["mean"]) for row in figures.front(rows)] == [(1, 2), (2, 4), (3, 5)]
+    assert sorted((row["cost"], row["mean"]) for row in figures.front(rows)) == [(1, 2), (2, 4), (3, 5)]
+
+
+def test_equals_share_the_front() -> None:
+    rows = [{"cost": 1, "mean": 2}, {"cost": 1, "mean": 2}]
+    assert figures.front(rows) == rows
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=12))

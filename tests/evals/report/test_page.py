@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from evals.comparison import Comparison, compare
+from evals.comparison.analysis import Verdict
 from evals.comparison.document import Absent
 from evals.learner import Context
 from evals.report.page import cost, percent, render
@@ -70,9 +71,30 @@ def test_charts_are_there_without_a_script(page: str) -> None:
     seen = Seen(page)
     labels = [attributes.get("aria-label") for tag, attributes in seen.elements if tag == "svg"]
     assert labels.count("Score against labelled texts per class") == 1
-    assert labels.count("Scores with 95 % intervals, and differences to the winner") == 2
+    assert labels.count("Scores with 95 % intervals, and differences to the best") == 2
     assert labels.count("Confusion matrices") == 2
     assert "괜찮은 학습기" in re.findall(r"<text[^>]*>([^<]*)</text>", page)
+
+
+def test_notes_come_before_the_sentences(comparison: Comparison) -> None:
+    text = Seen(render(replace(comparison, unfinished="NOT FINISHED: a run is missing"))).text
+    assert text.index("NOT FINISHED") < text.index(comparison.sentences()[0])
+
+
+def test_a_comparison_without_a_winner(comparison: Comparison) -> None:
+    analyses = tuple(replace(analysis, verdict=Verdict(None, ())) for analysis in comparison.analyses)
+    seen = Seen(render(replace(comparison, analyses=analyses)))
+    labels = [attributes.get("aria-label") for tag, attributes in seen.elements if tag == "svg"]
+    assert labels.count("Scores with 95 % intervals, and differences to the best") == 2
+    assert comparison.analyses[0].standings[0].learner in seen.text
+
+
+def test_a_learner_with_fewer_episodes_says_how_many(comparison: Comparison) -> None:
+    analysis = comparison.analyses[0]
+    partial = replace(analysis.standings[-1], n_episodes=7)
+    changed = replace(analysis, standings=(*analysis.standings[:-1], partial))
+    text = Seen(render(replace(comparison, analyses=(changed,)))).text
+    assert text.count(f"7 of {analysis.table.n_episodes} episodes") == 1
 
 
 def test_absent_learners_are_listed_with_their_reasons(comparison: Comparison) -> None:

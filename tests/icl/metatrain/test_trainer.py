@@ -118,7 +118,7 @@ def test_texts_that_do_not_fit_are_told(toy: Path) -> None:
     source = Interrupted(local)
     source.encoder = SequenceEncoder(local.tokenizer, 3)
     trainer = SequenceTrainer(local.weights, trainable(local.weights, "full", 4, 0), OPTIONS, Context())
-    with pytest.raises(UsageError, match="no example of a training step fits"):
+    with pytest.raises(UsageError, match="no example of a training step can be answered"):
         trainer.fit(source, dict)
 
 

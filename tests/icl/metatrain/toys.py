@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,16 +15,16 @@ from icl.metatrain.sequences import Classes
 
 WORDS = tuple(f"w{at}" for at in range(24))
 LETTERS = tuple("ABCDEFGHIJ")
-_VOCABULARY = ("<s>", "\n", "->", ":", ".", "Text", "Label", *WORDS, *LETTERS, "yes", "no", "maybe")
+VOCABULARY = ("<s>", "\n", "->", ":", ".", "Text", "Label", *WORDS, *LETTERS, "yes", "no", "maybe")
 
 
-def save_model(folder: Path, width: int = 32, seed: int = 0) -> Path:
-    """A Llama of two layers whose tokens are words."""
+def save_model(folder: Path, model: Any = None) -> Path:
+    """A Llama of two layers whose tokens are words; a model that is given must have as many tokens."""
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    ids = {word: at for at, word in enumerate(_VOCABULARY)}
+    ids = {word: at for at, word in enumerate(VOCABULARY)}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token="<s>"))
     split = [
         pre_tokenizers.Split("\n", "isolated"),
@@ -32,10 +33,13 @@ def save_model(folder: Path, width: int = 32, seed: int = 0) -> Path:
     ]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(split)
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>").save_pretrained(folder)
+    if model is not None:
+        model.save_pretrained(folder)
+        return folder
     config = LlamaConfig(
         vocab_size=len(ids),
-        hidden_size=width,
-        intermediate_size=2 * width,
+        hidden_size=32,
+        intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=4,
@@ -44,7 +48,7 @@ def save_model(folder: Path, width: int = 32, seed: int = 0) -> Path:
         bos_token_id=0,
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         LlamaForCausalLM(config).save_pretrained(folder)
     return folder
 

@@ -13,24 +13,7 @@ import torch
 
 from icl.pretraining.recipe import Recipe, read_recipe
 
-WORDS = [
-    "영화",
-    "배우",
-    "연기",
-    "음악",
-    "장면",
-    "시간",
-    "감독",
-    "이야기",
-    "화면",
-    "마지막",
-    "처음",
-    "친구",
-    "가족",
-    "사랑",
-    "노래",
-    "극장",
-]
+WORDS = ["영화", "배우", "연기", "음악", "장면", "시간", "감독", "이야기", "화면", "처음", "친구", "가족", "사랑"]
 GOOD, BAD = ["최고", "감동", "좋아요", "추천", "훌륭"], ["최악", "지루", "별로", "아까워", "실망"]
 
 RECIPE = """
@@ -42,6 +25,7 @@ sources:
   reviews: {path: reviews.jsonl.gz, licence: CC0-1.0, source: tests}
   intents: {path: intents-en, licence: Apache-2.0, source: this project}
 excluded: [sentiment-en]
+valid_one_in: 20
 valid_episodes: 2
 stages:
   - {name: repeats, materials: {repeats: 1}, words: {random: 1}, steps: 3, batch: 4, text_weight: 1, evaluations: 1}
@@ -81,7 +65,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         mood = GOOD if rating > 6 else BAD if rating < 5 else WORDS
         words = [*random.choice(WORDS, 4).tolist(), mood[random.randint(len(mood))]]
         rows.append({"text": " ".join(random.permutation(words).tolist()), "rating": rating})
-    rows.append({"text": tested_text(), "rating": 10})
+    rows.append({"text": a_tested_text(), "rating": 10})
     with gzip.open(folder / "reviews.jsonl.gz", "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     return folder
@@ -99,7 +83,7 @@ def recipe(recipe_file: Path) -> Recipe:
     return read_recipe(recipe_file)
 
 
-def tested_text() -> str:
+def a_tested_text() -> str:
     """A text of sentiment-ko."""
     from evals.loading import load_task
 

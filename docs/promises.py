@@ -1,0 +1,155 @@
+"""What we promise about failures, and the tests that keep it: the page docs/reliability.md."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+PROMISES = {
+    1: "Busy and broken servers (408, 409, 429, 5xx) are asked again by one loop, with jitter, a cap and a count.",
+    2: "Whatever a server writes into `Retry-After`, no request outlasts its `--deadline`, and the run goes on.",
+    3: "A wrong key, an empty account or an unknown model ends the run after at most three such answers, resumable.",
+    4: "Silence, resets and cut bodies are tried again, and nothing waits longer than `--timeout` and `--deadline`.",
+    5: "A reply that is no answer (HTML, null, wrong types, broken JSON or UTF-8) is never taken for one, nor kept.",
+    6: "An empty answer counts as wrong, under a status of its own, and is not kept.",
+    7: "Refused and filtered answers are told apart from wrong ones, not asked again, and not kept.",
+    8: "Prompts that are too long lose demonstrations by a stated rule before they are sent; a cut answer is none.",
+    9: "An answer without its end is a failure, not a short answer.",
+    10: "A parameter that a model refuses is dropped once, remembered, and named in the record.",
+    11: "One strict parser: an answer is exactly one label, or it is none. Nothing is guessed, no first match wins.",
+    12: "Labels that share a beginning are told apart by all of their tokens, or refused where only the first is seen.",
+    13: "Batch results are matched by their id alone, in any order; what is missing or expired is asked again.",
+    14: "A process killed at any moment loses nothing that it had been told, and repeats at most what was on its way.",
+    15: "Ctrl-C lets what is on its way finish, closes the files and says how to go on; a second one does not wait.",
+    16: "A run is not resumed with another task, prompt, seed or model: the differences are listed instead.",
+    17: "A disk that is full or read-only is one clear message; a file is written whole or not at all.",
+    18: "Every stored row has a checksum. A damaged cache is set aside and begun anew; a damaged run is refused.",
+    19: "Any number of processes share one cache; a run has one writer, and a second one is told who it is.",
+    20: "Two models, servers or revisions never share a cached answer.",
+    21: "Repeated samples are requests of their own; `--no-cache` reads and keeps none.",
+    22: "Memory does not grow with the number of episodes or requests.",
+    23: "Input that is not UTF-8 is an error that names file and line; half characters are not sent.",
+    24: "No cell of an exported CSV file is a formula, unless `--raw-csv` asks for the plain text.",
+    25: "Labels like `yes`, `no` and `012` stay what was written; repeated keys and tags are errors with their line.",
+    26: "`NA` and `null` are labels like any other.",
+    27: "Repeated texts and texts under two labels are left out, counted and told.",
+    28: "No query is among its own demonstrations, whatever its case, spacing or Unicode form; near copies are told.",
+    29: "What a learner is given holds no gold of the queries.",
+    30: "Templates are compiled in a sandbox that they cannot run away from; data are values and never compiled.",
+    31: "Control tokens of a chat format that stand in a text are spelled out as text.",
+    32: "What a text demands stays in its own turn; that a model obeys cannot be ruled out, but it can be measured.",
+    33: "No model file, cache or checkpoint is unpickled, and none brings code; embedded models are known by SHA-256.",
+    34: "No name of a task or a run leads out of its folder.",
+    35: "A report runs our script and style only, and no text of the data becomes markup.",
+    36: "Control characters and markup in data do not reach the terminal.",
+    37: "Keys are in no file, message or error, even where a server echoes them, encoded in whatever way.",
+    38: "Redirects are not followed: a key goes to the server that was named. Without encryption there is a warning.",
+    39: "A missing key, package or model is told before anything is built, with the command or variable that mends it.",
+    40: "With `--offline` no other machine is asked.",
+    41: "Limits on money and requests hold before each request; where a price is unknown, so is the cost: never zero.",
+    42: "The same command gives the same answers in any process; those of hosted models are marked as not repeatable.",
+    43: "A label without a log-probability gets a bound that is marked as one; NaN and infinity stop the scoring.",
+    44: "Intervals are finite and hold their mean, also where everything is right or wrong, or there is one episode.",
+    45: "A device that is not here is one clear error.",
+    46: "Times are in UTC, durations do not follow the clock, and runs of the same second have folders of their own.",
+    47: "A plugin that does not load is named, and hinders no other.",
+    48: "Few dependencies, none that runs what it reads, and every version that a release was tested with is pinned.",
+}
+
+_INTRO = """# Reliability
+
+What we promise where things go wrong, with the tests that keep each promise. Run them with `pytest`.
+"""
+
+
+def reliability(tests: Path, records: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The page.
+
+    Args:
+        tests: folder of the tests.
+        records: what the benchmarks printed last.
+    """
+    yield _INTRO
+    yield from _figures(list(records))
+    kept = keepers(tests)
+    yield "\n## Promises\n\n| | promise | kept by |\n|---|---|---|\n"
+    for number, promise in PROMISES.items():
+        names = ", ".join(f"[{name}](../tests/{path})" for path, name in kept.get(number, ()))
+        yield f"| {number} | {promise} | {names or '**no test**'} |\n"
+
+
+def keepers(tests: Path) -> dict[int, list[tuple[str, str]]]:
+    """Promise to (file below `tests`, test) of those that are marked with it. Reads the files, imports nothing."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for path in sorted(tests.rglob("test_*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        everywhere = [number for node in tree.body if isinstance(node, ast.Assign) for number in _numbers(node.value)]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                own = [number for decorator in node.decorator_list for number in _numbers(decorator)]
+                for number in dict.fromkeys(everywhere + own):
+                    found.setdefault(number, []).append((path.relative_to(tests).as_posix(), node.name))
+    return found
+
+
+def _numbers(marks: ast.expr) -> Iterator[int]:
+    """The numbers in `pytest.mark.promise(number)`, wherever it stands in an expression."""
+    for node in ast.walk(marks):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.promise":
+            (number,) = node.args
+            yield ast.literal_eval(number)
+
+
+def _figures(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "\n## Figures\n\nAs `make bench` measured them last, against the server of `fewshot serve-fake`.\n\n"
+    for record in records:
+        if sentence := _SENTENCES.get(record["benchmark"]):
+            yield f"- {sentence(record)}\n"
+
+
+def _faults(record: Mapping[str, Any]) -> str:
+    failed = sum(record["reported_as_failed"].values())
+    return (
+        f"{record['faults_injected']} faults of {record['kinds_of_faults']} kinds injected into a run of "
+        f"{record['queries']:,} queries (`{record['provider']}:`): {record['answered']} answered, {failed} reported as "
+        f"failed with their cause, **{record['requests_lost']} lost, {record['keys_leaked']} keys leaked**."
+    )
+
+
+def _kills(record: Mapping[str, Any]) -> str:
+    return (
+        f"A run killed {record['kills']} times with SIGKILL and resumed: **{record['lost']} answers lost, "
+        f"{record['different']} different**; {record['repeated']} requests repeated, where {record['most_repeated']} "
+        "can have been on their way."
+    )
+
+
+def _speed(record: Mapping[str, Any]) -> str:
+    return (
+        f"{record['requests']:,} requests, {record['concurrency']} at a time, {record['latency_ms']} ms each "
+        f"(`{record['provider']}:`): {record['ratio']} times the ideal {record['ideal_seconds']:g} s (goal: "
+        f"{record['goal']}), {record['cpu_ms_per_request']} ms of CPU per request."
+    )
+
+
+def _memory(record: Mapping[str, Any]) -> str:
+    (few, many), (before, after) = record["requests"], record["peak_mib"]
+    return f"Peak memory after {few:,} and after {many:,} requests: {before:g} and {after:g} MiB."
+
+
+def _injection(record: Mapping[str, Any]) -> str:
+    return (
+        f"A sentence behind a text that demands another label gets it in {record['followed']:.0%} of "
+        f"{record['queries']} queries to `{record['learner']}` ({record['task']})."
+    )
+
+
+_SENTENCES = {
+    "hosted faults": _faults,
+    "hosted speed": _speed,
+    "hosted memory": _memory,
+    "killing": _kills,
+    "injection": _injection,
+}

@@ -1,0 +1,136 @@
+"""Sequences as token ids, and batches of them: which tokens are targets, which are padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from icl.metatrain.sequences import TrainingSequence
+from icl.metatrain.words import refuse_collisions
+from icl.models.base import Prompt
+from icl.models.tokens import PromptTokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A sequence in tokens.
+
+    Attributes:
+        ids: (length,) token ids.
+        answers: the tokens of each target that counts; each is predicted from all tokens before it.
+        others: (length,) whether a token belongs to no target, counted or not, and is not the first.
+    """
+
+    ids: np.ndarray
+    answers: tuple[range, ...]
+    others: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def n_targets(self) -> int:
+        """Tokens of the answers."""
+        return sum(map(len, self.answers))
+
+
+@dataclass
+class SequenceEncoder:
+    """Puts sequences into the tokens of a model.
+
+    Args:
+        limit: tokens per sequence. Longer ones lose their last examples; those before them do not need them.
+    """
+
+    tokenizer: PromptTokenizer
+    limit: int
+    _word_ids: dict[str, tuple[int, ...]] = field(default_factory=dict, init=False, repr=False)
+
+    def encode(self, sequence: TrainingSequence) -> Encoded:
+        """Tokenise a sequence as one string, as prompts are.
+
+        Raises:
+            UsageError: two label words are the same tokens.
+        """
+        refuse_collisions(sequence.words, self._ids_of)
+        ids, spans = self.tokenizer.locate(sequence.text, sequence.spans)
+        fitting = [span for span in spans if span.stop <= self.limit]
+        ids = ids[: max((span.stop for span in fitting), default=self.limit)]
+        others = np.ones(len(ids), bool)
+        others[:1] = False
+        for span in fitting:
+            others[span.start : span.stop] = False
+        counted = zip(fitting, sequence.answerable, strict=False)
+        return Encoded(ids, tuple(span for span, counts in counted if counts and span.start > 0), others)
+
+    def _ids_of(self, word: str) -> tuple[int, ...]:
+        if word not in self._word_ids:
+            self._word_ids[word] = tuple(self.tokenizer.ids(Prompt(f" {word}")).tolist())
+        return self._word_ids[word]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences side by side, short ones filled up at the end, where nothing looks back at what fills them.
+
+    Attributes:
+        ids: (n, longest) token ids.
+        rows, columns: (n_targets,) where each target token stands, answers first.
+        starts: (n_answers,) where each answer begins among the targets.
+        n_labels: how many of the targets belong to answers; the others are text.
+    """
+
+    ids: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    starts: np.ndarray
+    n_labels: int
+
+    @classmethod
+    def of(cls, sequences: Sequence[Encoded], with_text: bool) -> Batch:
+        """Stack sequences.
+
+        Args:
+            with_text: whether tokens that belong to no answer are targets too.
+        """
+        ids = np.zeros((len(sequences), max(map(len, sequences))), np.int64)
+        for row, sequence in enumerate(sequences):
+            ids[row, : len(sequence)] = sequence.ids
+        answers = [(row, span) for row, sequence in enumerate(sequences) for span in sequence.answers]
+        targets = [(row, column) for row, span in answers for column in span]
+        n_labels = len(targets)
+        if with_text:
+            targets += [(row, at) for row, each in enumerate(sequences) for at in np.flatnonzero(each.others).tolist()]
+        rows, columns = np.array(targets, np.int64).reshape(-1, 2).T
+        lengths = np.array([len(span) for _, span in answers], np.int64)
+        return cls(ids, rows, columns, np.cumsum(lengths) - lengths, n_labels)
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """Columns whose logits are needed: those just before a target."""
+        return np.unique(self.columns) - 1
+
+    def targets(self) -> Tensor:
+        """(n_targets,) the tokens to be predicted."""
+        import torch
+
+        return torch.from_numpy(self.ids[self.rows, self.columns])
+
+
+def batches(sequences: Sequence[Encoded], max_tokens: int, with_text: bool) -> Iterator[Batch]:
+    """Sequences in batches of similar length, of at most `max_tokens` tokens with padding (one sequence at least)."""
+    group: list[Encoded] = []
+    for sequence in sorted(sequences, key=len):
+        if group and (len(group) + 1) * len(sequence) > max_tokens:
+            yield Batch.of(group, with_text)
+            group = []
+        group.append(sequence)
+    if group:
+        yield Batch.of(group, with_text)

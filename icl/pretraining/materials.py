@@ -1,0 +1,194 @@
+"""What the model learns to read in context, from what can only be copied to what must be understood.
+
+A model that is trained on sentiment alone learns what texts say about their label, and never looks at demonstrations
+(Chan et al. 2022, arXiv 2205.05055). Reading them appears where nothing else helps: many classes that hardly ever come
+again, labels without a meaning, texts that occur several times in a sequence. So the materials are a ladder:
+
+    repeats    passages written twice: every token of the second copy is told by the first (Olsson et al. 2022,
+               arXiv 2209.11895)
+    copies     a class is one short text, shown as it is
+    variants   a class is one text, shown with words left out and put elsewhere
+    keywords   a class is all texts that share a rare word
+    ratings    reviews that praise and reviews that do not
+    tasks      labelled data sets, training classes alone
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from evals.types import Label, Query, TaskInfo
+from fewshot.core.errors import UsageError
+from icl.metatrain.sequences import Classes
+
+#: Words around texts of no particular task.
+_PLAIN = {
+    "ko": TaskInfo("texts", "ko", "classification", "다음 글을 분류하세요.", input_name="글", output_name="분류"),
+    "en": TaskInfo("texts", "en", "classification", "Classify the text.", input_name="Text", output_name="Label"),
+}
+_SENTIMENT = TaskInfo(
+    "reviews",
+    "ko",
+    "classification",
+    "다음 리뷰의 감정이 긍정인지 부정인지 판단하세요.",
+    input_name="리뷰",
+    output_name="감정",
+)
+_POLARITY = (Label("positive", "긍정"), Label("negative", "부정"))
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Texts of one language, in a fixed order."""
+
+    texts: tuple[str, ...]
+    language: str = "ko"
+
+    @cached_property
+    def short(self) -> tuple[int, ...]:
+        """Positions of the texts by length, shortest first."""
+        return tuple(sorted(range(len(self.texts)), key=lambda at: len(self.texts[at])))
+
+    def draw(self, random: np.random.RandomState, n: int, shortest: float = 1.0) -> list[str]:
+        """`n` different texts, out of the given share of the shortest ones."""
+        within = self.short[: max(n, int(len(self.short) * shortest))]
+        if len(within) < n:
+            raise UsageError(f"a corpus of {len(within)} texts cannot give {n} different ones")
+        return [self.texts[within[at]] for at in _different(random, len(within), n)]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Each class is one text, shown with some of its words.
+
+    Attributes:
+        kept: share of the words that are kept; 1 shows the text as it is.
+        moved: probability that neighbouring words change places.
+        shortest: share of the shortest texts that is drawn from.
+    """
+
+    corpus: Corpus
+    kept: float = 1.0
+    moved: float = 0.0
+    shortest: float = 0.3
+
+    def classes(self, index: int, random: np.random.RandomState, way: int, n: int) -> Classes:
+        texts = self.corpus.draw(random, way, self.shortest)
+        shown = tuple(tuple(Query("", self._variant(text, random)) for _ in range(n)) for text in texts)
+        return Classes(_PLAIN[self.corpus.language], _unnamed(way), shown)
+
+    def _variant(self, text: str, random: np.random.RandomState) -> str:
+        words = text.split()
+        keep = random.rand(len(words)) < self.kept
+        keep[random.randint(len(words))] = True
+        words = [word for word, kept in zip(words, keep, strict=True) if kept]
+        for at in np.flatnonzero(random.rand(len(words) - 1) < self.moved).tolist():
+            words[at], words[at + 1] = words[at + 1], words[at]
+        return " ".join(words)
+
+
+@dataclass(frozen=True)
+class Keywords:
+    """Each class is the texts that share a word: a topic of which there are as many as there are words.
+
+    Attributes:
+        least, most: texts that a word must occur in.
+    """
+
+    corpus: Corpus
+    least: int = 20
+    most: int = 2000
+
+    @cached_property
+    def index(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """Words with the texts that hold them."""
+        found: dict[str, list[int]] = {}
+        for at, text in enumerate(self.corpus.texts):
+            for word in set(text.split()):
+                if len(word) > 1:
+                    found.setdefault(word, []).append(at)
+        kept = [(word, tuple(at)) for word, at in sorted(found.items()) if self.least <= len(at) <= self.most]
+        if len(kept) < 2:
+            raise UsageError(f"no two words occur in {self.least} to {self.most} of the texts")
+        return tuple(kept)
+
+    def classes(self, index: int, random: np.random.RandomState, way: int, n: int) -> Classes:
+        chosen = [self.index[at] for at in _different(random, len(self.index), min(way, len(self.index)))]
+        taken: set[int] = set()
+        texts = []
+        for _, holding in chosen:
+            drawn = [holding[at] for at in _different(random, len(holding), min(n, len(holding)))]
+            # A text that holds two of the words belongs to the first class that drew it.
+            texts.append(tuple(Query("", self.corpus.texts[at]) for at in drawn if at not in taken))
+            taken |= set(drawn)
+        return Classes(_PLAIN[self.corpus.language], _unnamed(len(chosen)), tuple(texts))
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Reviews that praise and reviews that do not.
+
+    Attributes:
+        positive, negative: reviews rated 9 or 10, and 1 to 4.
+        shortest: share of the shortest reviews that is drawn from.
+    """
+
+    positive: Corpus
+    negative: Corpus
+    shortest: float = 1.0
+
+    def classes(self, index: int, random: np.random.RandomState, way: int, n: int) -> Classes:
+        sides = [self.positive, self.negative]
+        texts = [tuple(Query("", text) for text in side.draw(random, n, self.shortest)) for side in sides]
+        at = random.permutation(2).tolist()
+        return Classes(_SENTIMENT, tuple(_POLARITY[i] for i in at), tuple(texts[i] for i in at))
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The classes of a data set.
+
+    Attributes:
+        task: the words around it. labels, texts: its classes, each with its texts.
+    """
+
+    task: TaskInfo
+    labels: tuple[Label, ...]
+    texts: tuple[tuple[str, ...], ...]
+
+    def classes(self, index: int, random: np.random.RandomState, way: int, n: int) -> Classes:
+        chosen = _different(random, len(self.labels), min(way, len(self.labels)))
+        texts = []
+        for c in chosen:
+            within = self.texts[c]
+            texts.append(tuple(Query("", within[at]) for at in _different(random, len(within), min(n, len(within)))))
+        return Classes(self.task, tuple(self.labels[c] for c in chosen), tuple(texts))
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """One of several materials, drawn anew every time."""
+
+    materials: Sequence[Copies | Keywords | Ratings | Labelled]
+
+    def classes(self, index: int, random: np.random.RandomState, way: int, n: int) -> Classes:
+        return self.materials[random.randint(len(self.materials))].classes(index, random, way, n)
+
+
+def _unnamed(way: int) -> tuple[Label, ...]:
+    """Classes without words of their own."""
+    return tuple(Label(f"class {at}", f"class {at}") for at in range(way))
+
+
+def _different(random: np.random.RandomState, n: int, k: int) -> list[int]:
+    """`k` different numbers below `n`, in random order; quick where n is large."""
+    if 4 * k >= n:
+        return random.permutation(n)[:k].tolist()
+    found: dict[int, None] = {}
+    while len(found) < k:
+        found[int(random.randint(n))] = None
+    return list(found)

@@ -1,0 +1,180 @@
+"""The recipe: one file that says everything about a model, from its texts to its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fewshot.core.errors import TaskError
+from fewshot.core.hashing import digest
+from fewshot.core.strict_yaml import parse_yaml, validated
+from icl.metatrain.options import Optimization
+from icl.metatrain.sequences import Mixture
+from icl.metatrain.words import TestWords, WordKind
+from icl.pretraining.model import Size
+
+MaterialKind = Literal["repeats", "copies", "variants", "keywords", "ratings", "tasks"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SizeRecipe(_Strict):
+    """See `Size`; `looks_back` as in `untrained`."""
+
+    layers: int = 6
+    width: int = 256
+    heads: int = 4
+    inner: int = 688
+    vocabulary: int = 8000
+    context: int = 1024
+    looks_back: bool = True
+
+    @property
+    def size(self) -> Size:
+        """The dimensions alone."""
+        return Size(**self.model_dump(exclude={"looks_back"}))
+
+
+class SourceRecipe(_Strict):
+    """A data set that is trained on.
+
+    Attributes:
+        path: file below the data folder, or the name of a task card.
+        licence, source: as the model card prints them.
+        held_out: classes kept for testing, which are left out.
+    """
+
+    path: str
+    licence: str
+    source: str
+    held_out: tuple[str, ...] = ()
+
+
+class StageRecipe(_Strict):
+    """One step of the curriculum.
+
+    Attributes:
+        materials: how often each is drawn, in whole numbers.
+        words: how often each kind of label words is drawn.
+        examples, way: of a sequence, at most.
+        shortest: share of the texts, shortest first, that is drawn from.
+        kept, moved: of the words of variants.
+        minutes: how long it may take on the machine at hand; the steps that fit are counted once and then fixed.
+        steps: used instead of minutes where given.
+        goal: share of right answers in training at which the stage is over.
+    """
+
+    name: str
+    materials: Mapping[MaterialKind, int]
+    words: Mapping[WordKind, float]
+    templates: tuple[str, ...] = ("classify", "minimal", "named")
+    examples: int = 16
+    way: int = 2
+    instruction: float = 0.5
+    shortest: float = 1.0
+    kept: float = 0.7
+    moved: float = 0.1
+    minutes: float = 10
+    steps: int | None = None
+    batch: int = 32
+    max_tokens: int = 8192
+    max_length: int = 512
+    lr: float = 1e-3
+    warmup: int = 50
+    text_weight: float = 0.05
+    weight_decay: float = 0.1
+    evaluations: int = 10
+    goal: float | None = None
+
+    def optimization(self, steps: int, seed: int, *, last: bool) -> Optimization:
+        """How the stage is trained. Every stage goes on from the weights that the one before ended with."""
+        return Optimization(
+            steps=steps,
+            batch=self.batch,
+            max_tokens=self.max_tokens,
+            lr=self.lr,
+            warmup=self.warmup,
+            weight_decay=self.weight_decay,
+            text_weight=self.text_weight,
+            eval_every=max(1, steps // self.evaluations),
+            goal=self.goal,
+            keep="best" if last else "last",
+            seed=seed,
+        )
+
+    def mixture(self) -> Mixture:
+        """What the stage's sequences are like."""
+        return Mixture(self.words, self.templates, self.way, self.examples, self.instruction)
+
+
+class TestRecipe(_Strict):
+    """What the finished model is tested on.
+
+    Attributes:
+        tasks: tasks and the way of their episodes. No text of them is trained on.
+        shots, words, calibrate: every combination is tested.
+        baselines: learners tested on the same episodes.
+    """
+
+    tasks: Mapping[str, int]
+    shots: tuple[int, ...] = (1, 2, 4, 5, 8)
+    words: tuple[TestWords, ...] = ("canonical", "swapped", "letters")
+    calibrate: tuple[str, ...] = ("none",)
+    baselines: tuple[str, ...] = ("tfidf",)
+    episodes: int = 100
+    query: int = 10
+
+
+class Recipe(_Strict):
+    """Everything that decides what a model becomes.
+
+    Attributes:
+        excluded: tasks of which no text is trained on, beside those of the test.
+        valid_one_in: one review in this many is kept for validation.
+        valid_episodes: of reviews that are not trained on, watched during training.
+    """
+
+    name: str
+    languages: tuple[str, ...]
+    licence: str
+    seed: int = 0
+    size: SizeRecipe = SizeRecipe()
+    sources: Mapping[str, SourceRecipe]
+    excluded: tuple[str, ...] = ()
+    valid_one_in: int = Field(default=200, ge=2)
+    valid_episodes: int = Field(default=20, ge=1)
+    stages: tuple[StageRecipe, ...]
+    test: TestRecipe
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the recipe."""
+        return digest(self.model_dump(mode="json"))
+
+    def described(self) -> dict[str, Any]:
+        """The recipe as JSON, sizes written out."""
+        return {**self.model_dump(mode="json"), "dimensions": asdict(self.size.size)}
+
+
+def read_recipe(path: Path | None = None) -> Recipe:
+    """Read a recipe; None reads that of the model that is embedded.
+
+    Raises:
+        TaskError: naming file and line.
+    """
+    if path is None:
+        text, origin = (resources.files("icl.pretraining") / "ko-mini.yaml").read_text("utf-8"), "ko-mini.yaml"
+    else:
+        try:
+            text, origin = path.read_text("utf-8"), str(path)
+        except OSError as error:
+            raise TaskError(f"{path}: cannot read the recipe: {error.strerror}") from error
+    document = parse_yaml(text, origin)
+    return validated(Recipe, document, document.data)

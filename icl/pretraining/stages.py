@@ -1,0 +1,184 @@
+"""The curriculum: one training after the other, each from the weights that the one before ended with.
+
+A stage has a folder of its own: checkpoint and learning curve while it is trained (`curve.csv` shows accuracy with own,
+swapped and unseen words), its model afterwards. What is there is not done again, so the same command goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from evals.episode import EpisodeSampler
+from evals.learner import Context
+from fewshot.core.gguf import quiet
+from fewshot.core.paths import write_atomically
+from fewshot.core.seeds import random_state, seed_of
+from icl.learner import ICLLearner
+from icl.metatrain.collation import Encoded, SequenceEncoder
+from icl.metatrain.sequences import Material, TrainingSequence, draw_sequence
+from icl.metatrain.trainer import SequenceTrainer, forget
+from icl.metatrain.tuning import trainable
+from icl.metatrain.validation import Validation
+from icl.metatrain.words import TEST_WORDS, Lexicon, lexicon
+from icl.models.local import LocalModel
+from icl.models.weights import HASHES, save_model, write_hashes
+from icl.pretraining.materials import Copies, Corpus, Keywords, Mixed, Ratings
+from icl.pretraining.model import untrained
+from icl.pretraining.recipe import Recipe, StageRecipe
+from icl.pretraining.texts import Texts
+from icl.pretraining.tokenizer import train_tokenizer
+
+_START, _MODEL, _PLAN = "start", "model", "plan.json"
+#: Texts that the tokenizer is trained on, at most.
+_TOKENIZER_TEXTS = 200_000
+#: The signs of prompts. Once in a passage: what comes after a sign that stands everywhere cannot be told by it.
+_SIGNS = ("->", "\n")
+#: Texts per class that validation episodes show and ask.
+_SHOT, _QUERY = 5, 5
+
+
+def train(recipe: Recipe, texts: Texts, out: Path, ctx: Context, minutes: float | None = None) -> Path:
+    """Train a model from nothing, or go on where it was left.
+
+    Args:
+        out: where the stages go.
+        minutes: for every stage, instead of what the recipe says.
+
+    Returns:
+        the folder of the trained model.
+
+    Raises:
+        ResumeMismatch: the folder holds a training by another recipe.
+        KeyboardInterrupt, BudgetReached: the context said stop; the same call goes on.
+    """
+    model = _started(recipe, texts, out / _START, ctx)
+    for number, stage in enumerate(recipe.stages, 1):
+        folder = out / f"{number}-{stage.name}"
+        if not (folder / _MODEL / HASHES).is_file():
+            ctx.notify(f"stage {number} of {len(recipe.stages)}: {stage.name}")
+            _train_stage(recipe, stage, texts, model, folder, ctx, minutes)
+        model = folder / _MODEL
+    return model
+
+
+def sequences(
+    stage: StageRecipe, texts: Texts, known: Lexicon, encoder: SequenceEncoder, seed: int
+) -> Callable[[int], list[Encoded]]:
+    """What each step of a stage learns from."""
+    mixture = stage.mixture()
+    draw = {kind: _draws(kind, stage, texts) for kind in stage.materials}
+    cycle = [kind for kind, count in stage.materials.items() for _ in range(count)]
+
+    def sequence(index: int) -> TrainingSequence:
+        kind = cycle[index // 2 % len(cycle)]
+        if kind == "repeats":
+            return repeated(texts.reviews, known.words, max(1, stage.examples // 2), stage.shortest, seed + index)
+        return draw_sequence(draw[kind], mixture, known, seed, index)
+
+    return lambda step: [encoder.encode(sequence(i)) for i in range(step * stage.batch, (step + 1) * stage.batch)]
+
+
+def repeated(corpus: Corpus, words: Sequence[str], n: int, shortest: float, seed: int) -> TrainingSequence:
+    """Texts with label words between them, and all of it once more: the second time is told by the first.
+
+    Args:
+        words: label words, one of which follows each text.
+        n: texts. shortest: share of the texts, shortest first, that is drawn from.
+    """
+    random = random_state(seed, "repeated")
+    texts = corpus.draw(random, n, shortest)
+    pieces = [piece for text in texts for piece in (*text.split(), words[random.randint(len(words))])]
+    for sign in _SIGNS:
+        pieces.insert(random.randint(1, 1 + len(pieces)), sign)
+    passage = " ".join(["", *pieces])
+    spans, at = [], len(passage)
+    for found in re.finditer(r"\s*\S+|\s*\n", passage):
+        # The blank before a word belongs to its first token.
+        spans.append(range(at + found.start(), at + found.end()))
+    return TrainingSequence(passage + passage, tuple(spans), (True,) * len(spans), (0,) * len(spans), (), "random")
+
+
+def _draws(kind: str, stage: StageRecipe, texts: Texts) -> Material:
+    """The material of a kind, as the stage wants it; English texts come by turns with Korean ones."""
+    if kind == "ratings":
+        return Ratings(texts.positive, texts.negative, stage.shortest)
+    if kind == "tasks":
+        return Mixed(texts.labelled)
+    corpora = [texts.reviews, texts.reviews, texts.english] if texts.labelled else [texts.reviews]
+    if kind == "keywords":
+        return Mixed([Keywords(corpus) for corpus in corpora])
+    how = {"kept": stage.kept, "moved": stage.moved} if kind == "variants" else {}
+    return Mixed([Copies(corpus, shortest=stage.shortest, **how) for corpus in corpora])
+
+
+def _started(recipe: Recipe, texts: Texts, folder: Path, ctx: Context) -> Path:
+    """The tokenizer and the untrained weights."""
+    if (folder / HASHES).is_file():
+        return folder
+    ctx.notify("training the tokenizer")
+    shown = (*texts.reviews.texts[:_TOKENIZER_TEXTS], *texts.english.texts[:_TOKENIZER_TEXTS])
+    size = recipe.size
+    tokenizer = train_tokenizer(shown, lexicon().words, size.vocabulary, size.context)
+    model = untrained(size.size, len(tokenizer), seed_of(recipe.seed, "weights"), looks_back=size.looks_back)
+    tokenizer.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
+    write_hashes(folder)
+    return folder
+
+
+def _train_stage(
+    recipe: Recipe,
+    stage: StageRecipe,
+    texts: Texts,
+    start: Path,
+    folder: Path,
+    ctx: Context,
+    minutes: float | None,
+) -> None:
+    local = LocalModel(str(start), dtype="float32", device=ctx.device, offline=True)
+    seed = seed_of(recipe.seed, stage.name)
+    weights = local.weights
+    encoder = SequenceEncoder(local.tokenizer, min(stage.max_length, recipe.size.context))
+    drawn = sequences(stage, texts, lexicon(), encoder, seed)
+    trainer_of = partial(SequenceTrainer, weights, trainable(weights, "full", 0, seed))
+    is_last = stage is recipe.stages[-1]
+    first = trainer_of(stage.optimization(1, seed, last=is_last), Context())
+    steps = _steps(stage, folder, lambda: first.seconds_per_step(drawn), minutes)
+    identity = {"recipe": recipe.fingerprint, "stage": stage.name}
+    trainer = trainer_of(stage.optimization(steps, seed, last=is_last), ctx, folder, identity)
+    sampler = EpisodeSampler(texts.valid, 2, _SHOT, _QUERY, recipe.seed)
+    episodes = list(sampler.take(recipe.valid_episodes))
+    learner = ICLLearner(model=local, calibrate="none")
+    progress = trainer.fit(drawn, Validation(learner, episodes, TEST_WORDS, lexicon(), ctx).accuracies)
+    write_atomically(folder / "result.json", json.dumps(asdict(progress.curve[-1]), indent=2) + "\n")
+    save_model(local, folder / _MODEL)
+    forget(folder)
+
+
+def _steps(stage: StageRecipe, folder: Path, seconds_per_step: Callable[[], float], minutes: float | None) -> int:
+    """How many steps a stage takes. What was counted once is kept, so that a resumed training is the same training."""
+    path = folder / _PLAN
+    if path.is_file():
+        return int(json.loads(path.read_text("utf-8"))["steps"])
+    steps = stage.steps
+    if steps is None or minutes is not None:
+        steps = max(1, int(60 * (minutes or stage.minutes) / seconds_per_step()))
+    write_atomically(path, json.dumps({"steps": steps}) + "\n")
+    return steps
+
+
+def curriculum(recipe: Recipe, out: Path) -> list[dict[str, Any]]:
+    """What each stage came to, for the record."""
+    found = []
+    for number, stage in enumerate(recipe.stages, 1):
+        folder = out / f"{number}-{stage.name}"
+        plan, result = (json.loads((folder / name).read_text("utf-8")) for name in (_PLAN, "result.json"))
+        found.append({"stage": stage.name, **plan, "accuracy": result["accuracy"], "valid": result["parts"]})
+    return found

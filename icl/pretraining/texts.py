@@ -1,0 +1,149 @@
+"""Which texts the model is trained on: read, cleaned, without anything that it will be tested on."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from evals.loading import load_task
+from evals.task import Task
+from evals.types import Example, Label, TaskInfo
+from fewshot.core.errors import TaskError, UsageError
+from fewshot.core.hashing import text_key
+from fewshot.core.seeds import seed_of
+from icl.pretraining.materials import Corpus, Labelled
+from icl.pretraining.recipe import Recipe, SourceRecipe
+
+#: Ratings that count as praise and as blame; those between are used as text alone.
+_PRAISE, _BLAME = (9, 10), (1, 2, 3, 4)
+#: Characters of a review at most.
+_LONGEST = 160
+#: The source that holds reviews with ratings.
+_REVIEWS = "reviews"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Everything that is trained on.
+
+    Attributes:
+        positive, negative, other: reviews by rating. valid: reviews kept for validation, as a task.
+        labelled: data sets with classes.
+        left_out: per source, how many texts occur in a test and were left out.
+    """
+
+    positive: Corpus
+    negative: Corpus
+    other: Corpus
+    valid: Task
+    labelled: tuple[Labelled, ...]
+    left_out: dict[str, int]
+
+    @cached_property
+    def reviews(self) -> Corpus:
+        """All reviews."""
+        return Corpus(self.positive.texts + self.negative.texts + self.other.texts)
+
+    @cached_property
+    def english(self) -> Corpus:
+        """The texts of the labelled sets, each once."""
+        return Corpus(tuple(dict.fromkeys(t for each in self.labelled for texts in each.texts for t in texts)), "en")
+
+
+def read_texts(recipe: Recipe, data: Path) -> Texts:
+    """Read the sources of a recipe.
+
+    Args:
+        data: folder of the data sets.
+
+    Raises:
+        TaskError, UsageError: a source is missing or unusable.
+    """
+    if _REVIEWS not in recipe.sources:
+        raise UsageError(f"a recipe needs a source called {_REVIEWS}: texts with ratings from 1 to 10")
+    forbidden = _forbidden(load_task(name) for name in (*recipe.test.tasks, *recipe.excluded))
+    source = recipe.sources[_REVIEWS]
+    rated = list(_rated(data / source.path))
+    kept = [(text, rating) for text, rating in rated if text_key(text) not in forbidden]
+    left_out = {_REVIEWS: len(rated) - len(kept)}
+    labelled = []
+    for name, each in recipe.sources.items():
+        if name != _REVIEWS:
+            found, left_out[name] = _labelled(each, forbidden)
+            labelled.append(found)
+    train = [(text, rating) for text, rating in kept if not _is_valid(text, recipe.valid_one_in)]
+    valid = [(text, rating) for text, rating in kept if _is_valid(text, recipe.valid_one_in)]
+    return Texts(
+        Corpus(tuple(text for text, rating in train if rating in _PRAISE)),
+        Corpus(tuple(text for text, rating in train if rating in _BLAME)),
+        Corpus(tuple(text for text, rating in train if rating not in _PRAISE + _BLAME)),
+        _valid_task(valid),
+        tuple(labelled),
+        left_out,
+    )
+
+
+def _forbidden(tasks: Iterable[Task]) -> set[str]:
+    """The texts of test tasks. Parts that are published for training are no test."""
+    keys: set[str] = set()
+    for task in tasks:
+        tested = {part: rows for part, rows in task.rows.items() if part != "train" or len(task.rows) == 1}
+        keys |= {text_key(row.text) for rows in tested.values() for row in rows}
+    return keys
+
+
+def _rated(path: Path) -> Iterable[tuple[str, int]]:
+    """Texts with ratings, each text once, none empty."""
+    seen: set[str] = set()
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for line in file:
+                row = json.loads(line)
+                text = " ".join(row["text"].split())[:_LONGEST].strip()
+                if text and text_key(text) not in seen:
+                    seen.add(text_key(text))
+                    yield text, int(row["rating"])
+    except (OSError, ValueError, KeyError) as error:
+        raise TaskError(f"{path}: cannot read reviews with the fields text and rating: {error}") from error
+
+
+def _labelled(source: SourceRecipe, forbidden: set[str]) -> tuple[Labelled, int]:
+    """The training classes of a task, without forbidden texts and classes that are held out."""
+    task = load_task(source.path)
+    split = task.default_class_split()
+    labels = [label for label in task.labels_in(split, "train") if label.name not in source.held_out]
+    rows = task.pools(split, "train").support.rows
+    clean = [row for row in rows if text_key(row.text) not in forbidden]
+    texts = [tuple(row.text for row in clean if row.label == label.name) for label in labels]
+    used = [(label, found) for label, found in zip(labels, texts, strict=True) if len(found) > 1]
+    if len(used) < 2:
+        raise TaskError(f"task {task.name!r} has no two classes left to be trained on")
+    found = Labelled(task.info, tuple(label for label, _ in used), tuple(texts for _, texts in used))
+    return found, len(rows) - len(clean)
+
+
+def _is_valid(text: str, one_in: int) -> bool:
+    return seed_of(text_key(text), "validation") % one_in == 0
+
+
+def _valid_task(rated: Sequence[tuple[str, int]]) -> Task:
+    """Reviews that are not trained on, with the words that Korean sentiment is asked in."""
+    labels = (Label("positive", "긍정"), Label("negative", "부정"))
+    rows = tuple(
+        Example(f"v{at}", text, "positive" if rating in _PRAISE else "negative")
+        for at, (text, rating) in enumerate(rated)
+        if rating in _PRAISE + _BLAME
+    )
+    info = TaskInfo(
+        "reviews",
+        "ko",
+        "classification",
+        "다음 리뷰의 감정이 긍정인지 부정인지 판단하세요.",
+        input_name="리뷰",
+        output_name="감정",
+    )
+    return Task(info, labels, {"all": rows})

@@ -29,8 +29,8 @@ class Standing:
         accuracy: mean over episodes with the t interval: it speaks of episodes from this pool of texts.
         new_texts: the same mean with the interval of the two-way cluster bootstrap: it speaks of new texts.
         accuracy_ok: over the answers with status ok alone, or None where there are none.
-        status: "ok"; "stopped" where an early stop was asked for and reached; "partial" where episodes of the table have
-            no answer.
+        status: "ok"; "stopped" where an early stop was asked for and reached; "partial" where episodes of the table
+            have no answer.
         constant_share: the share of the answers that are its most frequent label, across all episodes.
         letters: learners that share a letter are not told apart, on new texts.
         on_front: whether no other learner is both cheaper and better (seconds, and USD where money is spent).

@@ -283,8 +283,9 @@ def test_a_limit_ends_the_comparison_and_not_only_the_learner(tmp_path: Path) ->
         compared(tmp_path / "c", ctx=Context(deadline=0.0))
 
 
-def test_frames(comparison: Comparison) -> None:
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
-    frame = comparison.to_pandas()
-    assert isinstance(frame, pandas.DataFrame)
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_frames(library: str, comparison: Comparison) -> None:
+    pytest.importorskip(library, reason=f"{library} is not installed")
+    frame = getattr(comparison, f"to_{library}")()
+    assert type(frame).__name__ == "DataFrame"
     assert list(frame["learner"]) == [row["learner"] for row in comparison.rows()]

@@ -20,7 +20,11 @@ from fewshot.core.errors import FewshotError, UsageError
 from fewshot.encoders.prototypes import class_means, cosine_logits
 from tests.classic.toys import ToyEncoder, accuracy, context, data, fitted, sampler
 
-META = [name for name, entry in LEARNERS.entries().items() if entry.needs_meta_training]
+META = [
+    name
+    for name, entry in LEARNERS.entries().items()
+    if entry.needs_meta_training and entry.target.startswith("classic.")
+]
 FROZEN = ["prototypes", "probe"]
 #: Enough for the toy world, and a second or two.
 QUICK: dict[str, Any] = {"steps": 80, "eval_every": 40, "meta_batch": 4, "n_valid": 20, "train_way": None, "lr": 3e-3}

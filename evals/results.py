@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -76,11 +76,10 @@ def is_narrow(store: Store, learner: str, until_ci: float) -> bool:
 
 
 def _narrow_enough(answered: _Answered, kind: Kind, until_ci: float | None) -> bool:
-    means = _episode_means(answered, kind)
-    if until_ci is None or not means:
+    if until_ci is None:
         return False
-    found = score_interval(means)
-    return 100 * (found.high - found.low) / 2 <= until_ci
+    means = _episode_means(_scores(answered, kind))
+    return bool(means) and 100 * score_interval(means).half_width <= until_ci
 
 
 @dataclass(frozen=True)
@@ -116,31 +115,32 @@ def _figures(answered: _Answered, kind: Kind, transductive: bool) -> dict[str, A
     `accuracy` (`score` for kinds with another metric) counts answers that are not ok as wrong; `accuracy_ok` leaves
     them out. Then the kind's own metrics, `non_ok_rate`, `statuses`, wall-clock `seconds` and `usage` by phase.
     """
-    per_episode = [
-        [(answer, kind.score(answer, gold)) for gold, answer in zip(episode.gold, episode.answers, strict=True)]
-        for episode in answered.scored
-    ]
-    every = [pair for pairs in per_episode for pair in pairs]
-    means = _episode_means(answered, kind)
+    per_episode = _scores(answered, kind)
+    scores = [score for scored in per_episode for score in scored]
+    answers = [answer for episode in answered.scored for answer in episode.answers]
     key = "accuracy" if kind.metric == "accuracy" else "score"
     return {
-        key: _interval(means, kind.metric),
-        f"{key}_ok": mean(score for answer, score in every if answer.status is Status.OK),
+        key: _interval(_episode_means(per_episode), kind.metric),
+        f"{key}_ok": mean(s for answer, s in zip(answers, scores, strict=True) if answer.status is Status.OK),
         **kind.metrics(answered.scored),
-        "non_ok_rate": mean(float(answer.status is not Status.OK) for answer, _ in every),
-        "statuses": dict(sorted(Counter(answer.status.value for answer, _ in every).items())),
+        "non_ok_rate": mean(float(answer.status is not Status.OK) for answer in answers),
+        "statuses": dict(sorted(Counter(answer.status.value for answer in answers).items())),
         "transductive": transductive,
         "seconds": answered.seconds,
         "usage": {phase: asdict(used) for phase, used in sorted(answered.usage.items())},
     }
 
 
-def _episode_means(answered: _Answered, kind: Kind) -> list[float]:
-    found = (
-        mean(kind.score(answer, gold) for gold, answer in zip(episode.gold, episode.answers, strict=True))
+def _scores(answered: _Answered, kind: Kind) -> list[list[float]]:
+    """Per episode, the score of every query."""
+    return [
+        [kind.score(answer, gold) for gold, answer in zip(episode.gold, episode.answers, strict=True)]
         for episode in answered.scored
-    )
-    return [value for value in found if value is not None]
+    ]
+
+
+def _episode_means(scores: Iterable[Sequence[float]]) -> list[float]:
+    return [found for each in scores if (found := mean(each)) is not None]
 
 
 def _interval(means: list[float], metric: str) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -86,6 +86,17 @@ class Pair:
     p_wilcoxon: float
     effect: float
 
+    def reversed(self) -> Pair:
+        """The same pair as b - a."""
+        return replace(
+            self,
+            a=self.b,
+            b=self.a,
+            difference=-self.difference,
+            new_texts=-self.new_texts,
+            effect=-self.effect,
+        )
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -119,13 +130,15 @@ class Analysis:
         """The standing that the others are held against, be it no better than chance."""
         return self.standings[0]
 
-    def compared(self, a: str, b: str) -> bool:
-        """Whether two learners share an episode."""
-        return any({pair.a, pair.b} == {a, b} for pair in self.pairs)
+    def behind(self, learner: str) -> Pair | None:
+        """The best learner minus this one; None for the best itself, and for one that shares no episode with it."""
+        wanted = {self.best.learner, learner}
+        return self.pair(self.best.learner, learner) if any({p.a, p.b} == wanted for p in self.pairs) else None
 
     def pair(self, a: str, b: str) -> Pair:
-        """The pair of two learners, in whichever order it is kept."""
-        return next(pair for pair in self.pairs if {pair.a, pair.b} == {a, b})
+        """The pair of two learners as a - b, in whichever order it is kept."""
+        found = next(pair for pair in self.pairs if {pair.a, pair.b} == {a, b})
+        return found if found.a == a else found.reversed()
 
 
 def analyse(table: Table, *, seed: int = 0) -> Analysis:
@@ -154,9 +167,8 @@ def analyse(table: Table, *, seed: int = 0) -> Analysis:
 def _status(outcome: Outcome, means: Floats) -> str:
     if outcome.answered.all():
         return "ok"
-    found = stats.score_interval(means[np.isfinite(means)].tolist())
-    half_width = 100 * (found.high - found.low) / 2
-    return "stopped" if outcome.until_ci is not None and half_width <= outcome.until_ci else "partial"
+    reach = 100 * stats.score_interval(means[np.isfinite(means)].tolist()).half_width
+    return "stopped" if outcome.until_ci is not None and reach <= outcome.until_ci else "partial"
 
 
 def _standing(

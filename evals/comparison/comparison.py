@@ -134,7 +134,7 @@ class Comparison:
 
 def _unfinished(paths: Sequence[Path], conducted: Sequence[Conducted]) -> str:
     """How many runs of the studies in these folders have not begun, and which."""
-    begun = {run.name for path in paths for run in path.glob(f"*/{FILE_NAME}") for run in (run.parent,)}
+    begun = {file.parent.name for path in paths for file in path.glob(f"*/{FILE_NAME}")}
     planned = dict.fromkeys(folder for found in conducted for folder in found.folders)
     missing = [folder for folder in planned if folder not in begun]
     if not missing:

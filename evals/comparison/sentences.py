@@ -36,13 +36,11 @@ def verdict_sentence(analysis: Analysis, language: str = "en") -> str:
     if not others:
         return head
     pair = analysis.pair(verdict.winner, others[0])
-    sign = 1 if pair.a == verdict.winner else -1
-    low, high = sorted((sign * pair.new_texts.low, sign * pair.new_texts.high))
     told = _AHEAD[language].format(
         second=others[0],
-        points=points(sign * pair.difference.mean),
-        low=points(low),
-        high=points(high),
+        points=points(pair.difference.mean),
+        low=points(pair.new_texts.low),
+        high=points(pair.new_texts.high),
         p=p_value(pair.p_new_texts_holm),
     )
     return f"{head} {told}"

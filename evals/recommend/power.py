@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from evals import stats
-from evals.comparison.analysis import Analysis, Pair
+from evals.comparison.analysis import Analysis
 from evals.comparison.tables import Ints, Table
 from evals.task import Task
 from fewshot.core.errors import UsageError, unknown_name
@@ -98,7 +98,7 @@ def power(analysis: Analysis, a: str, b: str, delta: float, planned: int, n_text
         planned=planned,
         detectable=stats.detectable_difference(sd, planned),
         n_texts=pool,
-        new_texts=_from(analysis.pair(a, b), a),
+        new_texts=analysis.pair(a, b).new_texts,
         at_best=stats.detectable_difference(per_text, pool) if pool > 1 else 1.0,
     )
 
@@ -134,9 +134,3 @@ def _sd_between_texts(differences: Floats, texts: Ints) -> float:
     sums = np.bincount(texts, differences - differences.mean())
     n = int(np.count_nonzero(np.bincount(texts)))
     return n * (float(sums @ sums) / (n - 1)) ** 0.5 / len(differences) if n > 1 else 0.0
-
-
-def _from(pair: Pair, a: str) -> stats.Interval:
-    """The interval on new texts of a - b, whichever way round the pair is kept."""
-    found = pair.new_texts
-    return found if pair.a == a else replace(found, mean=-found.mean, low=-found.high, high=-found.low)

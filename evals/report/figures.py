@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from evals.comparison.tables import Outcome, Table
 from evals.metatrain import LEARNER_FOLDER
 from evals.report.svg import cleaned
 from evals.results import MAIN
-from evals.stats import Interval
 
 #: A confusion matrix shows so many labels at most: those that are confused most.
 MAX_LABELS = 8
@@ -31,47 +29,18 @@ def in_percent(**values: float) -> dict[str, float]:
     return {name: round(100 * value, 3) for name, value in values.items()}
 
 
-@dataclass(frozen=True)
-class Behind:
-    """How far a learner is behind the best one, on the episodes that both answered.
-
-    Attributes:
-        pool, new_texts: the difference, best minus learner, with its interval for this pool and for new texts.
-        p: on new texts, Holm-adjusted over all pairs of the table.
-    """
-
-    pool: Interval
-    new_texts: Interval
-    p: float
-
-
-def behind(analysis: Analysis, learner: str) -> Behind | None:
-    """How far a learner is behind the best; None for the best itself, and for one that shares no episode with it."""
-    best = analysis.best.learner
-    if not analysis.compared(best, learner):
-        return None
-    pair = analysis.pair(best, learner)
-    if pair.a == best:
-        return Behind(pair.difference, pair.new_texts, pair.p_new_texts_holm)
-    return Behind(_reversed(pair.difference), _reversed(pair.new_texts), pair.p_new_texts_holm)
-
-
-def _reversed(found: Interval) -> Interval:
-    return replace(found, mean=-found.mean, low=-found.high, high=-found.low)
-
-
 def differences(analysis: Analysis, colour: Callable[[str], str]) -> Rows:
     """The best learner minus each other one, in points.
 
     Args:
         colour: of a learner.
     """
-    found = {standing.learner: behind(analysis, standing.learner) for standing in analysis.standings}
+    found = {standing.learner: analysis.behind(standing.learner) for standing in analysis.standings}
     return [
         {
             "learner": cleaned(learner),
             "colour": colour(learner),
-            **in_percent(mean=gap.pool.mean, low=gap.pool.low, high=gap.pool.high),
+            **in_percent(mean=gap.difference.mean, low=gap.difference.low, high=gap.difference.high),
             **in_percent(new_low=gap.new_texts.low, new_high=gap.new_texts.high),
         }
         for learner, gap in found.items()

@@ -12,7 +12,6 @@ from typing import Any
 
 from evals.comparison import Comparison
 from evals.comparison.analysis import Analysis, Standing
-from evals.report.figures import behind
 from evals.report.svg import cleaned
 from evals.stats import Interval
 from evals.wording import p_number, percent, points
@@ -104,16 +103,16 @@ def flat_rows(comparison: Comparison) -> list[dict[str, Any]]:
 
     The figures are shares; p is on new texts, Holm-adjusted. None for the best learner itself.
     """
-    gaps = [behind(analysis, found.learner) for analysis in comparison.analyses for found in analysis.standings]
+    gaps = [analysis.behind(found.learner) for analysis in comparison.analyses for found in analysis.standings]
     return [
         {
             **row,
-            "behind": gap and gap.pool.mean,
-            "behind_low": gap and gap.pool.low,
-            "behind_high": gap and gap.pool.high,
+            "behind": gap and gap.difference.mean,
+            "behind_low": gap and gap.difference.low,
+            "behind_high": gap and gap.difference.high,
             "behind_low_new_texts": gap and gap.new_texts.low,
             "behind_high_new_texts": gap and gap.new_texts.high,
-            "p_new_texts_holm": gap and gap.p,
+            "p_new_texts_holm": gap and gap.p_new_texts_holm,
         }
         for row, gap in zip(comparison.rows(), gaps, strict=True)
     ]
@@ -172,13 +171,17 @@ def _cells(analysis: Analysis, standing: Standing) -> list[str]:
     marks = [mark for mark, holds in (("b", standing.baseline), ("t", standing.transductive)) if holds]
     if standing.n_episodes != analysis.table.n_episodes:
         marks.append(f"{standing.n_episodes} of {analysis.table.n_episodes} episodes")
-    gap = behind(analysis, standing.learner)
+    gap = analysis.behind(standing.learner)
     return [
         cleaned(standing.learner) + (f" ({', '.join(marks)})" if marks else ""),
         percent(standing.accuracy.mean),
         _range(standing.accuracy),
         _range(standing.new_texts),
-        *(["-", "-", "-"] if gap is None else [points(gap.pool.mean), _range(gap.new_texts), p_number(gap.p)]),
+        *(
+            ["-", "-", "-"]
+            if gap is None
+            else [points(gap.difference.mean), _range(gap.new_texts), p_number(gap.p_new_texts_holm)]
+        ),
         standing.letters,
         percent(standing.non_ok_rate),
         str(standing.n_queries),

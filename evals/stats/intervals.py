@@ -26,6 +26,15 @@ class Interval:
     n: int
     method: Literal["t", "wilson", "cluster bootstrap", "corrected t"]
 
+    @property
+    def half_width(self) -> float:
+        """How far the interval reaches to either side, on average."""
+        return (self.high - self.low) / 2
+
+    def __neg__(self) -> Interval:
+        """The interval of b - a, where this one is of a - b."""
+        return replace(self, mean=-self.mean, low=-self.high, high=-self.low)
+
     def within(self, bounds: tuple[float, float]) -> Interval:
         """The same interval without what lies outside of `bounds`."""
         return replace(self, low=max(self.low, bounds[0]), high=min(self.high, bounds[1]))

@@ -239,11 +239,7 @@ def _show_table(analysis: Analysis) -> None:
 
 def _against(analysis: Analysis, learner: str) -> str:
     """How far a learner is behind the best one, with the p-value."""
-    best = analysis.best.learner
-    if learner == best or not analysis.compared(best, learner):
-        return "-"
     from evals.wording import p_number, points
 
-    pair = analysis.pair(best, learner)
-    sign = 1 if pair.a == best else -1
-    return f"{points(sign * pair.difference.mean)} ({p_number(pair.p_new_texts_holm)})"
+    gap = analysis.behind(learner)
+    return "-" if gap is None else f"{points(gap.difference.mean)} ({p_number(gap.p_new_texts_holm)})"

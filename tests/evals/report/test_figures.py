@@ -88,13 +88,20 @@ def test_a_pair_that_is_kept_the_other_way_round_says_the_same(comparison: Compa
     analysis = comparison.analyses[-1]
     best, second = (standing.learner for standing in analysis.standings[:2])
     pair = analysis.pair(best, second)
-    other = replace(pair, a=pair.b, b=pair.a, difference=turned(pair.difference), new_texts=turned(pair.new_texts))
-    assert figures.behind(replace(analysis, pairs=(other,)), second) == figures.behind(analysis, second)
+    other = replace(
+        pair,
+        a=pair.b,
+        b=pair.a,
+        difference=turned(pair.difference),
+        new_texts=turned(pair.new_texts),
+        effect=-pair.effect,
+    )
+    assert replace(analysis, pairs=(other,)).behind(second) == analysis.behind(second)
 
 
 def test_a_learner_that_shares_no_episode_with_the_best_is_not_behind_it(comparison: Comparison) -> None:
     analysis = comparison.analyses[-1]
-    assert figures.behind(replace(analysis, pairs=()), analysis.standings[1].learner) is None
+    assert replace(analysis, pairs=()).behind(analysis.standings[1].learner) is None
 
 
 def test_the_front_has_no_row_that_is_dearer_and_no_better() -> None:

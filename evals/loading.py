@@ -14,14 +14,12 @@ from evals.card import Card, find_card, normal_label, read_card, verbalizer_of
 from evals.cleaning import clean
 from evals.hub import hub_rows
 from evals.kinds import Kind, kind_named
+from evals.language import UNKNOWN, guess_language
 from evals.sources import SUFFIXES, Row, find_files, missing_column, read_rows, text_of
 from evals.task import PARTS, ClassSplit, Task
 from evals.types import Example, Label, TaskInfo
 from fewshot.core.errors import OfflineError, TaskError
 from fewshot.core.paths import data_dir
-
-#: Share of Hangul characters from which a text without a card counts as Korean.
-_HANGUL_SHARE = 0.2
 
 
 def load_task(source: str | Path, *, offline: bool = False, text: str | None = None, label: str | None = None) -> Task:
@@ -78,7 +76,7 @@ def _build(card: Card, beside: Path | None, offline: bool) -> Task:
         )
     info = TaskInfo(
         name=card.name,
-        language=card.language if card.language != "und" else _guess_language(cleaned),
+        language=card.language if card.language != UNKNOWN else guess_language(_sample(cleaned)),
         kind=card.kind,
         instruction=card.instruction,
         template=_template(card.template, beside),
@@ -238,12 +236,9 @@ def _checked_splits(splits: Mapping[str, ClassSplit], labels: tuple[Label, ...],
     }
 
 
-def _guess_language(rows: Mapping[str, tuple[Example, ...]]) -> str:
-    """Korean or English, by script, for data without a card."""
-    sample = "".join(row.text for part in rows.values() for row in part[:200])
-    letters = [char for char in sample if char.isalpha()]
-    hangul = sum("\uac00" <= char <= "\ud7a3" or "\u1100" <= char <= "\u11ff" for char in letters)
-    return "ko" if letters and hangul / len(letters) > _HANGUL_SHARE else "en"
+def _sample(rows: Mapping[str, tuple[Example, ...]]) -> list[str]:
+    """The first texts of every part."""
+    return [row.text for part in rows.values() for row in part[:200]]
 
 
 def _template(name: str, beside: Path | None) -> str:

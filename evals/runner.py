@@ -16,7 +16,7 @@ from typing import Any
 from evals.checks import checked
 from evals.episode import Episode, EpisodeSampler
 from evals.kinds import kind_named
-from evals.learner import Background, Context, Learner, failure, ignore
+from evals.learner import Background, Context, Learner, failure, for_task, ignore
 from evals.records import EpisodeRecord
 from evals.results import MAIN, is_narrow, summarise
 from evals.rundir import describe_run, open_store, write_copy
@@ -93,7 +93,8 @@ def run(
     if baselines and MAIN in baselines:
         raise UsageError(f"a baseline cannot be named {MAIN!r}: that is the learner the run is about")
     ctx = ctx or Context()
-    learners = {MAIN: learner, **(baselines or {})}
+    given = {MAIN: learner, **(baselines or {})}
+    learners = {name: for_task(each, sampler.task.info) for name, each in given.items()}
     settings = {**(config or {}), **({"until_ci": until_ci} if until_ci is not None else {})}
     described = describe_run(learners, sampler, n_episodes, ctx.seed, settings)
     with open_store(run_dir, described, resume) as store:

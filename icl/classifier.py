@@ -27,7 +27,7 @@ class ICLClassifier(EpisodeClassifier):
 
     def __init__(
         self,
-        model: PartLike = "smollm2",
+        model: PartLike = "auto",
         selector: PartLike = "all",
         order: PartLike = "shuffled",
         demos: int | Literal["all"] = "all",

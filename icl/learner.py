@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
+from evals.language import UNKNOWN
 from evals.learner import BaseLearner, Context, Estimate, require_kind
-from evals.types import Prediction, Problem, Usage
+from evals.types import Prediction, Problem, TaskInfo, Usage
 from fewshot.core.catalog import CALIBRATORS, ENCODERS, MODELS, ORDERINGS, SCORERS, SELECTORS
 from fewshot.core.errors import unknown_name
 from fewshot.core.spec import Spec
 from icl.answers import answers_of, trace_of
 from icl.calibration import CONTENT_FREE, Calibrator, Contextual, NoCalibration, calibrated
+from icl.models.auto import auto_spec, choose_model, with_language
 from icl.models.base import GenerateRequest, LanguageModel, Metered, Prompt, ScoreRequest, ShowsTokens
 from icl.orderings import Ordering
 from icl.overlap import overlapped
@@ -34,7 +38,7 @@ class ICLLearner(BaseLearner):
     Every part is a spec or an object, and is built on first use.
 
     Args:
-        model: language model.
+        model: language model; "auto" takes the embedded one that is made for the language of the task.
         selector: which support examples are shown.
         order: in which order.
         demos: how many per prompt, or "all".
@@ -56,7 +60,7 @@ class ICLLearner(BaseLearner):
 
     def __init__(
         self,
-        model: PartLike = "smollm2",
+        model: PartLike = "auto",
         selector: PartLike = "all",
         order: PartLike = "shuffled",
         demos: int | Literal["all"] = "all",
@@ -89,6 +93,18 @@ class ICLLearner(BaseLearner):
         """Whether calibration looks at all queries together."""
         return self.calibrate != "auto" and self._calibrator.transductive and self._scorer.gives_scores
 
+    def for_task(self, task: TaskInfo) -> ICLLearner:
+        """With the model for the task's language where the model is "auto"; else, or in no known language, this one."""
+        if self._auto is None or task.language == UNKNOWN:
+            return self
+        choice = choose_model(task.language)
+        if choice.model not in self._settled:
+            given = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+            self._settled[choice.model] = type(self)(**{**given, "model": replace(self._auto, name=choice.model)})
+        settled = self._settled[choice.model]
+        settled._reasons[task.language] = choice.reason
+        return settled
+
     def predict(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
         """Answer the problems in their order; the queries of one are asked together, so that they share the prompt.
 
@@ -97,6 +113,9 @@ class ICLLearner(BaseLearner):
         Raises:
             UsageError: the parts, the template or the labels do not fit each other or the task.
         """
+        if self._auto is not None:
+            yield from self._predict_by_language(problems, ctx)
+            return
         model = self._attended(ctx)
 
         def plans() -> Iterator[tuple[Problem, Plan]]:
@@ -118,11 +137,18 @@ class ICLLearner(BaseLearner):
         for (problem, plan), readings in done:
             yield self._prediction(problem, plan, readings, ctx)
 
+    def _predict_by_language(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
+        known = map(with_language, problems)
+        for settled, alike in groupby(known, key=lambda problem: self.for_task(problem.task)):
+            yield from settled.predict(alike, ctx)
+            if ctx.stopping:
+                return
+
     def describe(self) -> dict[str, Any]:
         """The parts as they are built, with models and templates by their content."""
         return {
             "name": self.name,
-            "model": self._model(self.device).describe(),
+            "model": self._model(self.device).describe() if self._auto is None else str(self._auto),
             "selector": self._selector.describe(),
             "order": self._ordering.describe(),
             "demos": self.demos,
@@ -134,6 +160,9 @@ class ICLLearner(BaseLearner):
 
     def estimate(self, problems: Sequence[Problem], n_problems: int, ctx: Context) -> Estimate:
         """Count the tokens of a sample, and time one prompt of it. Unknown for models that cannot count ahead."""
+        if self._auto is not None and problems:
+            known = [with_language(problem) for problem in problems]
+            return self.for_task(known[0].task).estimate(known, n_problems, ctx)
         model = self._attended(ctx)
         if isinstance(model, Metered) and problems:
             return self._estimate_cost(model, problems, n_problems, ctx)
@@ -172,19 +201,28 @@ class ICLLearner(BaseLearner):
         Raises:
             UsageError: the query cannot be asked, because instruction and text alone do not fit.
         """
+        if self._auto is not None:
+            problem = with_language(problem)
+            return self.for_task(problem.task).preview(problem, query_index, ctx)
         ctx = ctx or Context()
         plan = self._plan(problem, ctx)
-        notes = (*plan.notes, *self._language_notes(problem, ctx))
+        notes = (*plan.notes, *self._choice_notes(problem), *self._language_notes(problem, ctx))
         return preview_of(plan, query_index, self._model_for(ctx), notes, self._scorer.gives_scores)
 
     def prompt_for(self, problem: Problem, query_index: int, ctx: Context) -> Prompt | None:
         """The prompt of a query of a prediction on record, rendered again; None where none could be asked."""
+        if self._auto is not None:
+            problem = with_language(problem)
+            return self.for_task(problem.task).prompt_for(problem, query_index, ctx)
         return self._plan(problem, ctx).queries[query_index].prompt
 
     def label_tokens(
         self, problem: Problem, query_index: int, ctx: Context
     ) -> tuple[tuple[tuple[str, float], ...], ...] | None:
         """Per label, its tokens with their log-probabilities after the prompt of a query. Runs a local model."""
+        if self._auto is not None:
+            problem = with_language(problem)
+            return self.for_task(problem.task).label_tokens(problem, query_index, ctx)
         plan, model = self._plan(problem, ctx), self._model_for(ctx)
         prompt, labels = plan.queries[query_index].prompt, plan.choices.continuations
         if prompt is None or not model.capabilities.scores or not isinstance(model, ShowsTokens):
@@ -202,6 +240,7 @@ class ICLLearner(BaseLearner):
             *plan.notes,
             *read.notes,
             *self._model_for(ctx).notes,
+            *self._choice_notes(problem),
             *self._default_notes(ctx),
             *self._language_notes(problem, ctx),
             *self._calibration_notes(plan),
@@ -221,6 +260,11 @@ class ICLLearner(BaseLearner):
         if self._pool.examples is not problem.support:
             self._pool = Pool(problem.support)
         return self._pool
+
+    def _choice_notes(self, problem: Problem) -> list[str]:
+        """Why the model was taken, where it was not named."""
+        reason = self._reasons.get(problem.task.language)
+        return [] if reason is None else [reason]
 
     def _language_notes(self, problem: Problem, ctx: Context) -> list[str]:
         model, language = self._model_for(ctx), problem.task.language
@@ -285,6 +329,20 @@ class ICLLearner(BaseLearner):
         if self._listener is not None:
             self._listener(message)
 
+    @property
+    def _auto(self) -> Spec | None:
+        return auto_spec(self.model)
+
+    @cached_property
+    def _settled(self) -> dict[str, ICLLearner]:
+        """This learner with each of the models that were chosen so far, so that none is loaded twice."""
+        return {}
+
+    @cached_property
+    def _reasons(self) -> dict[str, str]:
+        """Language -> why this learner has its model, where it was chosen."""
+        return {}
+
     @cached_property
     def _models(self) -> dict[str, LanguageModel]:
         return {}
@@ -320,7 +378,8 @@ class ICLLearner(BaseLearner):
 
     @cached_property
     def _scores_exactly(self) -> bool:
-        return self._model(self.device).capabilities.scores
+        # Whichever model is chosen by the language is a local one.
+        return self._auto is not None or self._model(self.device).capabilities.scores
 
     @cached_property
     def _format(self) -> Format:

@@ -11,7 +11,8 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from evals.adapters.inputs import InputError, in_order, known_labels, known_texts, names_of, plain_array
-from evals.learner import Background, Context, Learner
+from evals.language import UNKNOWN
+from evals.learner import Background, Context, Learner, for_task
 from evals.types import Answer, Example, Label, Problem, Query, Status, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import FewshotError, UsageError, unknown_name
@@ -94,7 +95,7 @@ class EpisodeClassifier:
         self.support_ = in_rounds(
             Example(f"s{at}", text, names[label]) for at, (text, label) in enumerate(zip(shown, golds, strict=True))
         )
-        self.learner_ = self._build_learner()
+        self.learner_ = for_task(self._build_learner(), self._info)
         self.learner_.prepare(Background(), self._context())
         return self
 
@@ -178,6 +179,10 @@ class EpisodeClassifier:
             return LEARNERS.build(self.learner, device=self.device, seed=self.seed)
         return self.learner
 
+    @property
+    def _info(self) -> TaskInfo:
+        return self.task or TaskInfo(name="texts", language=UNKNOWN, kind="classification")
+
     def _context(self) -> Context:
         return Context(device=self.device, seed=self.seed, notify=_LOG.warning)
 
@@ -185,7 +190,7 @@ class EpisodeClassifier:
         support = [[example.text, example.label] for example in self.support_]
         return Problem(
             id=digest([support, list(texts), start]),
-            task=self.task or TaskInfo(name="texts", language="und", kind="classification"),
+            task=self._info,
             labels=self.labels_,
             support=self.support_,
             queries=tuple(Query(f"q{start + at}", text) for at, text in enumerate(texts)),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from evals.comparison.conduct import Job, Plan
-from evals.learner import Context, Estimate, Learner, MetaLearner, ignore
+from evals.learner import Context, Estimate, Learner, MetaLearner, for_task, ignore
 from evals.metatrain import ensure_trained
 from evals.runner import background
 from evals.task import Task
@@ -51,7 +51,8 @@ def _expected(jobs: Sequence[Job], n_episodes: int, ctx: Context, load: Callable
     for job in jobs:
         problems = [job.sampler[at].problem for at in range(min(_SAMPLE, n_episodes))]
         n_queries += n_episodes * len(problems[0].queries)
-        estimates.append(_estimate(learner, job, problems, n_episodes, ctx))
+        settled = for_task(learner, job.sampler.task.info)
+        estimates.append(_estimate(settled, job, problems, n_episodes, ctx))
     return Expected(
         first.contestant.name,
         len(jobs),

@@ -10,13 +10,14 @@ import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from evals.engines.base import Recipe
-from evals.learner import Background, Context, Estimate, Learner
-from evals.types import Prediction, Problem
+from evals.learner import Background, Context, Estimate, Learner, for_task
+from evals.types import Prediction, Problem, TaskInfo
 from fewshot.core.errors import FewshotError, MissingExtra, ModelUnavailable, UsageError
 
 #: How often the wait for answers looks up, so that a second Ctrl-C is heard, in seconds.
@@ -72,6 +73,12 @@ class RayLearner:
     def transductive(self) -> bool:
         """As the learner."""
         return self._learner.transductive
+
+    def for_task(self, task: TaskInfo) -> RayLearner:
+        """With the learner as it is for the task; workers, which find the task in every problem, decide alike."""
+        settled = copy(self)
+        settled._learner = for_task(self._learner, task)
+        return settled
 
     def describe(self) -> dict[str, Any]:
         """As the learner: where a problem is answered decides no result."""

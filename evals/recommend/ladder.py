@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fewshot.core.catalog import LADDER
-from fewshot.core.embedded import EMBEDDED, locate
+from fewshot.core.embedded import EMBEDDED, how_to_get, locate
 from fewshot.core.spec import Spec, parse_spec
 
 
@@ -41,7 +41,7 @@ def why_not(spec: str, language: str) -> str | None:
         if language.split("-")[0] not in (*languages, "und"):
             return f"{name} was made for {' and '.join(languages)}, and the texts are in {language}"
         if locate(name) is None:
-            return f"{name} is not on this machine; run: fewshot models pull {name}"
+            return f"{name} is not on this machine; {how_to_get(name)}"
     return None
 
 

@@ -10,7 +10,7 @@ from evals.checks import checked
 from evals.comparison.contestants import Contestant
 from evals.episode import EpisodeSampler
 from evals.kinds import kind_named
-from evals.learner import Background, Context, Learner, MetaLearner
+from evals.learner import Background, Context, Learner, MetaLearner, for_task
 from evals.metatrain import ensure_trained
 from evals.recommend.ladder import LeftOut
 from evals.recommend.splits import Split
@@ -70,6 +70,7 @@ def attempt(
         KeyboardInterrupt: the context was cancelled.
     """
     started = time.monotonic()
+    learner = for_task(learner, task.info)
     try:
         _require_reach(learner, splits, ctx)
         _train(learner, task, ctx, load)

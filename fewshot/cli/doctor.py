@@ -81,11 +81,11 @@ def _extras() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
-    from fewshot.core.embedded import EMBEDDED, locate
+    from fewshot.core.embedded import EMBEDDED, how_to_get, locate
 
     for name in EMBEDDED:
         path = locate(name)
-        yield Finding(f"model {name}", True if path else None, str(path or f"fewshot models pull {name}"))
+        yield Finding(f"model {name}", True if path else None, str(path or how_to_get(name)))
 
 
 def _folders() -> Iterator[Finding]:

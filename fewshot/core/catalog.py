@@ -51,6 +51,7 @@ LADDER = (
     "probe:encoder=lexical",
     "prototypes:encoder=minilm",
     "probe:encoder=minilm",
+    "icl:model=ko-mini,selector=knn,demos=8,order=nearest-last",
     "icl:model=smollm2,selector=knn,demos=8,order=nearest-last",
     "setfit:encoder=minilm",
 )
@@ -131,6 +132,13 @@ NETWORKS = Registry(
 MODELS = Registry(
     "model",
     [
+        Entry("auto", "icl.models.local:smollm2", "the embedded model for the task's language", extra="local"),
+        Entry(
+            "ko-mini",
+            "icl.models.local:ko_mini",
+            "embedded Korean-English language model, 7M parameters",
+            extra="local",
+        ),
         Entry("smollm2", "icl.models.local:smollm2", "embedded English language model, 135M parameters", extra="local"),
         Entry(
             "hf",

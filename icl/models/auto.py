@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from evals.language import UNKNOWN, guess_language
+from evals.types import Problem
+from fewshot.core.embedded import locate
+from fewshot.core.spec import Spec, parse_spec
+from icl.parts import PartLike
+
+#: Name of a model that is to be chosen by the language of the task.
+AUTO = "auto"
 #: The model for languages that no other one on this machine was made for.
 FALLBACK = "smollm2"
 #: Embedded models that are preferred for their languages, the most preferred first.
@@ -19,9 +27,30 @@ class Choice:
     reason: str
 
 
+def auto_spec(model: PartLike) -> Spec | None:
+    """The spec of a model that is to be chosen, with the parameters of whichever is taken; else None."""
+    if not isinstance(model, (str, Mapping, Spec)):
+        return None
+    spec = parse_spec(model)
+    return spec if spec.name == AUTO else None
+
+
+def is_here(name: str) -> bool:
+    """Whether the weights of an embedded model are on this machine."""
+    return locate(name) is not None
+
+
+def with_language(problem: Problem) -> Problem:
+    """The problem with the language of its support, where that of its task is unknown."""
+    if problem.task.language != UNKNOWN:
+        return problem
+    language = guess_language(example.text for example in problem.support)
+    return replace(problem, task=replace(problem.task, language=language))
+
+
 def choose_model(
     language: str,
-    is_present: Callable[[str], bool],
+    is_present: Callable[[str], bool] = is_here,
     preferred: Mapping[str, tuple[str, ...]] = PREFERRED,
     fallback: str = FALLBACK,
 ) -> Choice:

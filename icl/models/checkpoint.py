@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fewshot.core.devices import resolve_device, resolve_dtype
-from fewshot.core.embedded import EMBEDDED, EmbeddedModel, ensure, is_offline
+from fewshot.core.embedded import EMBEDDED, EmbeddedModel, ShippedModel, ensure, is_offline
 from fewshot.core.errors import MissingExtra, ModelUnavailable
 from fewshot.core.gguf import converted, quiet
 from fewshot.core.hub import require_hub
@@ -39,7 +39,7 @@ class Checkpoint:
     notify: Callable[[str], None]
 
     @property
-    def embedded(self) -> EmbeddedModel | None:
+    def embedded(self) -> EmbeddedModel | ShippedModel | None:
         return EMBEDDED.get(self.model)
 
     @cached_property
@@ -63,9 +63,9 @@ class Checkpoint:
     @cached_property
     def identity(self) -> dict[str, str]:
         """What pins the weights: hashes of the files, or the commit on the hub."""
-        if self.embedded:
+        if isinstance(self.embedded, EmbeddedModel):
             return {"sha256": self.embedded.sha256}
-        path = Path(self.model).expanduser()
+        path = self.embedded.folder if self.embedded else Path(self.model).expanduser()
         if path.is_file():
             return {"sha256": file_sha256(path)}
         if path.is_dir():
@@ -76,7 +76,9 @@ class Checkpoint:
     def _source(self) -> str:
         """What `from_pretrained` is given: a folder, or a hub id."""
         if self.embedded:
-            return str(ensure(self.model, offline=self.offline, notify=self.notify))
+            folder = ensure(self.model, offline=self.offline, notify=self.notify)
+            check_hashes(folder)
+            return str(folder)
         path = Path(self.model).expanduser()
         if path.suffix == ".gguf":
             if not path.is_file():

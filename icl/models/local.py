@@ -1,4 +1,4 @@
-"""Language models on this machine: hub ids, model folders, GGUF files and the embedded model, all by transformers."""
+"""Language models on this machine: hub ids, model folders, GGUF files and the embedded models, all by transformers."""
 
 from __future__ import annotations
 
@@ -274,6 +274,27 @@ def smollm2(
     """The embedded language model: SmolLM2-135M-Instruct, English, 135 million parameters (Allal et al. 2025)."""
     return LocalModel(
         "smollm2",
+        dtype=dtype,
+        device=device,
+        offline=offline,
+        execution=execution,
+        chunk_tokens=chunk_tokens,
+        notify=notify,
+    )
+
+
+def ko_mini(
+    *,
+    dtype: str = "float32",
+    device: str = "auto",
+    offline: bool = False,
+    execution: Execution = "trie",
+    chunk_tokens: int | None = None,
+    notify: Callable[[str], None] = ignore,
+) -> LocalModel:
+    """The embedded model for Korean, 7 million parameters: so small that float32 costs nothing anywhere."""
+    return LocalModel(
+        "ko-mini",
         dtype=dtype,
         device=device,
         offline=offline,

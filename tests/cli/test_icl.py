@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fewshot.core.embedded import locate
+
 pytestmark = pytest.mark.models
 
 SMALL = ("--way", "2", "--shot", "1", "--query", "1", "--episodes", "2")
@@ -60,9 +62,17 @@ def test_dry_run_runs_nothing(fewshot: Callable, tmp_path: Path) -> None:
 
 
 def test_korean_warns_that_the_embedded_model_is_english(fewshot: Callable, tmp_path: Path) -> None:
-    outcome = fewshot("icl", "run", *SMALL, "--run-dir", tmp_path)
+    outcome = fewshot("icl", "run", "-m", "smollm2", *SMALL, "--run-dir", tmp_path)
     assert outcome.code == 0, outcome.stderr
     assert "expect answers near chance" in outcome.stderr
+
+
+def test_the_model_that_was_chosen_is_told_and_recorded(fewshot: Callable, tmp_path: Path) -> None:
+    outcome = fewshot("icl", "run", "-t", "sentiment-ko", *SMALL, "--run-dir", tmp_path, "--json")
+    assert outcome.code == 0, outcome.stderr
+    chosen = "ko-mini" if locate("ko-mini") else "smollm2"
+    assert json.loads(outcome.stdout)["model"] == chosen
+    assert outcome.stderr.count(f"model {chosen}: ") == 1
 
 
 def test_preview_shows_the_exact_prompt(fewshot: Callable) -> None:

@@ -119,6 +119,23 @@ def test_terminal_escapes_in_data_are_disarmed(fewshot: Callable, tmp_path: Path
     assert "[bold]x[/foo]" in outcome.stdout
 
 
+def test_a_model_of_the_package_is_not_pulled(
+    fewshot: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fewshot.core.embedded.SHIPPED_FOLDER", tmp_path)
+    missing = fewshot("models", "pull", "ko-mini")
+    assert missing.code == 5
+    assert "comes with fewshot" in missing.stderr
+    assert "Traceback" not in missing.stderr
+    (tmp_path / "ko-mini").mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "weights.json"):
+        (tmp_path / "ko-mini" / name).touch()
+    assert fewshot("models", "pull", "ko-mini").stdout == "ko-mini: shipped with the package, nothing to pull\n"
+    assert "shipped with the package" in fewshot("models", "ls").stdout
+    listed = {row["name"]: row for row in json.loads(fewshot("models", "ls", "--json").stdout)}
+    assert (listed["ko-mini"]["path"], listed["smollm2"]["shipped"]) == (str(tmp_path / "ko-mini"), False)
+
+
 def test_doctor_reports_every_room(fewshot: Callable) -> None:
     found = {row["check"]: row["ok"] for row in json.loads(fewshot("doctor", "--json").stdout)}
     assert all(found[f"package {name}"] for name in ("fewshot", "evals", "icl", "classic", "prompts"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import zipfile
@@ -195,6 +196,40 @@ def test_remove(pip: list) -> None:
     assert remove("toy")
     assert not remove("toy")
     assert locate("toy") is None
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of `ko-mini`, whole as far as file names tell."""
+    monkeypatch.setattr(embedded, "SHIPPED_FOLDER", tmp_path / "package")
+    folder = tmp_path / "package" / "ko-mini"
+    folder.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "weights.json"):
+        (folder / name).write_bytes(b"{}")
+    return folder
+
+
+def test_a_model_of_this_package_is_used_in_place_and_stays(shipped: Path, pip: list) -> None:
+    assert ensure("ko-mini", offline=True) == locate("ko-mini") == shipped
+    assert not remove("ko-mini")
+    assert locate("ko-mini") == shipped
+    assert pip == []
+
+
+def test_a_missing_file_of_this_package_is_named(shipped: Path, pip: list) -> None:
+    (shipped / "tokenizer.json").unlink()
+    assert locate("ko-mini") is None
+    with pytest.raises(ModelUnavailable, match=r"ko-mini lacks tokenizer\.json\. Install fewshot again"):
+        ensure("ko-mini")
+    assert pip == []
+
+
+@pytest.mark.skipif(locate("ko-mini") is None, reason="ko-mini is not in this package")
+def test_the_model_of_this_package_is_the_one_that_is_described() -> None:
+    folder, model = locate("ko-mini"), EMBEDDED["ko-mini"]
+    assert folder is not None
+    record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+    assert record["parameters"] == model.parameters
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:

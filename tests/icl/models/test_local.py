@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.types import Status
-from fewshot.core.errors import ModelUnavailable, UsageError
+from fewshot.core.errors import ModelUnavailable, StorageError, UsageError
 from icl.models.base import GenerateRequest, Message, Prompt, ScoreRequest, ScoreResult
-from icl.models.local import LocalModel, smollm2
+from icl.models.local import LocalModel, ko_mini, smollm2
+from icl.models.weights import write_hashes
 
 ARCHITECTURES = ("llama", "qwen2", "gpt2", "gpt_neox", "mistral")
 LABELS = (" positive", " negative", " very positive", " positively", " pos")
@@ -323,6 +325,38 @@ def test_a_model_without_a_system_role_says_so(tiny: dict[str, Path]) -> None:
     assert not model.capabilities.system_role
     assert model.capabilities.chat
     assert ["no system role" in note for note in said] == [True]
+
+
+class TestKoMini:
+    """The model inside this package, with a tiny one in its place."""
+
+    @pytest.fixture(autouse=True)
+    def shipped(self, tiny: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setattr("fewshot.core.embedded.SHIPPED_FOLDER", tmp_path)
+        folder = tmp_path / "ko-mini"
+        shutil.copytree(tiny["llama"], folder)
+        write_hashes(folder)
+        return folder
+
+    def test_it_is_read_from_its_folder(self, tiny: dict[str, Path]) -> None:
+        asked = [ScoreRequest(Prompt("리뷰: 재미있어요. 감정:"), (" 긍정", " 부정"))]
+        model = ko_mini(device="cpu")
+        np.testing.assert_array_equal(logprobs(model.score(asked)), logprobs(load(tiny["llama"]).score(asked)))
+        assert model.capabilities.languages == ("ko",)
+        described = model.describe()
+        assert (described["name"], described["dtype"]) == ("ko-mini", "float32")
+        assert len(described["sha256 model.safetensors"]) == 64
+
+    def test_damaged_weights_are_refused(self, shipped: Path) -> None:
+        path = shipped / "model.safetensors"
+        path.write_bytes(path.read_bytes() + b"?")
+        with pytest.raises(StorageError, match=r"model\.safetensors is damaged: its SHA-256"):
+            ko_mini(device="cpu").score([ScoreRequest(Prompt("a"), (" b",))])
+
+    def test_a_missing_file_is_named(self, shipped: Path) -> None:
+        (shipped / "config.json").unlink()
+        with pytest.raises(ModelUnavailable, match=r"lacks config\.json\. Install fewshot again"):
+            _ = ko_mini(device="cpu").capabilities
 
 
 @pytest.mark.models

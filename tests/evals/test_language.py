@@ -1,0 +1,23 @@
+"""The language of texts that no card tells."""
+
+from __future__ import annotations
+
+import pytest
+
+from evals.language import guess_language
+
+
+@pytest.mark.parametrize(
+    ("texts", "language"),
+    [
+        (["정말 재미있는 영화였어요"], "ko"),
+        (["a lovely film", "warm and funny"], "en"),
+        (["GPT 모델이 API 서버에서 응답하지 않아요"], "ko"),
+        (["the word 정 alone in an English text of some length"], "en"),
+        (["12:30", "!?"], "en"),
+        ([], "en"),
+    ],
+    ids=["Korean", "English", "Korean with Latin names", "one syllable", "no letters", "nothing"],
+)
+def test_the_script_tells(texts: list[str], language: str) -> None:
+    assert guess_language(texts) == language

@@ -2,6 +2,8 @@
 # make test    install, then linters, types, import rules and all tests
 # make bench   speed against named peers and oracles, one JSON line each
 # make reproduce   published figures beside ours; hours
+# make ko-mini     train the embedded Korean-English model again; two hours on two cores
+# make metaicl     meta-train the embedded English model and compare it with itself; half an hour
 # make docs    write the generated parts of docs/ and README again
 
 SHELL  := bash
@@ -12,7 +14,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 TOOLS  := $(VENV)/.tools
 
-.PHONY: demo test lint bench reproduce docs clean
+.PHONY: demo test lint bench reproduce ko-mini metaicl docs clean
 
 # torch goes first and alone, so that nothing else chooses another build of it.
 $(READY): pyproject.toml constraints.txt
@@ -54,6 +56,17 @@ reproduce: $(READY)
 	mkdir -p benchmarks/results
 	( $(BIN)/python benchmarks/sinusoid.py && $(BIN)/python benchmarks/text.py && $(BIN)/python benchmarks/text.py --transfer ) \
 		| tee benchmarks/results/reproduce.jsonl
+	$(BIN)/python docs/generate.py
+
+# The packed model goes where the package looks for it; repeat the command after an interruption.
+ko-mini: $(READY)
+	$(BIN)/python -m icl.pretraining --out runs/ko-mini
+	rm -rf fewshot/models/ko-mini && cp -r runs/ko-mini/ko-mini fewshot/models/ko-mini
+
+metaicl: $(READY)
+	$(BIN)/fewshot icl metatrain METAICL_ARGS --out runs/metaicl
+	mkdir -p benchmarks/results
+	$(BIN)/python benchmarks/metaicl.py --trained runs/metaicl | tee benchmarks/results/metaicl.jsonl
 	$(BIN)/python docs/generate.py
 
 docs: $(READY)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +17,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+#: A batch of this many tokens keeps the processor busy; it takes no sequence this much longer than its shortest one.
+_ENOUGH, _UNEVEN = 1024, 1.3
+
+
 @dataclass(frozen=True)
 class Encoded:
     """A sequence in tokens.
@@ -25,7 +28,7 @@ class Encoded:
     Attributes:
         ids: (length,) token ids.
         answers: the tokens of each target that counts; each is predicted from all tokens before it.
-        others: (length,) whether a token belongs to no target, counted or not, and is not the first.
+        others: (length,) the tokens whose loss counts as text: those of no target, or every n-th of them.
     """
 
     ids: np.ndarray
@@ -47,10 +50,12 @@ class SequenceEncoder:
 
     Args:
         limit: tokens per sequence. Longer ones lose their last examples; those before them do not need them.
+        text_every: of the tokens that belong to no target, every n-th counts as text.
     """
 
     tokenizer: PromptTokenizer
     limit: int
+    text_every: int = 1
     _word_ids: dict[str, tuple[int, ...]] = field(default_factory=dict, init=False, repr=False)
 
     def encode(self, sequence: TrainingSequence) -> Encoded:
@@ -63,7 +68,7 @@ class SequenceEncoder:
         ids, spans = self.tokenizer.locate(sequence.text, sequence.spans)
         fitting = [span for span in spans if span.stop <= self.limit]
         ids = ids[: max((span.stop for span in fitting), default=self.limit)]
-        others = np.ones(len(ids), bool)
+        others = (np.arange(len(ids)) + int(ids.sum())) % self.text_every == 0
         others[:1] = False
         for span in fitting:
             others[span.start : span.stop] = False
@@ -112,11 +117,6 @@ class Batch:
         lengths = np.array([len(span) for _, span in answers], np.int64)
         return cls(ids, rows, columns, np.cumsum(lengths) - lengths, n_labels)
 
-    @cached_property
-    def kept(self) -> np.ndarray:
-        """Columns whose logits are needed: those just before a target."""
-        return np.unique(self.columns) - 1
-
     def targets(self) -> Tensor:
         """(n_targets,) the tokens to be predicted."""
         import torch
@@ -128,7 +128,9 @@ def batches(sequences: Sequence[Encoded], max_tokens: int, with_text: bool) -> I
     """Sequences in batches of similar length, of at most `max_tokens` tokens with padding (one sequence at least)."""
     group: list[Encoded] = []
     for sequence in sorted(sequences, key=len):
-        if group and (len(group) + 1) * len(sequence) > max_tokens:
+        tokens = (len(group) + 1) * len(sequence)
+        uneven = bool(group) and len(sequence) > _UNEVEN * len(group[0])
+        if group and (tokens > max_tokens or (uneven and tokens > _ENOUGH)):
             yield Batch.of(group, with_text)
             group = []
         group.append(sequence)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,10 @@ from icl.metatrain.collation import Batch
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+#: Architectures whose logits are their last hidden state times one matrix, with nothing in between or after.
+_PLAIN_HEADS = ("LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 
 
 @dataclass(frozen=True)
@@ -27,18 +30,16 @@ class Shares:
 
 
 def token_losses(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    """(n_targets,) cross entropies and most probable tokens. Logits are computed for columns with a target alone."""
+    """(n_targets,) cross entropies and most probable tokens. Logits are computed for targets alone."""
     import torch
 
     device = model.device
-    kept = torch.from_numpy(batch.kept).to(device)
+    rows, columns = (torch.from_numpy(at).to(device) for at in (batch.rows, batch.columns - 1))
     inputs = {"input_ids": torch.from_numpy(batch.ids).to(device), "use_cache": False}
-    if "logits_to_keep" in inspect.signature(model.forward).parameters:
-        logits = model(**inputs, logits_to_keep=kept).logits
+    if type(model).__name__ in _PLAIN_HEADS:
+        wanted = model.lm_head(model.model(**inputs).last_hidden_state[rows, columns]).float()
     else:
-        logits = model(**inputs).logits[:, kept]
-    columns = torch.from_numpy(np.searchsorted(batch.kept, batch.columns - 1)).to(device)
-    wanted = logits[torch.from_numpy(batch.rows).to(device), columns].float()
+        wanted = model(**inputs).logits[rows, columns].float()
     targets = batch.targets().to(device)
     return torch.nn.functional.cross_entropy(wanted, targets, reduction="none"), wanted.argmax(dim=-1)
 

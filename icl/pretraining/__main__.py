@@ -65,7 +65,7 @@ def _record(recipe: Recipe, texts: Texts, out: Path, results: list[dict[str, Any
         "languages": list(recipe.languages),
         "licence": recipe.licence,
         "fingerprint": recipe.fingerprint,
-        "recipe": recipe.described(),
+        "recipe": recipe.model_dump(mode="json"),
         "left_out": texts.left_out,
         "curriculum": curriculum(recipe, out),
         "hours": _seconds(out) / 3600,

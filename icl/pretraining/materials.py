@@ -1,14 +1,10 @@
-"""What the model learns to read in context, from what can only be copied to what must be understood.
+"""What the model learns to read in context, beside sentiment, so that it reads demonstrations and not only words.
 
 A model that is trained on sentiment alone learns what texts say about their label, and never looks at demonstrations
-(Chan et al. 2022, arXiv 2205.05055). Reading them appears where nothing else helps: many classes that hardly ever come
-again, labels without a meaning, texts that occur several times in a sequence. So the materials are a ladder:
+(Chan et al. 2022, arXiv 2205.05055). Many classes that hardly ever come again, with labels without a meaning, leave it
+nothing else to look at:
 
-    repeats    passages written twice: every token of the second copy is told by the first (Olsson et al. 2022,
-               arXiv 2209.11895)
-    copies     a class is one short text, shown as it is
     variants   a class is one text, shown with words left out and put elsewhere
-    keywords   a class is all texts that share a rare word
     ratings    reviews that praise and reviews that do not
     tasks      labelled data sets, training classes alone
 """
@@ -30,7 +26,8 @@ _PLAIN = {
     "ko": TaskInfo("texts", "ko", "classification", "다음 글을 분류하세요.", input_name="글", output_name="분류"),
     "en": TaskInfo("texts", "en", "classification", "Classify the text.", input_name="Text", output_name="Label"),
 }
-_SENTIMENT = TaskInfo(
+#: How the polarity of a Korean review is asked for.
+SENTIMENT = TaskInfo(
     "reviews",
     "ko",
     "classification",
@@ -38,7 +35,7 @@ _SENTIMENT = TaskInfo(
     input_name="리뷰",
     output_name="감정",
 )
-_POLARITY = (Label("positive", "긍정"), Label("negative", "부정"))
+POLARITY = (Label("positive", "긍정"), Label("negative", "부정"))
 
 
 @dataclass(frozen=True)
@@ -62,19 +59,19 @@ class Corpus:
 
 
 @dataclass(frozen=True)
-class Copies:
+class Variants:
     """Each class is one text, shown with some of its words.
 
     Attributes:
-        kept: share of the words that are kept; 1 shows the text as it is.
+        kept: share of the words that are kept.
         moved: probability that neighbouring words change places.
         shortest: share of the shortest texts that is drawn from.
     """
 
     corpus: Corpus
-    kept: float = 1.0
-    moved: float = 0.0
-    shortest: float = 0.3
+    kept: float = 0.7
+    moved: float = 0.1
+    shortest: float = 1.0
 
     def classes(self, index: int, random: np.random.RandomState, way: int, n: int) -> Classes:
         texts = self.corpus.draw(random, way, self.shortest)
@@ -89,43 +86,6 @@ class Copies:
         for at in np.flatnonzero(random.rand(len(words) - 1) < self.moved).tolist():
             words[at], words[at + 1] = words[at + 1], words[at]
         return " ".join(words)
-
-
-@dataclass(frozen=True)
-class Keywords:
-    """Each class is the texts that share a word: a topic of which there are as many as there are words.
-
-    Attributes:
-        least, most: texts that a word must occur in.
-    """
-
-    corpus: Corpus
-    least: int = 20
-    most: int = 2000
-
-    @cached_property
-    def index(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """Words with the texts that hold them."""
-        found: dict[str, list[int]] = {}
-        for at, text in enumerate(self.corpus.texts):
-            for word in set(text.split()):
-                if len(word) > 1:
-                    found.setdefault(word, []).append(at)
-        kept = [(word, tuple(at)) for word, at in sorted(found.items()) if self.least <= len(at) <= self.most]
-        if len(kept) < 2:
-            raise UsageError(f"no two words occur in {self.least} to {self.most} of the texts")
-        return tuple(kept)
-
-    def classes(self, index: int, random: np.random.RandomState, way: int, n: int) -> Classes:
-        chosen = [self.index[at] for at in _different(random, len(self.index), min(way, len(self.index)))]
-        taken: set[int] = set()
-        texts = []
-        for _, holding in chosen:
-            drawn = [holding[at] for at in _different(random, len(holding), min(n, len(holding)))]
-            # A text that holds two of the words belongs to the first class that drew it.
-            texts.append(tuple(Query("", self.corpus.texts[at]) for at in drawn if at not in taken))
-            taken |= set(drawn)
-        return Classes(_PLAIN[self.corpus.language], _unnamed(len(chosen)), tuple(texts))
 
 
 @dataclass(frozen=True)
@@ -145,7 +105,7 @@ class Ratings:
         sides = [self.positive, self.negative]
         texts = [tuple(Query("", text) for text in side.draw(random, n, self.shortest)) for side in sides]
         at = random.permutation(2).tolist()
-        return Classes(_SENTIMENT, tuple(_POLARITY[i] for i in at), tuple(texts[i] for i in at))
+        return Classes(SENTIMENT, tuple(POLARITY[i] for i in at), tuple(texts[i] for i in at))
 
 
 @dataclass(frozen=True)
@@ -173,7 +133,7 @@ class Labelled:
 class Mixed:
     """One of several materials, drawn anew every time."""
 
-    materials: Sequence[Copies | Keywords | Ratings | Labelled]
+    materials: Sequence[Variants | Ratings | Labelled]
 
     def classes(self, index: int, random: np.random.RandomState, way: int, n: int) -> Classes:
         return self.materials[random.randint(len(self.materials))].classes(index, random, way, n)

@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fewshot.core.errors import TaskError
 from fewshot.core.hashing import digest
 from fewshot.core.strict_yaml import parse_yaml, validated
+from fewshot.training.schedule import Schedule
 from icl.metatrain.options import Optimization
 from icl.metatrain.sequences import Mixture
 from icl.metatrain.words import TestWords, WordKind
 from icl.pretraining.model import Size
 
-MaterialKind = Literal["repeats", "copies", "variants", "keywords", "ratings", "tasks"]
+MaterialKind = Literal["variants", "ratings", "tasks"]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SizeRecipe(_Strict):
-    """See `Size`; `looks_back` as in `untrained`."""
-
-    layers: int = 6
-    width: int = 256
-    heads: int = 4
-    inner: int = 688
-    vocabulary: int = 8000
-    context: int = 1024
-    looks_back: bool = True
-
-    @property
-    def size(self) -> Size:
-        """The dimensions alone."""
-        return Size(**self.model_dump(exclude={"looks_back"}))
 
 
 class SourceRecipe(_Strict):
@@ -65,9 +48,9 @@ class StageRecipe(_Strict):
         words: how often each kind of label words is drawn.
         examples, way: of a sequence, at most.
         shortest: share of the texts, shortest first, that is drawn from.
-        kept, moved: of the words of variants.
         minutes: how long it may take on the machine at hand; the steps that fit are counted once and then fixed.
         steps: used instead of minutes where given.
+        deepen: whether the model is first given two more layers, see `deepened`.
         goal: share of right answers in training at which the stage is over.
     """
 
@@ -79,8 +62,6 @@ class StageRecipe(_Strict):
     way: int = 2
     instruction: float = 0.5
     shortest: float = 1.0
-    kept: float = 0.7
-    moved: float = 0.1
     minutes: float = 10
     steps: int | None = None
     batch: int = 32
@@ -88,10 +69,14 @@ class StageRecipe(_Strict):
     max_length: int = 512
     lr: float = 1e-3
     warmup: int = 50
+    schedule: Schedule = "cosine"
     text_weight: float = 0.05
+    text_every: int = 1
+    precision: str = "auto"
     weight_decay: float = 0.1
     evaluations: int = 10
     goal: float | None = None
+    deepen: bool = False
 
     def optimization(self, steps: int, seed: int, *, last: bool) -> Optimization:
         """How the stage is trained. Every stage goes on from the weights that the one before ended with."""
@@ -101,8 +86,10 @@ class StageRecipe(_Strict):
             max_tokens=self.max_tokens,
             lr=self.lr,
             warmup=self.warmup,
+            schedule=self.schedule,
             weight_decay=self.weight_decay,
             text_weight=self.text_weight,
+            precision=self.precision,
             eval_every=max(1, steps // self.evaluations),
             goal=self.goal,
             keep="best" if last else "last",
@@ -145,7 +132,7 @@ class Recipe(_Strict):
     languages: tuple[str, ...]
     licence: str
     seed: int = 0
-    size: SizeRecipe = SizeRecipe()
+    size: Size = Size()
     sources: Mapping[str, SourceRecipe]
     excluded: tuple[str, ...] = ()
     valid_one_in: int = Field(default=200, ge=2)
@@ -157,10 +144,6 @@ class Recipe(_Strict):
     def fingerprint(self) -> str:
         """Hash of the recipe."""
         return digest(self.model_dump(mode="json"))
-
-    def described(self) -> dict[str, Any]:
-        """The recipe as JSON, sizes written out."""
-        return {**self.model_dump(mode="json"), "dimensions": asdict(self.size.size)}
 
 
 def read_recipe(path: Path | None = None) -> Recipe:

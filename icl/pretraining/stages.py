@@ -7,8 +7,7 @@ swapped and unseen words), its model afterwards. What is there is not done again
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from evals.episode import EpisodeSampler
 from evals.learner import Context
 from fewshot.core.gguf import quiet
 from fewshot.core.paths import write_atomically
-from fewshot.core.seeds import random_state, seed_of
+from fewshot.core.seeds import seed_of
 from icl.learner import ICLLearner
 from icl.metatrain.collation import Encoded, SequenceEncoder
 from icl.metatrain.sequences import Material, TrainingSequence, draw_sequence
@@ -28,8 +27,8 @@ from icl.metatrain.validation import Validation
 from icl.metatrain.words import TEST_WORDS, Lexicon, lexicon
 from icl.models.local import LocalModel
 from icl.models.weights import HASHES, save_model, write_hashes
-from icl.pretraining.materials import Copies, Corpus, Keywords, Mixed, Ratings
-from icl.pretraining.model import untrained
+from icl.pretraining.materials import Mixed, Ratings, Variants
+from icl.pretraining.model import deepened, untrained
 from icl.pretraining.recipe import Recipe, StageRecipe
 from icl.pretraining.texts import Texts
 from icl.pretraining.tokenizer import train_tokenizer
@@ -37,10 +36,10 @@ from icl.pretraining.tokenizer import train_tokenizer
 _START, _MODEL, _PLAN = "start", "model", "plan.json"
 #: Texts that the tokenizer is trained on, at most.
 _TOKENIZER_TEXTS = 200_000
-#: The signs of prompts. Once in a passage: what comes after a sign that stands everywhere cannot be told by it.
-_SIGNS = ("->", "\n")
 #: Texts per class that validation episodes show and ask.
 _SHOT, _QUERY = 5, 5
+#: Sequences that new layers are fitted to.
+_SHOWN = 400
 
 
 def train(recipe: Recipe, texts: Texts, out: Path, ctx: Context, minutes: float | None = None) -> Path:
@@ -76,32 +75,9 @@ def sequences(
     cycle = [kind for kind, count in stage.materials.items() for _ in range(count)]
 
     def sequence(index: int) -> TrainingSequence:
-        kind = cycle[index // 2 % len(cycle)]
-        if kind == "repeats":
-            return repeated(texts.reviews, known.words, max(1, stage.examples // 2), stage.shortest, seed + index)
-        return draw_sequence(draw[kind], mixture, known, seed, index)
+        return draw_sequence(draw[cycle[index // 2 % len(cycle)]], mixture, known, seed, index)
 
     return lambda step: [encoder.encode(sequence(i)) for i in range(step * stage.batch, (step + 1) * stage.batch)]
-
-
-def repeated(corpus: Corpus, words: Sequence[str], n: int, shortest: float, seed: int) -> TrainingSequence:
-    """Texts with label words between them, and all of it once more: the second time is told by the first.
-
-    Args:
-        words: label words, one of which follows each text.
-        n: texts. shortest: share of the texts, shortest first, that is drawn from.
-    """
-    random = random_state(seed, "repeated")
-    texts = corpus.draw(random, n, shortest)
-    pieces = [piece for text in texts for piece in (*text.split(), words[random.randint(len(words))])]
-    for sign in _SIGNS:
-        pieces.insert(random.randint(1, 1 + len(pieces)), sign)
-    passage = " ".join(["", *pieces])
-    spans, at = [], len(passage)
-    for found in re.finditer(r"\s*\S+|\s*\n", passage):
-        # The blank before a word belongs to its first token.
-        spans.append(range(at + found.start(), at + found.end()))
-    return TrainingSequence(passage + passage, tuple(spans), (True,) * len(spans), (0,) * len(spans), (), "random")
 
 
 def _draws(kind: str, stage: StageRecipe, texts: Texts) -> Material:
@@ -111,10 +87,7 @@ def _draws(kind: str, stage: StageRecipe, texts: Texts) -> Material:
     if kind == "tasks":
         return Mixed(texts.labelled)
     corpora = [texts.reviews, texts.reviews, texts.english] if texts.labelled else [texts.reviews]
-    if kind == "keywords":
-        return Mixed([Keywords(corpus) for corpus in corpora])
-    how = {"kept": stage.kept, "moved": stage.moved} if kind == "variants" else {}
-    return Mixed([Copies(corpus, shortest=stage.shortest, **how) for corpus in corpora])
+    return Mixed([Variants(corpus, shortest=stage.shortest) for corpus in corpora])
 
 
 def _started(recipe: Recipe, texts: Texts, folder: Path, ctx: Context) -> Path:
@@ -125,7 +98,11 @@ def _started(recipe: Recipe, texts: Texts, folder: Path, ctx: Context) -> Path:
     shown = (*texts.reviews.texts[:_TOKENIZER_TEXTS], *texts.english.texts[:_TOKENIZER_TEXTS])
     size = recipe.size
     tokenizer = train_tokenizer(shown, lexicon().words, size.vocabulary, size.context)
-    model = untrained(size.size, len(tokenizer), seed_of(recipe.seed, "weights"), looks_back=size.looks_back)
+    model = untrained(size, len(tokenizer), seed_of(recipe.seed, "weights"))
+    return _written(model, tokenizer, folder)
+
+
+def _written(model: Any, tokenizer: Any, folder: Path) -> Path:
     tokenizer.save_pretrained(folder)
     with quiet():
         model.save_pretrained(folder)
@@ -142,14 +119,15 @@ def _train_stage(
     ctx: Context,
     minutes: float | None,
 ) -> None:
-    local = LocalModel(str(start), dtype="float32", device=ctx.device, offline=True)
     seed = seed_of(recipe.seed, stage.name)
+    if stage.deepen:
+        start = _deepened(recipe, stage, texts, start, folder / _START, seed)
+    local = _loaded(start, ctx)
     weights = local.weights
-    encoder = SequenceEncoder(local.tokenizer, min(stage.max_length, recipe.size.context))
-    drawn = sequences(stage, texts, lexicon(), encoder, seed)
+    drawn = sequences(stage, texts, lexicon(), _encoder(recipe, stage, local), seed)
     trainer_of = partial(SequenceTrainer, weights, trainable(weights, "full", 0, seed))
+    first = trainer_of(stage.optimization(1, seed, last=False), Context())
     is_last = stage is recipe.stages[-1]
-    first = trainer_of(stage.optimization(1, seed, last=is_last), Context())
     steps = _steps(stage, folder, lambda: first.seconds_per_step(drawn), minutes)
     identity = {"recipe": recipe.fingerprint, "stage": stage.name}
     trainer = trainer_of(stage.optimization(steps, seed, last=is_last), ctx, folder, identity)
@@ -160,6 +138,24 @@ def _train_stage(
     write_atomically(folder / "result.json", json.dumps(asdict(progress.curve[-1]), indent=2) + "\n")
     save_model(local, folder / _MODEL)
     forget(folder)
+
+
+def _deepened(recipe: Recipe, stage: StageRecipe, texts: Texts, start: Path, folder: Path, seed: int) -> Path:
+    """The model with two more layers, fitted to sequences of the stage that it is not trained on."""
+    if (folder / HASHES).is_file():
+        return folder
+    local = _loaded(start, Context())
+    drawn = sequences(stage, texts, lexicon(), _encoder(recipe, stage, local), seed_of(seed, "deepened"))
+    shown = [each for step in range(_SHOWN // stage.batch + 1) for each in drawn(step)]
+    return _written(deepened(local.weights, shown, seed), local.fresh_tokenizer(), folder)
+
+
+def _loaded(folder: Path, ctx: Context) -> LocalModel:
+    return LocalModel(str(folder), dtype="float32", device=ctx.device, offline=True)
+
+
+def _encoder(recipe: Recipe, stage: StageRecipe, local: LocalModel) -> SequenceEncoder:
+    return SequenceEncoder(local.tokenizer, min(stage.max_length, recipe.size.context), stage.text_every)
 
 
 def _steps(stage: StageRecipe, folder: Path, seconds_per_step: Callable[[], float], minutes: float | None) -> int:

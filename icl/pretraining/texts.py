@@ -11,11 +11,11 @@ from pathlib import Path
 
 from evals.loading import load_task
 from evals.task import Task
-from evals.types import Example, Label, TaskInfo
+from evals.types import Example
 from fewshot.core.errors import TaskError, UsageError
 from fewshot.core.hashing import text_key
 from fewshot.core.seeds import seed_of
-from icl.pretraining.materials import Corpus, Labelled
+from icl.pretraining.materials import POLARITY, SENTIMENT, Corpus, Labelled
 from icl.pretraining.recipe import Recipe, SourceRecipe
 
 #: Ratings that count as praise and as blame; those between are used as text alone.
@@ -132,18 +132,9 @@ def _is_valid(text: str, one_in: int) -> bool:
 
 def _valid_task(rated: Sequence[tuple[str, int]]) -> Task:
     """Reviews that are not trained on, with the words that Korean sentiment is asked in."""
-    labels = (Label("positive", "긍정"), Label("negative", "부정"))
     rows = tuple(
         Example(f"v{at}", text, "positive" if rating in _PRAISE else "negative")
         for at, (text, rating) in enumerate(rated)
         if rating in _PRAISE + _BLAME
     )
-    info = TaskInfo(
-        "reviews",
-        "ko",
-        "classification",
-        "다음 리뷰의 감정이 긍정인지 부정인지 판단하세요.",
-        input_name="리뷰",
-        output_name="감정",
-    )
-    return Task(info, labels, {"all": rows})
+    return Task(SENTIMENT, POLARITY, {"all": rows})

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from fewshot.core.errors import UsageError
+from icl.metatrain import objective as objectives
 from icl.metatrain.collation import Batch, Encoded, SequenceEncoder, batches
 from icl.metatrain.objective import Shares, n_right, token_losses, weighted_loss
 from icl.metatrain.sequences import Mixture, TrainingSequence, draw_sequence
@@ -61,8 +63,12 @@ def test_only_what_stands_before_a_target_and_the_target_itself_move_the_loss(lo
     assert torch.allclose(before, after, atol=1e-6)
 
 
-def test_losses_are_those_of_the_model_itself(local: LocalModel) -> None:
+@pytest.mark.parametrize("plain", [("LlamaForCausalLM",), ()], ids=["targets alone", "all logits"])
+def test_losses_are_those_of_the_model_itself(
+    local: LocalModel, plain: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The oracle: a full forward pass of every sequence alone."""
+    monkeypatch.setattr(objectives, "_PLAIN_HEADS", plain)
     sequences = drawn(local)
     (batch,) = batches(sequences, 10_000, with_text=True)
     with torch.no_grad():
@@ -80,6 +86,25 @@ def test_batches_hold_every_sequence_once_and_keep_to_their_size(local: LocalMod
     assert len(found) > 3
     assert all(batch.ids.size <= 80 for batch in found)
     assert sum(batch.n_labels for batch in found) == sum(each.n_targets for each in sequences)
+
+
+def test_long_batches_hold_sequences_of_about_one_length(local: LocalModel) -> None:
+    short = Encoded(np.ones(10, np.int64), (range(3, 4),), np.zeros(10, bool))
+    long = replace(short, ids=np.ones(100, np.int64), others=np.zeros(100, bool))
+    found = list(batches([*[short] * 30, *[long] * 30], 100_000, with_text=False))
+    assert sum(batch.ids.size for batch in found) < 1.2 * 30 * 110
+    assert len(list(batches([short, long], 100_000, with_text=False))) == 1
+
+
+def test_every_nth_token_of_the_text_counts(local: LocalModel) -> None:
+    sequence = draw_sequence(Texts(), MIXTURE, LEXICON, 0, 0)
+    all_of_them = encoder(local).encode(sequence)
+    some = SequenceEncoder(local.tokenizer, 200, text_every=3).encode(sequence)
+    assert some.answers == all_of_them.answers
+    assert not (some.others & ~all_of_them.others).any()
+    assert 0 < some.others.sum() < all_of_them.others.sum()
+    steps = np.diff(np.flatnonzero(some.others))
+    assert (steps % 3 == 0).all()
 
 
 def test_the_gradient_does_not_depend_on_how_a_step_is_cut(local: LocalModel) -> None:

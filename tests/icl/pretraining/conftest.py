@@ -28,9 +28,18 @@ excluded: [sentiment-en]
 valid_one_in: 20
 valid_episodes: 2
 stages:
-  - {name: repeats, materials: {repeats: 1}, words: {random: 1}, steps: 3, batch: 4, text_weight: 1, evaluations: 1}
+  - name: reviews
+    materials: {ratings: 1}
+    words: {canonical: 1}
+    examples: 2
+    steps: 3
+    batch: 4
+    text_every: 2
+    schedule: constant
+    evaluations: 1
   - name: mixed
-    materials: {copies: 1, variants: 1, keywords: 1, ratings: 1, tasks: 1}
+    deepen: true
+    materials: {variants: 1, ratings: 1, tasks: 1}
     words: {random: 1, permuted: 1, canonical: 1}
     way: 3
     examples: 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,6 +117,22 @@ class Batch:
         rows, columns = np.array(targets, np.int64).reshape(-1, 2).T
         lengths = np.array([len(span) for _, span in answers], np.int64)
         return cls(ids, rows, columns, np.cumsum(lengths) - lengths, n_labels)
+
+    @cached_property
+    def rivals(self) -> tuple[np.ndarray, np.ndarray]:
+        """(pairs,) targets, and the tokens each is told apart from: those of answers that begin as its own does."""
+        stops = [*self.starts[1:].tolist(), self.n_labels]
+        begun = [
+            (row := int(self.rows[at]), self.ids[row, self.columns[start] : self.columns[at]].tobytes())
+            for start, stop in zip(self.starts.tolist(), stops, strict=True)
+            for at in range(start, stop)
+        ]
+        following: dict[tuple[int, bytes], set[int]] = {}
+        for at, beginning in enumerate(begun):
+            following.setdefault(beginning, set()).add(int(self.ids[self.rows[at], self.columns[at]]))
+        pairs = [(at, token) for at, beginning in enumerate(begun) for token in sorted(following[beginning])]
+        targets, tokens = np.array(pairs, np.int64).reshape(-1, 2).T
+        return targets, tokens
 
     def targets(self) -> Tensor:
         """(n_targets,) the tokens to be predicted."""

@@ -29,8 +29,12 @@ class Shares:
     text: float
 
 
-def token_losses(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
-    """(n_targets,) cross entropies and most probable tokens. Logits are computed for targets alone."""
+def token_losses(model: Any, batch: Batch, *, among_words: bool = False) -> tuple[Tensor, Tensor]:
+    """(n_targets,) cross entropies and most probable tokens. Logits are computed for targets alone.
+
+    Args:
+        among_words: whether tokens of answers are told apart from those of the sequence's other answers alone.
+    """
     import torch
 
     device = model.device
@@ -41,6 +45,11 @@ def token_losses(model: Any, batch: Batch) -> tuple[Tensor, Tensor]:
     else:
         wanted = model(**inputs).logits[rows, columns].float()
     targets = batch.targets().to(device)
+    if among_words:
+        targets_of_answers, tokens = (torch.from_numpy(at).to(device) for at in batch.rivals)
+        others = torch.full_like(wanted[: batch.n_labels], -torch.inf)
+        others[targets_of_answers, tokens] = 0.0
+        wanted = torch.cat([wanted[: batch.n_labels] + others, wanted[batch.n_labels :]])
     return torch.nn.functional.cross_entropy(wanted, targets, reduction="none"), wanted.argmax(dim=-1)
 
 

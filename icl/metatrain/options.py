@@ -23,6 +23,7 @@ class Optimization:
         lr: step size, after a rise over the first `warmup` steps. schedule: how it changes then.
         weight_decay: of matrices. clip: largest norm of the gradient.
         text_weight: of the mean loss over tokens that are no answers, beside that over answers.
+        among_words: whether answers are told apart from the words of their sequence alone, and not from all tokens.
         eval_every: steps between two evaluations; each is a checkpoint.
         patience: evaluations without a better one after which training stops; None trains to the end.
         goal: share of right answers in training after which there is nothing more to learn.
@@ -40,6 +41,7 @@ class Optimization:
     weight_decay: float = 0.01
     clip: float = 1.0
     text_weight: float = 0.0
+    among_words: bool = False
     eval_every: int = 50
     patience: int | None = None
     goal: float | None = None

@@ -156,7 +156,7 @@ class SequenceTrainer:
             if not len(batch.rows):
                 continue
             with self._autocast():
-                losses, predicted = token_losses(self.model, batch)
+                losses, predicted = token_losses(self.model, batch, among_words=self.options.among_words)
             loss = weighted_loss(losses, batch, shares)
             loss.backward()
             total += float(loss.detach())

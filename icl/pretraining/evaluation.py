@@ -32,28 +32,25 @@ def evaluate(test: TestRecipe, model: Path, folder: Path, ctx: Context) -> list[
     """
     local = LocalModel(str(model), dtype="float32", device=ctx.device, offline=True)
     results: list[dict[str, Any]] = []
-    for name, way in test.tasks.items():
+    for name, way, shot in test.cells:
         task = unseen(load_task(name))
-        for shot in test.shots:
-            for words in test.words:
-                renamed = renamed_task(task, words)
-                sampler = EpisodeSampler(renamed, way, shot, test.query)
-                for calibrate in test.calibrate:
-                    learner = ICLLearner(model=local, calibrate=calibrate)
-                    place = folder / f"{name}-{shot}-{words}-{calibrate}"
-                    finished = run(
-                        learner,
-                        sampler,
-                        test.episodes,
-                        run_dir=place,
-                        ctx=ctx,
-                        baselines=_baselines(test, words, calibrate),
-                        config={"task": name, "words": words},
-                        resume=place.is_dir(),
-                    )
-                    about = {"task": name, "way": way, "shot": shot, "words": words, "calibrate": calibrate}
-                    results += [{**about, **entry} for entry in _entries(finished.result)]
-                    ctx.notify(f"{name} {shot}-shot, {words}, {calibrate}: {results[-1]['accuracy']:.3f}")
+        for words in test.words:
+            sampler = EpisodeSampler(renamed_task(task, words), way, shot, test.query)
+            for calibrate in test.calibrate:
+                place = folder / f"{name}-{shot}-{words}-{calibrate}"
+                finished = run(
+                    ICLLearner(model=local, calibrate=calibrate),
+                    sampler,
+                    test.episodes,
+                    run_dir=place,
+                    ctx=ctx,
+                    baselines=_baselines(test, words, calibrate),
+                    config={"task": name, "words": words},
+                    resume=place.is_dir(),
+                )
+                about = {"task": name, "way": way, "shot": shot, "words": words, "calibrate": calibrate}
+                results += [{**about, **entry} for entry in _entries(finished.result)]
+                ctx.notify(f"{name} {shot}-shot, {words}, {calibrate}: {results[-1]['accuracy']:.3f}")
     return results
 
 

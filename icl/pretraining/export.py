@@ -25,7 +25,7 @@ def export(model: Path, folder: Path, record: Mapping[str, Any]) -> dict[str, An
         record: what is known of its training and tests.
 
     Returns:
-        the record, with parameters, dtype and size.
+        the record, with parameters, layers, dtype and size.
 
     Raises:
         UsageError: the files are larger than `MAX_BYTES` together.
@@ -40,7 +40,8 @@ def export(model: Path, folder: Path, record: Mapping[str, Any]) -> dict[str, An
     size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
     if size > MAX_BYTES:
         raise UsageError(f"the packed model takes {size:,} bytes, more than {MAX_BYTES:,}: use a smaller size")
-    complete = {**record, "parameters": parameters, "dtype": _DTYPE, "bytes": size}
+    layers = weights.config.num_hidden_layers
+    complete = {**record, "parameters": parameters, "layers": layers, "dtype": _DTYPE, "bytes": size}
     write_atomically(folder / "record.json", json.dumps(complete, ensure_ascii=False, indent=2) + "\n")
     write_atomically(folder / "README.md", card(complete))
     return complete

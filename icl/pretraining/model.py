@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from fewshot.core.errors import UsageError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -34,9 +36,11 @@ _BASE = 100_000.0
 _SHARPNESS = 8.0
 #: What is built in at first, in logits: how much a prompt end prefers places after a prompt end to others, and among
 #: those the ones with a text like its own, and what finding a label adds to its logit.
-_PLACE, _LIKENESS, _ANSWER = 8.0, 6.0, 8.0
-#: Of the regressions, in mean variances of the inputs.
-_RIDGE = 1e-2
+_PLACE, _LIKENESS, _ANSWER = 12.0, 3.0, 100.0
+#: By how much embeddings are multiplied when layers are added, and what layers write is divided.
+_LOUDER, _QUIETER = 1.0, 100.0
+#: Of the regressions and of the discriminant, in mean variances of the inputs.
+_RIDGE, _SHRINKAGE = 1e-5, 1e-2
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -85,7 +89,7 @@ def untrained(size: Size, vocabulary: int, seed: int) -> Any:
     return model
 
 
-def deepened(model: Any, shown: Sequence[Encoded], seed: int) -> Any:
+def deepened(model: Any, shown: Sequence[Encoded], words: tuple[int, int], seed: int) -> Any:
     """The model with two more layers, which answer as the demonstrations do that are most like the present text.
 
     In the first, every token looks at the one before it. In the second, the end of a prompt looks for the places that
@@ -94,24 +98,41 @@ def deepened(model: Any, shown: Sequence[Encoded], seed: int) -> Any:
 
     Args:
         model: a Llama that was trained. It is left as it is.
-        shown: sequences with answers. seed: of the directions in which the first new layer writes.
+        shown: sequences with answers.
+        words: tokens of two label words that the model tells apart; texts of which it would say the same are alike.
+        seed: of the directions in which the first new layer writes.
+
+    Raises:
+        UsageError: the two words begin alike.
     """
     import torch
     from transformers import LlamaForCausalLM
 
+    if words[0] == words[1]:
+        raise UsageError("the two label words begin with the same token: texts cannot be told apart by them")
     config = deepcopy(model.config)
     config.num_hidden_layers += 2
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
         taller = LlamaForCausalLM(config).eval()
         taller.load_state_dict(model.state_dict(), strict=False)
+        _make_tokens_readable(taller)
         telling, finding = taller.model.layers[-2:]
         for layer in (telling, finding):
             for part in (layer.self_attn.o_proj, layer.mlp.down_proj):
                 part.weight.zero_()
         _build_telling(taller, telling, shown)
-        _build_finding(taller, finding, shown)
+        _build_finding(taller, finding, shown, _opinions(model, shown, words))
     return taller
+
+
+def _make_tokens_readable(model: Any) -> None:
+    """Raise embeddings over what layers add to them, among which they are lost. The logits hardly change."""
+    model.model.embed_tokens.weight *= _LOUDER
+    model.model.norm.weight /= _LOUDER
+    for layer in model.model.layers:
+        layer.self_attn.o_proj.weight /= _QUIETER
+        layer.mlp.down_proj.weight /= _QUIETER
 
 
 def _build_telling(model: Any, layer: Any, shown: Sequence[Encoded]) -> None:
@@ -133,7 +154,7 @@ def _build_telling(model: Any, layer: Any, shown: Sequence[Encoded]) -> None:
     attention.o_proj.weight.copy_(turn * _length(model, shown))
 
 
-def _build_finding(model: Any, layer: Any, shown: Sequence[Encoded]) -> None:
+def _build_finding(model: Any, layer: Any, shown: Sequence[Encoded], opinions: Sequence[Tensor]) -> None:
     """Let prompt ends look for what follows prompt ends like them, and add the embeddings of the tokens there."""
     import torch
 
@@ -142,10 +163,12 @@ def _build_finding(model: Any, layer: Any, shown: Sequence[Encoded]) -> None:
     # Coordinates of a head that hardly turn over a whole prompt, so that distance is no matter.
     slow = (model.model.rotary_emb.inv_freq < 1 / model.config.max_position_embeddings).repeat(2).nonzero()[:, 0]
     ends = [state[[span.start - 1 for span in each.answers]] for (state, _), each in zip(states, shown, strict=True)]
-    answers = [each.ids[[span.start for span in each.answers]] for each in shown]
-    mean = torch.cat(ends).mean(dim=0)
+    together = torch.cat(ends)
+    mean = together.mean(dim=0)
     place = mean / mean.square().sum() * math.sqrt(_PLACE)
-    query = torch.cat([place[None], _likeness(ends, answers, len(slow) - 1) * math.sqrt(_LIKENESS)]) * d**0.25
+    leaning = torch.cat([found - found.mean() for found in opinions])
+    alike = _regression(together, (leaning / leaning.std())[:, None]) * math.sqrt(_LIKENESS)
+    query = torch.cat([place[None], alike]) * d**0.25
     wanted = [torch.zeros(len(state), len(query)) for state, _ in states]
     for found, texts, each in zip(wanted, ends, shown, strict=True):
         found[[span.start for span in each.answers]] = texts @ query.T
@@ -156,40 +179,30 @@ def _build_finding(model: Any, layer: Any, shown: Sequence[Encoded]) -> None:
     for head in range(n_heads):
         attention.q_proj.weight[head * d : (head + 1) * d] = 0
         attention.k_proj.weight[head * d : (head + 1) * d] = 0
-        attention.q_proj.weight[head * d + slow] = query
-        attention.k_proj.weight[head * d + slow] = key
+        attention.q_proj.weight[head * d + slow[: len(query)]] = query
+        attention.k_proj.weight[head * d + slow[: len(query)]] = key
     tokens = torch.cat([ids for _, ids in states])
-    embedded = model.model.embed_tokens.weight
-    apart = (embedded - embedded[tokens[is_answer].unique()].mean(dim=0))[tokens]
-    told = apart / apart.square().sum(dim=1, keepdim=True) * _ANSWER * _length(model, shown)
-    copying = _regression(read * weight, told * weight)
+    words = tokens[is_answer].unique()
+    is_word = (tokens[:, None] == words) & is_answer[:, None]
+    recognised = _regression(read * weight, is_word.float() * weight)
+    # A hidden state that gives one word its logit, and the others none.
+    loud = model.model.embed_tokens.weight[words] * model.model.norm.weight / _length(model, shown)
+    said = torch.linalg.pinv(loud, rtol=1e-2)
+    copying = said @ recognised * _ANSWER
     attention.v_proj.weight.copy_(torch.eye(model.config.hidden_size))
     attention.o_proj.weight.copy_(copying)
 
 
-def _likeness(ends: Sequence[Tensor], answers: Sequence[Any], n_axes: int) -> Tensor:
-    """(n_axes, width) what tells apart texts with different answers: their products are how alike two texts are.
-
-    Fisher's discriminant within sequences, whose covariances among texts of one answer come from pairs of different
-    texts. An axis counts by the evidence that it gives, correlation over one minus correlation.
-    """
+def _opinions(model: Any, shown: Sequence[Encoded], words: tuple[int, int]) -> list[Tensor]:
+    """Per sequence, by how much the model prefers the first word to the second after each text."""
     import torch
 
-    total, shared, n, n_pairs = 0.0, 0.0, 0, 0
-    for found, names in zip(ends, answers, strict=True):
-        centred = found - found.mean(dim=0)
-        total, n = total + centred.T @ centred, n + len(found)
-        for name in set(names.tolist()):
-            mine = centred[torch.from_numpy(names == name)]
-            of_all = mine.sum(dim=0)
-            shared = shared + torch.outer(of_all, of_all) - mine.T @ mine
-            n_pairs += len(mine) * (len(mine) - 1)
-    total = total / n
-    scale, axes = torch.linalg.eigh(total + _RIDGE * total.diagonal().mean() * torch.eye(len(total)))
-    whitened = axes / scale.sqrt()
-    correlation, turned = torch.linalg.eigh(whitened.T @ (shared / n_pairs) @ whitened)
-    best = correlation[-n_axes:].clamp(0.0, 0.9)
-    return (whitened @ turned[:, -n_axes:] * (best / (1 - best)).sqrt()).T
+    found = []
+    for each in shown:
+        logits = model(input_ids=torch.from_numpy(each.ids.astype("int64"))[None], use_cache=False).logits[0]
+        at = [span.start - 1 for span in each.answers]
+        found.append(logits[at, words[0]] - logits[at, words[1]])
+    return found
 
 
 def _states(model: Any, layer: Any, shown: Sequence[Encoded]) -> list[tuple[Tensor, Tensor]]:

@@ -51,6 +51,7 @@ class StageRecipe(_Strict):
         minutes: how long it may take on the machine at hand; the steps that fit are counted once and then fixed.
         steps: used instead of minutes where given.
         deepen: whether the model is first given two more layers, see `deepened`.
+        tune: what is trained, see `trainable`.
         goal: share of right answers in training at which the stage is over.
     """
 
@@ -77,6 +78,8 @@ class StageRecipe(_Strict):
     evaluations: int = 10
     goal: float | None = None
     deepen: bool = False
+    tune: str = "full"
+    among_words: bool = False
 
     def optimization(self, steps: int, seed: int, *, last: bool) -> Optimization:
         """How the stage is trained. Every stage goes on from the weights that the one before ended with."""
@@ -90,6 +93,7 @@ class StageRecipe(_Strict):
             weight_decay=self.weight_decay,
             text_weight=self.text_weight,
             precision=self.precision,
+            among_words=self.among_words,
             eval_every=max(1, steps // self.evaluations),
             goal=self.goal,
             keep="best" if last else "last",
@@ -107,16 +111,25 @@ class TestRecipe(_Strict):
     Attributes:
         tasks: tasks and the way of their episodes. No text of them is trained on.
         shots, words, calibrate: every combination is tested.
+        others: tasks that have nothing to do with what is trained on, tested with `other_shot` texts per class.
         baselines: learners tested on the same episodes.
     """
 
     tasks: Mapping[str, int]
+    others: Mapping[str, int] = {}
+    other_shot: int = 5
     shots: tuple[int, ...] = (1, 2, 4, 5, 8)
     words: tuple[TestWords, ...] = ("canonical", "swapped", "letters")
     calibrate: tuple[str, ...] = ("none",)
     baselines: tuple[str, ...] = ("tfidf",)
     episodes: int = 100
     query: int = 10
+
+    @property
+    def cells(self) -> list[tuple[str, int, int]]:
+        """Task, way and shot of everything that is tested."""
+        swept = [(name, way, shot) for name, way in self.tasks.items() for shot in self.shots]
+        return [*swept, *((name, way, self.other_shot) for name, way in self.others.items())]
 
 
 class Recipe(_Strict):

@@ -25,9 +25,10 @@ from icl.metatrain.trainer import SequenceTrainer, forget
 from icl.metatrain.tuning import trainable
 from icl.metatrain.validation import Validation
 from icl.metatrain.words import TEST_WORDS, Lexicon, lexicon
+from icl.models.base import Prompt
 from icl.models.local import LocalModel
 from icl.models.weights import HASHES, save_model, write_hashes
-from icl.pretraining.materials import Mixed, Ratings, Variants
+from icl.pretraining.materials import POLARITY, Mixed, Ratings, Variants
 from icl.pretraining.model import deepened, untrained
 from icl.pretraining.recipe import Recipe, StageRecipe
 from icl.pretraining.texts import Texts
@@ -125,7 +126,7 @@ def _train_stage(
     local = _loaded(start, ctx)
     weights = local.weights
     drawn = sequences(stage, texts, lexicon(), _encoder(recipe, stage, local), seed)
-    trainer_of = partial(SequenceTrainer, weights, trainable(weights, "full", 0, seed))
+    trainer_of = partial(SequenceTrainer, weights, trainable(weights, stage.tune, 0, seed))
     first = trainer_of(stage.optimization(1, seed, last=False), Context())
     is_last = stage is recipe.stages[-1]
     steps = _steps(stage, folder, lambda: first.seconds_per_step(drawn), minutes)
@@ -147,7 +148,8 @@ def _deepened(recipe: Recipe, stage: StageRecipe, texts: Texts, start: Path, fol
     local = _loaded(start, Context())
     drawn = sequences(stage, texts, lexicon(), _encoder(recipe, stage, local), seed_of(seed, "deepened"))
     shown = [each for step in range(_SHOWN // stage.batch + 1) for each in drawn(step)]
-    return _written(deepened(local.weights, shown, seed), local.fresh_tokenizer(), folder)
+    words = tuple(int(local.tokenizer.ids(Prompt(f" {label.verbalizer}"))[-1]) for label in POLARITY)
+    return _written(deepened(local.weights, shown, words, seed), local.fresh_tokenizer(), folder)
 
 
 def _loaded(folder: Path, ctx: Context) -> LocalModel:

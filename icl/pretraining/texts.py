@@ -65,7 +65,7 @@ def read_texts(recipe: Recipe, data: Path) -> Texts:
     """
     if _REVIEWS not in recipe.sources:
         raise UsageError(f"a recipe needs a source called {_REVIEWS}: texts with ratings from 1 to 10")
-    forbidden = _forbidden(load_task(name) for name in (*recipe.test.tasks, *recipe.excluded))
+    forbidden = _forbidden(load_task(name) for name in (*recipe.test.tasks, *recipe.test.others, *recipe.excluded))
     source = recipe.sources[_REVIEWS]
     rated = list(_rated(data / source.path))
     kept = [(text, rating) for text, rating in rated if text_key(text) not in forbidden]

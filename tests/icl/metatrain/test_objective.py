@@ -120,6 +120,31 @@ def test_the_gradient_does_not_depend_on_how_a_step_is_cut(local: LocalModel) ->
     assert torch.allclose(*found, atol=1e-6)
 
 
+def test_among_words_only_those_of_the_sequence_compete(local: LocalModel) -> None:
+    """The oracle: a softmax over the words that answers of the sequence have."""
+    sequences = drawn(local)
+    (batch,) = batches(sequences, 10_000, with_text=True)
+    with torch.no_grad():
+        free, _ = token_losses(local.weights, batch)
+        losses, predicted = token_losses(local.weights, batch, among_words=True)
+    assert torch.equal(free[batch.n_labels :], losses[batch.n_labels :])
+    for at in range(batch.n_labels):
+        row, column = batch.rows[at], batch.columns[at]
+        words = sorted({int(batch.ids[row, batch.columns[i]]) for i in range(batch.n_labels) if batch.rows[i] == row})
+        logits = local.weights(input_ids=torch.tensor(batch.ids[row][None])).logits[0, column - 1, words]
+        expected = -logits.log_softmax(-1)[words.index(int(batch.ids[row, column]))]
+        assert float(losses[at]) == pytest.approx(float(expected), abs=1e-4)
+        assert int(predicted[at]) == words[int(logits.argmax())]
+
+
+def test_later_tokens_compete_with_words_that_begin_alike() -> None:
+    ids = np.array([0, 5, 6, 1, 5, 7, 1, 8, 9])
+    batch = Batch.of([Encoded(ids, (range(1, 3), range(4, 6), range(7, 9)), ids < 0)], with_text=False)
+    targets, tokens = batch.rivals
+    found = [sorted(tokens[targets == at].tolist()) for at in range(6)]
+    assert found == [[5, 8], [6, 7], [5, 8], [6, 7], [5, 8], [9]]
+
+
 def test_an_answer_is_right_if_all_its_tokens_are() -> None:
     ids = torch.tensor([[0, 1, 2, 3, 4, 5]]).numpy()
     batch = Batch.of([Encoded(ids[0], (range(1, 3), range(4, 6)), ids[0] < 0)], with_text=False)

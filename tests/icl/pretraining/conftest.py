@@ -48,6 +48,8 @@ stages:
     evaluations: 2
 test:
   tasks: {sentiment-ko: 2}
+  others: {intents-ko: 3}
+  other_shot: 2
   shots: [1]
   words: [canonical, swapped]
   episodes: 2

@@ -78,7 +78,7 @@ def test_label_words_are_single_tokens_and_any_text_can_be_written(texts: Texts)
 def test_the_shipped_recipe_trains_on_free_licences_and_tests_on_other_texts() -> None:
     recipe = read_recipe()
     assert {source.licence for source in recipe.sources.values()} <= {"CC0-1.0", "CC-BY-4.0"}
-    assert not {source.path for source in recipe.sources.values()} & set(recipe.test.tasks)
+    assert not {source.path for source in recipe.sources.values()} & {*recipe.test.tasks, *recipe.test.others}
     assert any(stage.words.get("permuted") for stage in recipe.stages)
     assert recipe.stages[-1].words["canonical"]
 

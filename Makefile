@@ -46,8 +46,9 @@ test: lint
 
 bench: $(TOOLS)
 	mkdir -p benchmarks/results
-	for name in startup scoring memory meta significance report engines hosted killing injection; do \
+	( for name in startup scoring memory meta significance report engines hosted killing injection; do \
 		$(BIN)/python benchmarks/$$name.py || exit 1; done \
+		&& $(BIN)/python benchmarks/scoring.py --model ko-mini --task sentiment-ko --class-split "" --way 2 ) \
 		| tee benchmarks/results/bench.jsonl
 	$(BIN)/python docs/generate.py
 
@@ -64,7 +65,9 @@ ko-mini: $(READY)
 	rm -rf fewshot/models/ko-mini && cp -r runs/ko-mini/ko-mini fewshot/models/ko-mini
 
 metaicl: $(READY)
-	$(BIN)/fewshot icl metatrain METAICL_ARGS --out runs/metaicl
+	$(BIN)/fewshot icl metatrain -m smollm2 -t banking77 --split 01 --way 5 --shot 1 --words canonical --tune lora \
+		--lr 5e-5 --steps 75 --out runs/metaicl \
+		--options "batch=8,examples=8,precision=bfloat16,eval_every=25,n_valid=24,among_words=true"
 	mkdir -p benchmarks/results
 	$(BIN)/python benchmarks/metaicl.py --trained runs/metaicl | tee benchmarks/results/metaicl.jsonl
 	$(BIN)/python docs/generate.py

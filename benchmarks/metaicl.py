@@ -1,9 +1,9 @@
 """MetaICL before and after: an English language model as it is, and meta-trained, on the same episodes.
 
-    python benchmarks/metaicl.py --trained DIR [--model smollm2] [--sets banking77 trec agnews sst2] [--episodes 100]
+    python benchmarks/metaicl.py --trained DIR [--model smollm2] [--sets banking77 trec agnews sst2]
 
-DIR is what `fewshot icl metatrain --out DIR` wrote. Prints one JSON line per set: accuracy of both without calibration
-and with contextual calibration, each with an interval over episodes, and the paired differences of after to before.
+DIR is what `fewshot icl metatrain --out DIR` wrote. Prints one JSON line per set: accuracy of both with an interval
+over episodes, and the paired difference of after to before.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from evals.learner import Context
 
 #: Set -> way, as the episodes of each are usually drawn: five classes, or all where there are fewer.
 WAYS = {"banking77": 5, "trec": 5, "agnews": 4, "sst2": 2}
-CALIBRATIONS = ("none", "contextual")
 
 
 def main() -> None:
@@ -32,12 +31,13 @@ def main() -> None:
     parser.add_argument("--shot", type=int, default=1)
     parser.add_argument("--query", type=int, default=5, help="per class")
     parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--calibrate", nargs="+", default=["none"], help="none, contextual: of both models")
     wanted = parser.parse_args()
     training = json.loads((wanted.trained / "learner.json").read_text(encoding="utf-8"))
     for name in wanted.sets:
         learners = {
             f"{stage}, {calibrate}": f"icl:model={model},calibrate={calibrate}"
-            for calibrate in CALIBRATIONS
+            for calibrate in wanted.calibrate
             for stage, model in (("before", wanted.model), ("after", wanted.trained))
         }
         with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +52,10 @@ def main() -> None:
                 ctx=Context(notify=lambda message: print(message, file=sys.stderr)),
             )
         facts = {"benchmark": "metaicl", "set": name, "way": WAYS[name], "shot": wanted.shot, "model": wanted.model}
-        print(json.dumps({**facts, "training": _told(training), **_results(found, learners)}), flush=True)
+        print(
+            json.dumps({**facts, "training": _told(training), **_results(found, learners, wanted.calibrate)}),
+            flush=True,
+        )
 
 
 def _told(document: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +63,7 @@ def _told(document: dict[str, Any]) -> dict[str, Any]:
     return {"learner": document["learner"], **document["training"]}
 
 
-def _results(found: Comparison, learners: dict[str, str]) -> dict[str, Any]:
+def _results(found: Comparison, learners: dict[str, str], calibrations: list[str]) -> dict[str, Any]:
     rows = {row["learner"]: row for row in found.rows()}
     (analysis,) = found.analyses
     named = {**learners, **{row["learner"]: row["learner"] for row in found.rows() if row["baseline"]}}
@@ -68,7 +71,7 @@ def _results(found: Comparison, learners: dict[str, str]) -> dict[str, Any]:
         name: {key: round(rows[spec][key], 4) for key in ("accuracy", "low", "high")} for name, spec in named.items()
     }
     differences = {}
-    for calibrate in CALIBRATIONS:
+    for calibrate in calibrations:
         pair = analysis.pair(learners[f"after, {calibrate}"], learners[f"before, {calibrate}"])
         gain = pair.difference
         differences[calibrate] = [round(value, 4) for value in (gain.mean, gain.low, gain.high)]

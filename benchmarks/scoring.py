@@ -30,7 +30,9 @@ PLAIN_TOKENS = 512
 
 def main() -> None:
     args = _arguments()
-    sampler = EpisodeSampler(load_task(args.task), args.way, args.shot, args.query, class_split=args.class_split)
+    sampler = EpisodeSampler(
+        load_task(args.task), args.way, args.shot, args.query, class_split=args.class_split or None
+    )
     problem = sampler[0].problem
     same, own = _requests(problem, shuffle=False), _requests(problem, shuffle=True)[: args.sample]
     model: LocalModel = MODELS.build(args.model, dtype=args.dtype, device=args.device, notify=_tell)
@@ -78,7 +80,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--task", default="banking77")
-    parser.add_argument("--class-split", default="01")
+    parser.add_argument("--class-split", default="01", help="empty for tasks that have none")
     parser.add_argument("--way", type=int, default=5)
     parser.add_argument("--shot", type=int, default=5)
     parser.add_argument("--query", type=int, default=15, help="queries per class")

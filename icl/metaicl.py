@@ -62,6 +62,8 @@ class MetaICL(BaseLearner):
             `Optimization`.
         n_valid: validation episodes. valid_words: what their labels are called, joined by +: see `TestWords`.
         train_way: classes per training sequence, at most.
+        among_words: whether label words are told apart from the others of their sequence alone: then training does not
+            teach which words are frequent. Otherwise from all tokens, as in the paper.
         calibrate: of direct scores, at test.
         train: tasks to be trained on, joined by +; None takes the training classes of the task that is tested.
         from_: folder of a trained learner to use (`from=` in a spec).
@@ -91,6 +93,7 @@ class MetaICL(BaseLearner):
     n_valid: int = 20
     valid_words: str = "canonical"
     train_way: int = 5
+    among_words: bool = False
     calibrate: str = "none"
     seed: int = 0
     train: str | None = None

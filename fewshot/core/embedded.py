@@ -97,7 +97,7 @@ EMBEDDED: dict[str, EmbeddedModel | ShippedModel] = {
         licence="Apache-2.0",
         languages=("ko",),
         parameters=6_794_496,
-        summary="a very small Korean-English language model that reads labels off its demonstrations",
+        summary="a very small Korean language model that tells praise from blame and reads its demonstrations",
     ),
     "smollm2": EmbeddedModel(
         name="smollm2",

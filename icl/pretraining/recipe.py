@@ -49,9 +49,8 @@ class StageRecipe(_Strict):
         examples, way: of a sequence, at most.
         shortest: share of the texts, shortest first, that is drawn from.
         minutes: how long it may take on the machine at hand; the steps that fit are counted once and then fixed.
-        steps: used instead of minutes where given.
+        steps: used instead of minutes where given; 0 trains nothing.
         deepen: whether the model is first given two more layers, see `deepened`.
-        tune: what is trained, see `trainable`.
         goal: share of right answers in training at which the stage is over.
     """
 
@@ -78,10 +77,8 @@ class StageRecipe(_Strict):
     evaluations: int = 10
     goal: float | None = None
     deepen: bool = False
-    tune: str = "full"
-    among_words: bool = False
 
-    def optimization(self, steps: int, seed: int, *, last: bool) -> Optimization:
+    def optimization(self, steps: int, seed: int) -> Optimization:
         """How the stage is trained. Every stage goes on from the weights that the one before ended with."""
         return Optimization(
             steps=steps,
@@ -93,10 +90,9 @@ class StageRecipe(_Strict):
             weight_decay=self.weight_decay,
             text_weight=self.text_weight,
             precision=self.precision,
-            among_words=self.among_words,
             eval_every=max(1, steps // self.evaluations),
             goal=self.goal,
-            keep="best" if last else "last",
+            keep="last",
             seed=seed,
         )
 

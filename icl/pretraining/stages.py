@@ -18,18 +18,20 @@ from evals.learner import Context
 from fewshot.core.gguf import quiet
 from fewshot.core.paths import write_atomically
 from fewshot.core.seeds import seed_of
+from fewshot.training.curves import Point
 from icl.learner import ICLLearner
 from icl.metatrain.collation import Encoded, SequenceEncoder
 from icl.metatrain.sequences import Material, TrainingSequence, draw_sequence
 from icl.metatrain.trainer import SequenceTrainer, forget
 from icl.metatrain.tuning import trainable
-from icl.metatrain.validation import Validation
+from icl.metatrain.validation import Validation, mean
 from icl.metatrain.words import TEST_WORDS, Lexicon, lexicon
 from icl.models.base import Prompt
 from icl.models.local import LocalModel
 from icl.models.weights import HASHES, save_model, write_hashes
+from icl.pretraining.deepening import deepened
 from icl.pretraining.materials import POLARITY, Mixed, Ratings, Variants
-from icl.pretraining.model import deepened, untrained
+from icl.pretraining.model import untrained
 from icl.pretraining.recipe import Recipe, StageRecipe
 from icl.pretraining.texts import Texts
 from icl.pretraining.tokenizer import train_tokenizer
@@ -124,19 +126,23 @@ def _train_stage(
     if stage.deepen:
         start = _deepened(recipe, stage, texts, start, folder / _START, seed)
     local = _loaded(start, ctx)
-    weights = local.weights
-    drawn = sequences(stage, texts, lexicon(), _encoder(recipe, stage, local), seed)
-    trainer_of = partial(SequenceTrainer, weights, trainable(weights, stage.tune, 0, seed))
-    first = trainer_of(stage.optimization(1, seed, last=False), Context())
-    is_last = stage is recipe.stages[-1]
-    steps = _steps(stage, folder, lambda: first.seconds_per_step(drawn), minutes)
-    identity = {"recipe": recipe.fingerprint, "stage": stage.name}
-    trainer = trainer_of(stage.optimization(steps, seed, last=is_last), ctx, folder, identity)
     sampler = EpisodeSampler(texts.valid, 2, _SHOT, _QUERY, recipe.seed)
     episodes = list(sampler.take(recipe.valid_episodes))
     learner = ICLLearner(model=local, calibrate="none")
-    progress = trainer.fit(drawn, Validation(learner, episodes, TEST_WORDS, lexicon(), ctx).accuracies)
-    write_atomically(folder / "result.json", json.dumps(asdict(progress.curve[-1]), indent=2) + "\n")
+    validate = Validation(learner, episodes, TEST_WORDS, lexicon(), ctx).accuracies
+    weights = local.weights
+    drawn = sequences(stage, texts, lexicon(), _encoder(recipe, stage, local), seed)
+    trainer_of = partial(SequenceTrainer, weights, trainable(weights, "full", 0, seed))
+    first = trainer_of(stage.optimization(1, seed), Context())
+    steps = _steps(stage, folder, lambda: first.seconds_per_step(drawn), minutes)
+    if steps:
+        identity = {"recipe": recipe.fingerprint, "stage": stage.name}
+        trainer = trainer_of(stage.optimization(steps, seed), ctx, folder, identity)
+        point = trainer.fit(drawn, validate).curve[-1]
+    else:
+        parts = validate()
+        point = Point(0, None, None, None, mean(parts.values()), parts=parts)
+    write_atomically(folder / "result.json", json.dumps(asdict(point), indent=2) + "\n")
     save_model(local, folder / _MODEL)
     forget(folder)
 
@@ -166,7 +172,7 @@ def _steps(stage: StageRecipe, folder: Path, seconds_per_step: Callable[[], floa
     if path.is_file():
         return int(json.loads(path.read_text("utf-8"))["steps"])
     steps = stage.steps
-    if steps is None or minutes is not None:
+    if steps is None or (steps and minutes is not None):
         steps = max(1, int(60 * (minutes or stage.minutes) / seconds_per_step()))
     write_atomically(path, json.dumps({"steps": steps}) + "\n")
     return steps

@@ -18,6 +18,9 @@ FALLBACK = "smollm2"
 #: Embedded models that are preferred for their languages, the most preferred first.
 PREFERRED: Mapping[str, tuple[str, ...]] = {"ko-mini": ("ko",)}
 
+#: What a user should know of them.
+LIMITS: Mapping[str, str] = {"ko-mini": "it tells praise from blame in short reviews, and little else"}
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -66,7 +69,8 @@ def choose_model(
     suited = [name for name, languages in preferred.items() if spoken in languages]
     found = next((name for name in suited if is_present(name)), None)
     if found is not None:
-        return Choice(found, f"model {found}: made for {language}, the language of the task")
+        limits = f"; {LIMITS[found]}" if found in LIMITS else ""
+        return Choice(found, f"model {found}: made for {language}, the language of the task{limits}")
     if suited:
         return Choice(fallback, f"model {fallback}: {suited[0]} is made for {language}, but its weights are not here")
     return Choice(fallback, f"model {fallback}: no other model here is made for {language}")

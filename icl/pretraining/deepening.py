@@ -3,8 +3,8 @@
 To read a demonstration is to find an earlier place like the present one, and to say what was said there. Two layers
 work together for it: one tells every token what stood before it, and one finds. Neither pays without the other, so
 training waits long for both (Olsson et al. 2022, arXiv 2209.11895), and a model that knows its texts well never needs
-them (Chan et al. 2022, arXiv 2205.05055). So they are built. Everything they do is linear in what the model's last layer
-gives, and is fitted by ridge regression: no gradient is taken.
+them (Chan et al. 2022, arXiv 2205.05055). So they are built. Everything they do is linear in what the last layer
+before them gives, and is fitted by ridge regression: no gradient is taken.
 """
 
 from __future__ import annotations

@@ -32,9 +32,9 @@ def evaluate(test: TestRecipe, model: Path, folder: Path, ctx: Context) -> list[
     """
     local = LocalModel(str(model), dtype="float32", device=ctx.device, offline=True)
     results: list[dict[str, Any]] = []
-    for name, way, shot in test.cells:
+    for name, way, shot, kinds in test.cells:
         task = unseen(load_task(name))
-        for words in test.words:
+        for words in kinds:
             sampler = EpisodeSampler(renamed_task(task, words), way, shot, test.query)
             for calibrate in test.calibrate:
                 place = folder / f"{name}-{shot}-{words}-{calibrate}"

@@ -122,10 +122,10 @@ class TestRecipe(_Strict):
     query: int = 10
 
     @property
-    def cells(self) -> list[tuple[str, int, int]]:
-        """Task, way and shot of everything that is tested."""
-        swept = [(name, way, shot) for name, way in self.tasks.items() for shot in self.shots]
-        return [*swept, *((name, way, self.other_shot) for name, way in self.others.items())]
+    def cells(self) -> list[tuple[str, int, int, tuple[TestWords, ...]]]:
+        """Task, way, shot and words of everything that is tested; other tasks with their own words alone."""
+        swept = [(name, way, shot, self.words) for name, way in self.tasks.items() for shot in self.shots]
+        return [*swept, *((name, way, self.other_shot, self.words[:1]) for name, way in self.others.items())]
 
 
 class Recipe(_Strict):

@@ -10,15 +10,42 @@ import pytest
 
 from evals.episode import EpisodeSampler
 from evals.learner import Context
-from evals.loading import load_task
+from evals.task import Task
+from evals.types import Example
 from fewshot.core.embedded import EMBEDDED, ShippedModel
 from fewshot.core.errors import StorageError
 from fewshot.core.model_cache import file_sha256
 from icl.learner import ICLLearner
-from icl.metatrain.words import lexicon, reworded
+from icl.metatrain.words import TestWords, lexicon, reworded
 from icl.models.local import LocalModel
 from icl.pretraining.export import MAX_BYTES, card
+from icl.pretraining.materials import POLARITY, SENTIMENT
 from icl.pretraining.recipe import read_recipe
+
+PRAISE = (
+    "정말 재미있게 봤어요",
+    "최고의 영화입니다",
+    "감동적이고 연기도 훌륭해요",
+    "또 보고 싶은 영화",
+    "배우들 연기가 너무 좋아요",
+    "웃고 울면서 봤네요 강추",
+    "음악도 영상도 아름다웠다",
+    "시간 가는 줄 몰랐어요",
+    "기대 이상이에요 추천합니다",
+    "오랜만에 명작을 만났다",
+)
+BLAME = (
+    "정말 재미없어요",
+    "최악의 영화",
+    "돈이 아깝다",
+    "지루해서 중간에 나왔어요",
+    "연기도 스토리도 엉망",
+    "시간 낭비였다",
+    "쓰레기 같은 영화",
+    "왜 만들었는지 모르겠다",
+    "기대했는데 너무 실망",
+    "졸려서 혼났네",
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +80,18 @@ def test_a_damaged_file_is_refused(folder: Path, tmp_path: Path) -> None:
         _ = LocalModel(str(copy), dtype="float32", device="cpu").weights
 
 
-@pytest.mark.parametrize("words", ["canonical", "letters"])
-def test_it_tells_praise_from_blame_by_own_words_and_by_letters(words: str) -> None:
-    sampler = EpisodeSampler(load_task("sentiment-ko"), 2, 5, 5)
-    episodes = [sampler[at] for at in range(10)]
-    problems = [reworded(each.problem, words, lexicon()) for each in episodes]  # type: ignore[arg-type]
+@pytest.mark.parametrize("words", ["canonical", "swapped", "letters"])
+def test_it_tells_praise_from_blame_by_whatever_words_the_demonstrations_use(words: TestWords) -> None:
+    sides = {"positive": PRAISE, "negative": BLAME}
+    rows = tuple(Example(f"{side}{at}", text, side) for side, texts in sides.items() for at, text in enumerate(texts))
+    sampler = EpisodeSampler(Task(SENTIMENT, POLARITY, {"all": rows}), 2, 5, 5)
+    episodes = [sampler[at] for at in range(6)]
+    problems = [reworded(each.problem, words, lexicon()) for each in episodes]
     learner = ICLLearner(model="ko-mini", dtype="float32", device="cpu")
     predictions = {found.problem_id: found for found in learner.predict(problems, Context(device="cpu"))}
     right = [
         answer.decision == gold
-        for problem, each in zip(problems, episodes, strict=True)
-        for answer, gold in zip(predictions[problem.id].answers, each.gold, strict=True)
+        for each in episodes
+        for answer, gold in zip(predictions[each.problem.id].answers, each.gold, strict=True)
     ]
-    assert sum(right) / len(right) > 0.6
+    assert sum(right) / len(right) > 0.7

@@ -56,7 +56,7 @@ def deepened(model: Any, shown: Sequence[Encoded], words: tuple[int, int], seed:
     config.num_hidden_layers += 2
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)
-        taller = LlamaForCausalLM(config).eval()
+        taller: Any = LlamaForCausalLM(config).eval()
         taller.load_state_dict(model.state_dict(), strict=False)
         for layer in taller.model.layers:
             layer.self_attn.o_proj.weight /= _QUIETER

@@ -154,8 +154,8 @@ def _deepened(recipe: Recipe, stage: StageRecipe, texts: Texts, start: Path, fol
     local = _loaded(start, Context())
     drawn = sequences(stage, texts, lexicon(), _encoder(recipe, stage, local), seed_of(seed, "deepened"))
     shown = [each for step in range(_SHOWN // stage.batch + 1) for each in drawn(step)]
-    words = tuple(int(local.tokenizer.ids(Prompt(f" {label.verbalizer}"))[-1]) for label in POLARITY)
-    return _written(deepened(local.weights, shown, words, seed), local.fresh_tokenizer(), folder)
+    one, other = (int(local.tokenizer.ids(Prompt(f" {label.verbalizer}"))[-1]) for label in POLARITY)
+    return _written(deepened(local.weights, shown, (one, other), seed), local.fresh_tokenizer(), folder)
 
 
 def _loaded(folder: Path, ctx: Context) -> LocalModel:

@@ -23,6 +23,10 @@ from icl.learner import ICLLearner
 from tests.evals.fakes import classification_task
 from tests.icl.fakes import TASK, OverlapModel, problem
 
+REASON = (
+    "model ko-mini: made for ko, the language of the task; it tells praise from blame in short reviews, and little else"
+)
+
 KOREAN = replace(TASK, language="ko")
 KOREAN_SUPPORT = (("진한 커피 한 잔", "coffee"), ("따뜻한 녹차", "tea"))
 SHIPPED = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "weights.json")
@@ -92,9 +96,7 @@ def test_every_prediction_has_the_reason_and_the_user_is_told_once() -> None:
     told: list[str] = []
     asked = [replace(problem(task=KOREAN), id=str(at) * 64) for at in range(3)]
     found = list(ICLLearner().predict(asked, Context(notify=told.append)))
-    assert told == [
-        "model ko-mini: made for ko, the language of the task; it tells praise from blame in short reviews, and little else"
-    ]
+    assert told == [REASON]
     assert all(told_by(prediction) == tuple(told) for prediction in found)
 
 
@@ -174,9 +176,7 @@ def test_every_other_verb_takes_the_same_model() -> None:
         asked, ctx = problem(KOREAN_SUPPORT, task=replace(TASK, language=language)), Context(seed=3)
         preview = learner.preview(asked, 0, ctx)
         assert preview.query == settled.preview(asked, 0, ctx).query
-        assert preview.notes == (
-            "model ko-mini: made for ko, the language of the task; it tells praise from blame in short reviews, and little else",
-        )
+        assert preview.notes == (REASON,)
         assert learner.prompt_for(asked, 0, ctx) == settled.prompt_for(asked, 0, ctx)
         assert learner.label_tokens(asked, 0, ctx) == settled.label_tokens(asked, 0, ctx)
         assert learner.estimate([asked], 9, ctx).tokens == settled.estimate([asked], 9, ctx).tokens

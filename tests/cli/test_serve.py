@@ -21,7 +21,14 @@ pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 @contextmanager
 def serving(*args: object) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "fewshot", "serve-fake", *map(str, args)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A test run in the background ignores Ctrl-C, and would hand that down.
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         yield process
     finally:

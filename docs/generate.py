@@ -35,9 +35,9 @@ def generated() -> dict[str, str]:
     pages = {"commands.md": _commands, "tasks.md": _tasks, "parts.md": _parts}
     pages |= {"benchmarks.md": _benchmarks, "statistics.md": _statistics, "reproduction.md": _reproduction}
     pages["reliability.md"] = lambda: reliability(HERE.parent / "tests", _records("bench"))
-    pages["models.md"] = lambda: models(read_record(_EMBEDDED), _records("metaicl"))
-    found = {name: _NOTE + "".join(page()) for name, page in pages.items()}
     record = read_record(_EMBEDDED)
+    pages["models.md"] = lambda: models(record, _records("metaicl"))
+    found = {name: _NOTE + "".join(page()) for name, page in pages.items()}
     return found if record is None else {**found, f"{record['name']}.svg": curve(record)}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +20,9 @@ from fewshot.core.errors import unknown_name
 from fewshot.core.spec import Spec
 from icl.answers import answers_of, trace_of
 from icl.calibration import CONTENT_FREE, Calibrator, Contextual, NoCalibration, calibrated
+from icl.estimates import estimate_cost, estimate_time
 from icl.models.auto import auto_spec, choose_model, with_language
-from icl.models.base import GenerateRequest, LanguageModel, Metered, Prompt, ScoreRequest, ShowsTokens
+from icl.models.base import LanguageModel, Metered, Prompt, ScoreRequest, ShowsTokens
 from icl.orderings import Ordering
 from icl.overlap import overlapped
 from icl.parts import PartLike, resolve
@@ -105,6 +107,13 @@ class ICLLearner(BaseLearner):
         settled._reasons[task.language] = choice.reason
         return settled
 
+    def _settled_for(self, problem: Problem) -> tuple[ICLLearner, Problem]:
+        """This learner with the model for a problem, and the problem with its language, where the model is "auto"."""
+        if self._auto is None:
+            return self, problem
+        known = with_language(problem)
+        return self.for_task(known.task), known
+
     def predict(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
         """Answer the problems in their order; the queries of one are asked together, so that they share the prompt.
 
@@ -138,9 +147,8 @@ class ICLLearner(BaseLearner):
             yield self._prediction(problem, plan, readings, ctx)
 
     def _predict_by_language(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
-        known = map(with_language, problems)
-        for settled, alike in groupby(known, key=lambda problem: self.for_task(problem.task)):
-            yield from settled.predict(alike, ctx)
+        for settled, alike in groupby(map(self._settled_for, problems), key=itemgetter(0)):
+            yield from settled.predict((problem for _, problem in alike), ctx)
             if ctx.stopping:
                 return
 
@@ -159,41 +167,17 @@ class ICLLearner(BaseLearner):
         }
 
     def estimate(self, problems: Sequence[Problem], n_problems: int, ctx: Context) -> Estimate:
-        """Count the tokens of a sample, and time one prompt of it. Unknown for models that cannot count ahead."""
-        if self._auto is not None and problems:
-            known = [with_language(problem) for problem in problems]
-            return self.for_task(known[0].task).estimate(known, n_problems, ctx)
-        model = self._attended(ctx)
-        if isinstance(model, Metered) and problems:
-            return self._estimate_cost(model, problems, n_problems, ctx)
-        if not problems or not self._scorer.gives_scores or not isinstance(model, ShowsTokens):
+        """Foresee the tokens, with the seconds of local models or the money of paid ones. Unknown for all others."""
+        if not problems:
             return Estimate()
-        planned = [self._plan(problem, ctx).score_requests for problem in problems]
-        tokens = sum(model.trie_size(requests) for requests in planned if requests)
-        total = round(tokens / len(problems) * n_problems)
-        sample = next((requests[:1] for requests in planned if requests), None)
-        if sample is None:
-            return Estimate(tokens=total)
-        model.score(sample)  # loads the model, which is not to be timed
-        started = time.perf_counter()
-        timed = sum(result.tokens_fresh for result in model.score(sample))
-        seconds = time.perf_counter() - started
-        return Estimate(seconds * total / timed if timed else None, total)
-
-    def _estimate_cost(
-        self, model: LanguageModel, problems: Sequence[Problem], n_problems: int, ctx: Context
-    ) -> Estimate:
-        assert isinstance(model, Metered)
-        plans = [self._plan(problem, ctx) for problem in problems]
-        self._scorer.read(model, (), plans[0].choices)  # asks nothing, and refuses what could not be asked
-        requests = [
-            GenerateRequest(prompt, self._scorer.reserve(model, plan.choices))
-            for plan in plans
-            for prompt in plan.prompts
-        ]
-        tokens, usd = model.foresee(requests)
-        share = n_problems / len(problems)
-        return Estimate(tokens=round(tokens * share), usd=None if usd is None else usd * share)
+        learner, _ = self._settled_for(problems[0])
+        model, scorer = learner._attended(ctx), learner._scorer
+        plans = (learner._plan(self._settled_for(problem)[1], ctx) for problem in problems)
+        if isinstance(model, Metered):
+            return estimate_cost(model, list(plans), scorer, n_problems)
+        if isinstance(model, ShowsTokens) and scorer.gives_scores:
+            return estimate_time(model, list(plans), n_problems)
+        return Estimate()
 
     def preview(self, problem: Problem, query_index: int = 0, ctx: Context | None = None) -> Preview:
         """The exact prompt of one query. Sends nothing.
@@ -201,29 +185,23 @@ class ICLLearner(BaseLearner):
         Raises:
             UsageError: the query cannot be asked, because instruction and text alone do not fit.
         """
-        if self._auto is not None:
-            problem = with_language(problem)
-            return self.for_task(problem.task).preview(problem, query_index, ctx)
         ctx = ctx or Context()
-        plan = self._plan(problem, ctx)
-        notes = (*plan.notes, *self._choice_notes(problem), *self._language_notes(problem, ctx))
-        return preview_of(plan, query_index, self._model_for(ctx), notes, self._scorer.gives_scores)
+        learner, problem = self._settled_for(problem)
+        plan = learner._plan(problem, ctx)
+        notes = (*plan.notes, *learner._choice_notes(problem), *learner._language_notes(problem, ctx))
+        return preview_of(plan, query_index, learner._model_for(ctx), notes, learner._scorer.gives_scores)
 
     def prompt_for(self, problem: Problem, query_index: int, ctx: Context) -> Prompt | None:
         """The prompt of a query of a prediction on record, rendered again; None where none could be asked."""
-        if self._auto is not None:
-            problem = with_language(problem)
-            return self.for_task(problem.task).prompt_for(problem, query_index, ctx)
-        return self._plan(problem, ctx).queries[query_index].prompt
+        learner, problem = self._settled_for(problem)
+        return learner._plan(problem, ctx).queries[query_index].prompt
 
     def label_tokens(
         self, problem: Problem, query_index: int, ctx: Context
     ) -> tuple[tuple[tuple[str, float], ...], ...] | None:
         """Per label, its tokens with their log-probabilities after the prompt of a query. Runs a local model."""
-        if self._auto is not None:
-            problem = with_language(problem)
-            return self.for_task(problem.task).label_tokens(problem, query_index, ctx)
-        plan, model = self._plan(problem, ctx), self._model_for(ctx)
+        learner, problem = self._settled_for(problem)
+        plan, model = learner._plan(problem, ctx), learner._model_for(ctx)
         prompt, labels = plan.queries[query_index].prompt, plan.choices.continuations
         if prompt is None or not model.capabilities.scores or not isinstance(model, ShowsTokens):
             return None

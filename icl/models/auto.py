@@ -1,4 +1,4 @@
-"""Which model answers where none is named: the Korean-English one for Korean, the English one else."""
+"""Which model answers where none is named: the Korean one for Korean, the English one else."""
 
 from __future__ import annotations
 

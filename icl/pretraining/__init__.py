@@ -1,1 +1,1 @@
-"""The embedded Korean-English model: trained from nothing, tested and packed. Run: python -m icl.pretraining"""
+"""The embedded Korean model: trained from nothing, tested and packed. Run: python -m icl.pretraining"""

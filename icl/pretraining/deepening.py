@@ -134,11 +134,9 @@ def _question(ends: Tensor, opinions: Sequence[Tensor]) -> Tensor:
 
 def _opinions(model: Any, shown: Sequence[Encoded], words: tuple[int, int]) -> list[Tensor]:
     """Per sequence, by how much the model prefers the first word to the second after each text."""
-    import torch
-
     found = []
     for each in shown:
-        logits = model(input_ids=torch.from_numpy(each.ids.astype("int64"))[None], use_cache=False).logits[0]
+        logits = model(input_ids=_tokens(each)[None], use_cache=False).logits[0]
         at = [span.start - 1 for span in each.answers]
         found.append(logits[at, words[0]] - logits[at, words[1]])
     return found
@@ -146,16 +144,14 @@ def _opinions(model: Any, shown: Sequence[Encoded], words: tuple[int, int]) -> l
 
 def _states(model: Any, layer: Any, shown: Sequence[Encoded]) -> list[tuple[Tensor, Tensor]]:
     """Per sequence what a layer reads, normalised, and the tokens."""
-    import torch
-
     read: list[Tensor] = []
     handle = layer.input_layernorm.register_forward_hook(lambda *found: read.append(found[2][0]))
     try:
         for each in shown:
-            model.model(input_ids=torch.from_numpy(each.ids.astype("int64"))[None], use_cache=False)
+            model.model(input_ids=_tokens(each)[None], use_cache=False)
     finally:
         handle.remove()
-    return [(state, torch.from_numpy(each.ids.astype("int64"))) for state, each in zip(read, shown, strict=True)]
+    return [(state, _tokens(each)) for state, each in zip(read, shown, strict=True)]
 
 
 def _length(model: Any, shown: Sequence[Encoded]) -> float:
@@ -166,10 +162,16 @@ def _length(model: Any, shown: Sequence[Encoded]) -> float:
     handle = model.model.norm.register_forward_pre_hook(lambda _, given: found.append(given[0].square().mean()))
     try:
         for each in shown[:20]:
-            model.model(input_ids=torch.from_numpy(each.ids.astype("int64"))[None], use_cache=False)
+            model.model(input_ids=_tokens(each)[None], use_cache=False)
     finally:
         handle.remove()
     return float(torch.stack(found).mean().sqrt())
+
+
+def _tokens(sequence: Encoded) -> Tensor:
+    import torch
+
+    return torch.from_numpy(sequence.ids.astype("int64"))
 
 
 def _regression(inputs: Tensor, outputs: Tensor) -> Tensor:

@@ -1,8 +1,7 @@
-"""What the model learns to read in context, beside sentiment, so that it reads demonstrations and not only words.
+"""What training sequences can be made of.
 
-A model that is trained on sentiment alone learns what texts say about their label, and never looks at demonstrations
-(Chan et al. 2022, arXiv 2205.05055). Many classes that hardly ever come again, with labels without a meaning, leave it
-nothing else to look at:
+The embedded model learns from ratings alone. The others are there for recipes whose model is to read demonstrations by
+training, which sentiment by itself does not teach (Chan et al. 2022, arXiv 2205.05055):
 
     variants   a class is one text, shown with words left out and put elsewhere
     ratings    reviews that praise and reviews that do not

@@ -133,8 +133,8 @@ def _train_stage(
     weights = local.weights
     drawn = sequences(stage, texts, lexicon(), _encoder(recipe, stage, local), seed)
     trainer_of = partial(SequenceTrainer, weights, trainable(weights, "full", 0, seed))
-    first = trainer_of(stage.optimization(1, seed), Context())
-    steps = _steps(stage, folder, lambda: first.seconds_per_step(drawn), minutes)
+    timer = partial(trainer_of, stage.optimization(1, seed), Context())
+    steps = _steps(stage, folder, lambda: timer().seconds_per_step(drawn), minutes)
     if steps:
         identity = {"recipe": recipe.fingerprint, "stage": stage.name}
         trainer = trainer_of(stage.optimization(steps, seed), ctx, folder, identity)

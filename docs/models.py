@@ -41,7 +41,8 @@ def _embedded(record: Mapping[str, Any]) -> Iterator[str]:
     name = record["name"]
     yield f"\n## {name}\n\nThe model for Korean tasks, {record['bytes'] / 1e6:.1f} MB inside the package. Its "
     yield f"[card](../fewshot/models/{name}/README.md) says what it was trained on, how, and what it cannot do; "
-    yield f"`make {name}` trains it again. Accuracy by texts per class, with 95 % intervals over episodes:\n\n"
+    yield f"`make {name}` trains one by the same recipe. "
+    yield "Accuracy by texts per class, with 95 % intervals over episodes:\n\n"
     yield f"![accuracy of {name} by texts per class and label words]({name}.svg)\n\n"
     yield "; ".join(f"{words}: {meaning}" for words, meaning in _MEANING.items()) + ".\n\n"
     shots = sorted({row["shot"] for row in record["results"]})

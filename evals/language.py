@@ -10,8 +10,16 @@ UNKNOWN = "und"
 _HANGUL_SHARE = 0.2
 
 
+#: Syllables, their parts, and parts that stand alone, as in laughter.
+_HANGUL = (("\uac00", "\ud7a3"), ("\u1100", "\u11ff"), ("\u3130", "\u318f"))
+#: The last letter of the Latin script, extensions included.
+_LAST_LATIN = "\u024f"
+
+
 def guess_language(texts: Iterable[str]) -> str:
-    """Korean or English, by script."""
+    """Korean or English, by script; unknown for other scripts."""
     letters = [char for text in texts for char in text if char.isalpha()]
-    hangul = sum("\uac00" <= char <= "\ud7a3" or "\u1100" <= char <= "\u11ff" for char in letters)
-    return "ko" if letters and hangul / len(letters) > _HANGUL_SHARE else "en"
+    hangul = sum(any(first <= char <= last for first, last in _HANGUL) for char in letters)
+    if letters and hangul / len(letters) > _HANGUL_SHARE:
+        return "ko"
+    return "en" if sum(char <= _LAST_LATIN for char in letters) >= len(letters) / 2 else UNKNOWN

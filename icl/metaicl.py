@@ -21,7 +21,7 @@ from evals.learner import Background, BaseLearner, Context, Learner
 from evals.types import Prediction, Problem
 from fewshot.core.devices import resolve_device
 from fewshot.core.differences import differences
-from fewshot.core.errors import StorageError, UsageError
+from fewshot.core.errors import StorageError, UsageError, unknown_name
 from fewshot.core.hashing import digest
 from fewshot.core.paths import write_atomically
 from fewshot.training.progress import Progress
@@ -34,7 +34,7 @@ from icl.metatrain.sequences import EpisodeMaterial, Mixture, Objective, draw_se
 from icl.metatrain.trainer import SequenceTrainer, forget
 from icl.metatrain.tuning import merge, trainable
 from icl.metatrain.validation import Validation
-from icl.metatrain.words import WORD_KINDS, TestWords, WordKind, lexicon
+from icl.metatrain.words import TEST_WORDS, WORD_KINDS, TestWords, WordKind, lexicon
 from icl.models.local import LocalModel
 from icl.models.weights import save_model
 
@@ -104,6 +104,11 @@ class MetaICL(BaseLearner):
     _sample: tuple[str, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.n_valid < 1:
+            raise UsageError(f"n_valid {self.n_valid} is too small: weights are chosen by validation, so 1 is needed")
+        for kind in _names(self.valid_words):
+            if kind not in TEST_WORDS:
+                raise unknown_name("validation words", kind, TEST_WORDS)
         self._mixture()
 
     @property
@@ -138,6 +143,8 @@ class MetaICL(BaseLearner):
             UsageError: the model cannot tell label words apart, or no episode fits into its context.
             FewshotError: the training diverges.
         """
+        if not valid:
+            raise UsageError("there are no validation episodes: weights are chosen by them")
         local = self._opened(self.model, ctx)
         started_from = local.describe()
         weights = local.weights

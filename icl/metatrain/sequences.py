@@ -42,7 +42,7 @@ class Classes:
     Attributes:
         task: the words around them.
         labels: (way,) the classes.
-        texts: (way, n) texts of each, no text twice.
+        texts: (way, n) texts of each.
     """
 
     task: TaskInfo

@@ -34,8 +34,9 @@ class Validation:
     def _accuracy(self, kind: TestWords) -> float:
         problems = [reworded(episode.problem, kind, self.lexicon) for episode in self.episodes]
         gold = {episode.id: episode.gold for episode in self.episodes}
-        # Only cancellation reaches inside: what a learner notes would be said again at every evaluation.
-        quiet = Context(self.ctx.device, self.ctx.seed, cancel=self.ctx.cancel)
+        # It is not heard, since its notes would be the same at every evaluation, and not interrupted, since half an
+        # evaluation would be a wrong one.
+        quiet = Context(self.ctx.device, self.ctx.seed)
         right = [
             answer.status is Status.OK and answer.decision == truth
             for prediction in self.learner.predict(problems, quiet)

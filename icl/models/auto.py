@@ -73,4 +73,5 @@ def choose_model(
         return Choice(found, f"model {found}: made for {language}, the language of the task{limits}")
     if suited:
         return Choice(fallback, f"model {fallback}: {suited[0]} is made for {language}, but its weights are not here")
-    return Choice(fallback, f"model {fallback}: no other model here is made for {language}")
+    asked = "a language that is not known" if language == UNKNOWN else language
+    return Choice(fallback, f"model {fallback}: no other model here is made for {asked}")

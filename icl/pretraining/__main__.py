@@ -22,7 +22,7 @@ from icl.pretraining.recipe import Recipe, read_recipe
 from icl.pretraining.stages import curriculum, train
 from icl.pretraining.texts import Texts, read_texts
 
-_SECONDS = "seconds.json"
+_TIME = "time.json"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +51,7 @@ def _follow(options: argparse.Namespace) -> int:
         try:
             model = train(recipe, texts, options.out, context, options.minutes)
         finally:
-            _add_seconds(options.out, time.perf_counter() - started)
+            _add_time(options.out, time.perf_counter() - started)
         results = evaluate(recipe.test, model, options.out / "test", context)
     complete = export(model, options.out / recipe.name, _record(recipe, texts, options.out, results))
     packed = options.out / recipe.name
@@ -68,19 +68,20 @@ def _record(recipe: Recipe, texts: Texts, out: Path, results: list[dict[str, Any
         "recipe": recipe.model_dump(mode="json"),
         "left_out": texts.left_out,
         "curriculum": curriculum(recipe, out),
-        "hours": _seconds(out) / 3600,
-        "machine": describe_devices(),
+        **_time(out),
         "results": results,
     }
 
 
-def _seconds(out: Path) -> float:
-    path = out / _SECONDS
-    return float(json.loads(path.read_text("utf-8"))["training"]) if path.is_file() else 0.0
+def _time(out: Path) -> dict[str, Any]:
+    """Hours of training so far, and the machine that it began on."""
+    path = out / _TIME
+    return json.loads(path.read_text("utf-8")) if path.is_file() else {"hours": 0.0, "machine": describe_devices()}
 
 
-def _add_seconds(out: Path, seconds: float) -> None:
-    write_atomically(out / _SECONDS, json.dumps({"training": _seconds(out) + seconds}) + "\n")
+def _add_time(out: Path, seconds: float) -> None:
+    found = _time(out)
+    write_atomically(out / _TIME, json.dumps({**found, "hours": found["hours"] + seconds / 3600}) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: In logits: how much a prompt's end prefers answers to other places, and among those the ones whose texts the model
 #: thinks of as of its own, one standard deviation apart; and what a word that is found adds to its own logit.
-_PLACE, _LIKENESS, _ANSWER = 12.0, 3.0, 12.0
+_PLACE, _LIKENESS, _ANSWER = 12.0, 3.0, 30.0
 #: What the layers below write is divided by this. The model stays the same, since every layer normalises what it reads;
 #: but embeddings are no longer drowned, and which token stands where can be read off.
 _QUIETER = 100.0

@@ -13,7 +13,7 @@ from fewshot.core.paths import write_atomically
 from icl.models.local import LocalModel
 from icl.models.weights import save_model
 
-#: Bytes of all files of a packed model, at most.
+#: Bytes of weights, configuration and tokenizer of a packed model, at most.
 MAX_BYTES = 20_000_000
 _DTYPE = "bfloat16"
 

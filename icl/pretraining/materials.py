@@ -1,10 +1,11 @@
 """What training sequences can be made of.
 
-The embedded model learns from ratings alone. The others are there for recipes whose model is to read demonstrations by
-training, which sentiment by itself does not teach (Chan et al. 2022, arXiv 2205.05055):
+The embedded model learns from reviews alone. The other materials are there for recipes whose model is to read
+demonstrations by training, which sentiment by itself does not teach (Chan et al. 2022, arXiv 2205.05055):
 
     variants   a class is one text, shown with words left out and put elsewhere
-    ratings    reviews that praise and reviews that do not
+    ratings    film reviews that praise and reviews that do not
+    written    the same of food, goods, apps, games, services and films, written for this training
     tasks      labelled data sets, training classes alone
 """
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from evals.types import Label, Query, TaskInfo
 from fewshot.core.errors import UsageError
+from icl.calibration import CONTENT_FREE
 from icl.metatrain.sequences import Classes
 
 #: Words around texts of no particular task.
@@ -88,23 +90,42 @@ class Variants:
 
 
 @dataclass(frozen=True)
+class Sides:
+    """Reviews that praise and reviews that blame."""
+
+    praise: Corpus
+    blame: Corpus
+
+
+@dataclass(frozen=True)
 class Ratings:
     """Reviews that praise and reviews that do not.
 
     Attributes:
-        positive, negative: reviews rated 9 or 10, and 1 to 4.
         shortest: share of the shortest reviews that is drawn from.
+        joined: share of the reviews to which another of the same side is added.
+        blank: share of the reviews in whose place stands a text without content, which says nothing of its side. A
+            model that learned so has no leaning that contextual calibration would have to take away.
     """
 
-    positive: Corpus
-    negative: Corpus
+    sides: Sides
     shortest: float = 1.0
+    joined: float = 0.0
+    blank: float = 0.0
 
     def classes(self, index: int, random: np.random.RandomState, way: int, n: int) -> Classes:
-        sides = [self.positive, self.negative]
-        texts = [tuple(Query("", text) for text in side.draw(random, n, self.shortest)) for side in sides]
+        drawn = [self._texts(side, n, random) for side in (self.sides.praise, self.sides.blame)]
         at = random.permutation(2).tolist()
-        return Classes(SENTIMENT, tuple(POLARITY[i] for i in at), tuple(texts[i] for i in at))
+        return Classes(SENTIMENT, tuple(POLARITY[i] for i in at), tuple(drawn[i] for i in at))
+
+    def _texts(self, side: Corpus, n: int, random: np.random.RandomState) -> tuple[Query, ...]:
+        texts = side.draw(random, n, self.shortest)
+        for at in range(n):
+            if self.joined and random.rand() < self.joined:
+                texts[at] += " " + side.draw(random, 1, self.shortest)[0]
+            if self.blank and random.rand() < self.blank:
+                texts[at] = CONTENT_FREE[random.randint(len(CONTENT_FREE))]
+        return tuple(Query("", text) for text in texts)
 
 
 @dataclass(frozen=True)

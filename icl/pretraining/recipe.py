@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fewshot.core.errors import TaskError
 from fewshot.core.hashing import digest
@@ -18,7 +18,9 @@ from icl.metatrain.sequences import Mixture
 from icl.metatrain.words import TestWords, WordKind
 from icl.pretraining.model import Size
 
-MaterialKind = Literal["variants", "ratings", "tasks"]
+#: The source that holds reviews with ratings, and that of reviews written for this training. Others are labelled tasks.
+REVIEWS, WRITTEN = "reviews", "written"
+MaterialKind = Literal["variants", "ratings", "written", "tasks"]
 
 
 class _Strict(BaseModel):
@@ -29,7 +31,7 @@ class SourceRecipe(_Strict):
     """A data set that is trained on.
 
     Attributes:
-        path: file below the data folder, or the name of a task card.
+        path: file below the data folder, file of this package, or the name of a task card.
         licence, source: as the model card prints them.
         held_out: classes kept for testing, which are left out.
     """
@@ -48,6 +50,8 @@ class StageRecipe(_Strict):
         words: how often each kind of label words is drawn.
         examples, way: of a sequence, at most.
         shortest: share of the texts, shortest first, that is drawn from.
+        credible: probability of its own side, by its words, that a film review needs in order to be used.
+        blank: share of rated texts in whose place stands one without content.
         minutes: how long it may take on the machine at hand; the steps that fit are counted once and then fixed.
         steps: used instead of minutes where given; 0 trains nothing.
         deepen: whether the model is first given two more layers, see `deepened`.
@@ -55,26 +59,28 @@ class StageRecipe(_Strict):
     """
 
     name: str
-    materials: Mapping[MaterialKind, int]
+    materials: Mapping[MaterialKind, Annotated[int, Field(ge=1)]] = Field(min_length=1)
     words: Mapping[WordKind, float]
     templates: tuple[str, ...] = ("classify", "minimal", "named")
-    examples: int = 16
-    way: int = 2
+    examples: int = Field(default=16, ge=1)
+    way: int = Field(default=2, ge=2)
     instruction: float = 0.5
-    shortest: float = 1.0
-    minutes: float = 10
-    steps: int | None = None
-    batch: int = 32
+    shortest: float = Field(default=1.0, gt=0, le=1)
+    credible: float = Field(default=0.0, ge=0, lt=1)
+    blank: float = Field(default=0.0, ge=0, lt=1)
+    minutes: float = Field(default=10, gt=0)
+    steps: int | None = Field(default=None, ge=0)
+    batch: int = Field(default=32, ge=2, multiple_of=2)
     max_tokens: int = 8192
     max_length: int = 512
     lr: float = 1e-3
     warmup: int = 50
     schedule: Schedule = "cosine"
     text_weight: float = 0.05
-    text_every: int = 1
+    text_every: int = Field(default=1, ge=1)
     precision: str = "auto"
     weight_decay: float = 0.1
-    evaluations: int = 10
+    evaluations: int = Field(default=10, ge=1)
     goal: float | None = None
     deepen: bool = False
 
@@ -128,10 +134,19 @@ class TestRecipe(_Strict):
         return [*swept, *((name, way, self.other_shot, self.words[:1]) for name, way in self.others.items())]
 
 
+class CardRecipe(_Strict):
+    """Paragraphs of the model card: what the model is for, how it was trained, where its texts come from."""
+
+    about: str = ""
+    training: str = ""
+    data: str = ""
+
+
 class Recipe(_Strict):
     """Everything that decides what a model becomes.
 
     Attributes:
+        card: what the model card says beside its figures.
         excluded: tasks of which no text is trained on, beside those of the test.
         valid_one_in: one review in this many is kept for validation.
         valid_episodes: of reviews that are not trained on, watched during training.
@@ -140,14 +155,26 @@ class Recipe(_Strict):
     name: str
     languages: tuple[str, ...]
     licence: str
+    card: CardRecipe = CardRecipe()
     seed: int = 0
     size: Size = Size()
     sources: Mapping[str, SourceRecipe]
     excluded: tuple[str, ...] = ()
     valid_one_in: int = Field(default=200, ge=2)
     valid_episodes: int = Field(default=20, ge=1)
-    stages: tuple[StageRecipe, ...]
+    stages: tuple[StageRecipe, ...] = Field(min_length=1)
     test: TestRecipe
+
+    @model_validator(mode="after")
+    def _has_its_sources(self) -> Self:
+        drawn = {kind for stage in self.stages for kind in stage.materials}
+        if "written" in drawn and WRITTEN not in self.sources:
+            raise ValueError(f"a stage draws from written reviews, and no source is called {WRITTEN!r}")
+        if "tasks" in drawn and not self.sources.keys() - {REVIEWS, WRITTEN}:
+            raise ValueError("a stage draws from tasks, and no source is one")
+        if len({stage.name for stage in self.stages}) < len(self.stages):
+            raise ValueError("two stages have the same name")
+        return self
 
     @property
     def fingerprint(self) -> str:

@@ -15,9 +15,11 @@ from typing import Any
 
 from evals.episode import EpisodeSampler
 from evals.learner import Context
+from fewshot.core.differences import differences
+from fewshot.core.errors import ResumeMismatch
 from fewshot.core.gguf import quiet
 from fewshot.core.paths import write_atomically
-from fewshot.core.seeds import seed_of
+from fewshot.core.seeds import random_state, seed_of
 from fewshot.training.curves import Point
 from icl.learner import ICLLearner
 from icl.metatrain.collation import Encoded, SequenceEncoder
@@ -36,11 +38,13 @@ from icl.pretraining.recipe import Recipe, StageRecipe
 from icl.pretraining.texts import Texts
 from icl.pretraining.tokenizer import train_tokenizer
 
-_START, _MODEL, _PLAN = "start", "model", "plan.json"
-#: Texts that the tokenizer is trained on, at most.
+_START, _MODEL, _PLAN, _IDENTITY = "start", "model", "plan.json", "identity.json"
+#: Reviews that the tokenizer is trained on, at most.
 _TOKENIZER_TEXTS = 200_000
 #: Texts per class that validation episodes show and ask.
 _SHOT, _QUERY = 5, 5
+#: Share of the reviews written for the training that are shown two at a time, since there are few.
+_JOINED = 0.3
 #: Sequences that new layers are fitted to.
 _SHOWN = 400
 
@@ -59,6 +63,7 @@ def train(recipe: Recipe, texts: Texts, out: Path, ctx: Context, minutes: float 
         ResumeMismatch: the folder holds a training by another recipe.
         KeyboardInterrupt, BudgetReached: the context said stop; the same call goes on.
     """
+    _refuse_another(recipe, texts, out)
     model = _started(recipe, texts, out / _START, ctx)
     for number, stage in enumerate(recipe.stages, 1):
         folder = out / f"{number}-{stage.name}"
@@ -67,6 +72,17 @@ def train(recipe: Recipe, texts: Texts, out: Path, ctx: Context, minutes: float 
             _train_stage(recipe, stage, texts, model, folder, ctx, minutes)
         model = folder / _MODEL
     return model
+
+
+def _refuse_another(recipe: Recipe, texts: Texts, out: Path) -> None:
+    """What a folder holds is gone on with only where recipe and texts are those that it was begun with."""
+    path = out / _IDENTITY
+    given = {"recipe": recipe.model_dump(mode="json", exclude={"test", "card"}), "texts": texts.digest}
+    if not path.is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(given, ensure_ascii=False, indent=2) + "\n")
+    elif changed := differences(json.loads(path.read_text("utf-8")), given):
+        raise ResumeMismatch(f"{out} was begun with another recipe or other texts:\n{changed}\nName another folder")
 
 
 def sequences(
@@ -86,7 +102,9 @@ def sequences(
 def _draws(kind: str, stage: StageRecipe, texts: Texts) -> Material:
     """The material of a kind, as the stage wants it; English texts come by turns with Korean ones."""
     if kind == "ratings":
-        return Ratings(texts.positive, texts.negative, stage.shortest)
+        return Ratings(texts.credible_films(stage.credible), stage.shortest, blank=stage.blank)
+    if kind == "written":
+        return Ratings(texts.written, stage.shortest, _JOINED, stage.blank)
     if kind == "tasks":
         return Mixed(texts.labelled)
     corpora = [texts.reviews, texts.reviews, texts.english] if texts.labelled else [texts.reviews]
@@ -98,7 +116,8 @@ def _started(recipe: Recipe, texts: Texts, folder: Path, ctx: Context) -> Path:
     if (folder / HASHES).is_file():
         return folder
     ctx.notify("training the tokenizer")
-    shown = (*texts.reviews.texts[:_TOKENIZER_TEXTS], *texts.english.texts[:_TOKENIZER_TEXTS])
+    random, reviews = random_state(recipe.seed, "tokenizer"), texts.reviews
+    shown = (*reviews.draw(random, min(len(reviews.texts), _TOKENIZER_TEXTS)), *texts.english.texts)
     size = recipe.size
     tokenizer = train_tokenizer(shown, lexicon().words, size.vocabulary, size.context)
     model = untrained(size, len(tokenizer), seed_of(recipe.seed, "weights"))
@@ -151,10 +170,11 @@ def _deepened(recipe: Recipe, stage: StageRecipe, texts: Texts, start: Path, fol
     """The model with two more layers, fitted to sequences of the stage that it is not trained on."""
     if (folder / HASHES).is_file():
         return folder
-    local = _loaded(start, Context())
+    local = _loaded(start, Context(device="cpu"))
     drawn = sequences(stage, texts, lexicon(), _encoder(recipe, stage, local), seed_of(seed, "deepened"))
     shown = [each for step in range(_SHOWN // stage.batch + 1) for each in drawn(step)]
-    one, other = (int(local.tokenizer.ids(Prompt(f" {label.verbalizer}"))[-1]) for label in POLARITY)
+    first = len(local.tokenizer.bos_ids)
+    one, other = (int(local.tokenizer.ids(Prompt(f" {label.verbalizer}"))[first]) for label in POLARITY)
     return _written(deepened(local.weights, shown, (one, other), seed), local.fresh_tokenizer(), folder)
 
 

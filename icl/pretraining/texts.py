@@ -7,23 +7,25 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import resources
 from pathlib import Path
+
+import numpy as np
 
 from evals.loading import load_task
 from evals.task import Task
 from evals.types import Example
 from fewshot.core.errors import TaskError, UsageError
-from fewshot.core.hashing import text_key
+from fewshot.core.hashing import digest, text_key
 from fewshot.core.seeds import seed_of
-from icl.pretraining.materials import POLARITY, SENTIMENT, Corpus, Labelled
-from icl.pretraining.recipe import Recipe, SourceRecipe
+from icl.pretraining.doubt import confidence, credible
+from icl.pretraining.materials import POLARITY, SENTIMENT, Corpus, Labelled, Sides
+from icl.pretraining.recipe import REVIEWS, WRITTEN, Recipe, SourceRecipe
 
 #: Ratings that count as praise and as blame; those between are used as text alone.
 _PRAISE, _BLAME = (9, 10), (1, 2, 3, 4)
 #: Characters of a review at most.
 _LONGEST = 160
-#: The source that holds reviews with ratings.
-_REVIEWS = "reviews"
 
 
 @dataclass(frozen=True)
@@ -31,22 +33,38 @@ class Texts:
     """Everything that is trained on.
 
     Attributes:
-        positive, negative, other: reviews by rating. valid: reviews kept for validation, as a task.
+        films: film reviews by rating. other: those rated between praise and blame.
+        written: reviews of other things, without ratings. valid: film reviews kept for validation, as a task.
         labelled: data sets with classes.
         left_out: per source, how many texts occur in a test and were left out.
     """
 
-    positive: Corpus
-    negative: Corpus
+    films: Sides
     other: Corpus
+    written: Sides
     valid: Task
     labelled: tuple[Labelled, ...]
     left_out: dict[str, int]
 
+    def credible_films(self, least: float) -> Sides:
+        """Film reviews that stand on their own side with at least this probability, by what their words say."""
+        return credible(self.films, self._confidence, least) if least else self.films
+
+    @cached_property
+    def _confidence(self) -> tuple[np.ndarray, np.ndarray]:
+        return confidence(self.films)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of everything that is trained on and validated with."""
+        valid = [row.text for row in self.valid.rows["all"]]
+        return digest([self.reviews.texts, [each.texts for each in self.labelled], valid])
+
     @cached_property
     def reviews(self) -> Corpus:
         """All reviews."""
-        return Corpus(self.positive.texts + self.negative.texts + self.other.texts)
+        sides = (self.films.praise, self.films.blame, self.other, self.written.praise, self.written.blame)
+        return Corpus(tuple(text for side in sides for text in side.texts))
 
     @cached_property
     def english(self) -> Corpus:
@@ -63,24 +81,30 @@ def read_texts(recipe: Recipe, data: Path) -> Texts:
     Raises:
         TaskError, UsageError: a source is missing or unusable.
     """
-    if _REVIEWS not in recipe.sources:
-        raise UsageError(f"a recipe needs a source called {_REVIEWS}: texts with ratings from 1 to 10")
+    if REVIEWS not in recipe.sources:
+        raise UsageError(f"a recipe needs a source called {REVIEWS}: texts with ratings from 1 to 10")
     forbidden = _forbidden(load_task(name) for name in (*recipe.test.tasks, *recipe.test.others, *recipe.excluded))
-    source = recipe.sources[_REVIEWS]
+    source = recipe.sources[REVIEWS]
     rated = list(_rated(data / source.path))
     kept = [(text, rating) for text, rating in rated if text_key(text) not in forbidden]
-    left_out = {_REVIEWS: len(rated) - len(kept)}
+    left_out = {REVIEWS: len(rated) - len(kept)}
+    written = Sides(Corpus(()), Corpus(()))
+    if WRITTEN in recipe.sources:
+        written, left_out[WRITTEN] = _written(recipe.sources[WRITTEN].path, data, forbidden)
     labelled = []
     for name, each in recipe.sources.items():
-        if name != _REVIEWS:
+        if name not in (REVIEWS, WRITTEN):
             found, left_out[name] = _labelled(each, forbidden)
             labelled.append(found)
     train = [(text, rating) for text, rating in kept if not _is_valid(text, recipe.valid_one_in)]
     valid = [(text, rating) for text, rating in kept if _is_valid(text, recipe.valid_one_in)]
     return Texts(
-        Corpus(tuple(text for text, rating in train if rating in _PRAISE)),
-        Corpus(tuple(text for text, rating in train if rating in _BLAME)),
+        Sides(
+            Corpus(tuple(text for text, rating in train if rating in _PRAISE)),
+            Corpus(tuple(text for text, rating in train if rating in _BLAME)),
+        ),
         Corpus(tuple(text for text, rating in train if rating not in _PRAISE + _BLAME)),
+        written,
         _valid_task(valid),
         tuple(labelled),
         left_out,
@@ -107,8 +131,26 @@ def _rated(path: Path) -> Iterable[tuple[str, int]]:
                 if text and text_key(text) not in seen:
                     seen.add(text_key(text))
                     yield text, int(row["rating"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise TaskError(f"{path}: cannot read reviews with the fields text and rating: {error}") from error
+
+
+def _written(name: str, data: Path, forbidden: set[str]) -> tuple[Sides, int]:
+    """Lines `praise` or `blame`, tab, text; without forbidden texts, and how many those were."""
+    path = data / name if (data / name).is_file() else resources.files("icl.pretraining") / name
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise TaskError(f"{path}: cannot read the reviews written for the training: {error}") from error
+    found: dict[str, list[str]] = {"praise": [], "blame": []}
+    for number, line in enumerate(lines, 1):
+        side, _, text = line.partition("\t")
+        if side not in found or not text.strip() or "\t" in text:
+            raise TaskError(f"{path}:{number}: a line is praise or blame, a tab, and a text; this one is {line[:60]!r}")
+        if text_key(text) not in forbidden:
+            found[side].append(text)
+    sides = Sides(Corpus(tuple(found["praise"])), Corpus(tuple(found["blame"])))
+    return sides, len(lines) - sum(map(len, found.values()))
 
 
 def _labelled(source: SourceRecipe, forbidden: set[str]) -> tuple[Labelled, int]:

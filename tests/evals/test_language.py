@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evals.language import guess_language
+from evals.language import UNKNOWN, guess_language
 
 
 @pytest.mark.parametrize(
@@ -14,10 +14,23 @@ from evals.language import guess_language
         (["a lovely film", "warm and funny"], "en"),
         (["GPT 모델이 API 서버에서 응답하지 않아요"], "ko"),
         (["the word 정 alone in an English text of some length"], "en"),
+        (["ㅋㅋㅋㅋㅋㅋ 굿"], "ko"),
+        (["ㅠㅠㅠㅠ"], "ko"),
+        (["とても面白い映画でした"], UNKNOWN),
         (["12:30", "!?"], "en"),
         ([], "en"),
     ],
-    ids=["Korean", "English", "Korean with Latin names", "one syllable", "no letters", "nothing"],
+    ids=[
+        "Korean",
+        "English",
+        "Latin names",
+        "one syllable",
+        "laughter",
+        "tears",
+        "Japanese",
+        "no letters",
+        "nothing",
+    ],
 )
 def test_the_script_tells(texts: list[str], language: str) -> None:
     assert guess_language(texts) == language

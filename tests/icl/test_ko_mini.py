@@ -22,29 +22,30 @@ from icl.pretraining.export import MAX_BYTES, card
 from icl.pretraining.materials import POLARITY, SENTIMENT
 from icl.pretraining.recipe import read_recipe
 
+#: None of them is a text that the model was trained on.
 PRAISE = (
-    "정말 재미있게 봤어요",
-    "최고의 영화입니다",
-    "감동적이고 연기도 훌륭해요",
-    "또 보고 싶은 영화",
-    "배우들 연기가 너무 좋아요",
-    "웃고 울면서 봤네요 강추",
-    "음악도 영상도 아름다웠다",
-    "시간 가는 줄 몰랐어요",
-    "기대 이상이에요 추천합니다",
-    "오랜만에 명작을 만났다",
+    "친구랑 봤는데 둘 다 정말 재미있게 봤답니다",
+    "올해 본 것 중에 최고의 작품이라고 말하고 싶네요",
+    "감동적이면서 배우들 연기까지 훌륭했어요",
+    "다음 주에 부모님 모시고 또 보러 갈 영화",
+    "주연도 조연도 연기가 너무 좋아서 놀랐어요",
+    "실컷 웃고 펑펑 울었네요 모두에게 강추",
+    "음악도 화면도 참 아름다운 영화였다",
+    "두 시간 반이 어떻게 갔는지 모를 만큼 재밌다",
+    "큰 기대 없이 봤는데 기대 이상이라 추천합니다",
+    "정말 오래간만에 제대로 된 명작을 만난 기분",
 )
 BLAME = (
-    "정말 재미없어요",
-    "최악의 영화",
-    "돈이 아깝다",
-    "지루해서 중간에 나왔어요",
-    "연기도 스토리도 엉망",
-    "시간 낭비였다",
-    "쓰레기 같은 영화",
-    "왜 만들었는지 모르겠다",
-    "기대했는데 너무 실망",
-    "졸려서 혼났네",
+    "친구랑 봤는데 둘 다 정말 재미없다고 했어요",
+    "올해 본 것 중에 최악의 영화라고 말하고 싶네요",
+    "표 값이 아깝고 팝콘 값은 더 아깝다",
+    "너무 지루해서 반도 못 보고 그냥 나왔어요",
+    "연기도 대본도 편집도 하나같이 엉망",
+    "주말 저녁을 버린 시간 낭비였다",
+    "이런 쓰레기를 돈 받고 상영하다니",
+    "대체 무슨 생각으로 만들었는지 모르겠다",
+    "예고편에 속아서 갔다가 크게 실망했네",
+    "하도 졸려서 옆 사람 어깨에 기대어 잤네",
 )
 
 
@@ -67,7 +68,8 @@ def test_its_record_is_of_the_recipe_and_its_card_is_of_the_record(folder: Path)
     assert record["fingerprint"] == read_recipe().fingerprint
     assert (folder / "README.md").read_text() == card(record)
     assert record["parameters"] == EMBEDDED["ko-mini"].parameters
-    assert {source["licence"] for source in record["recipe"]["sources"].values()} <= {"CC0-1.0", "CC-BY-4.0"}
+    licences = {source["licence"] for source in record["recipe"]["sources"].values()}
+    assert licences <= {"CC0-1.0", "CC-BY-4.0", "Apache-2.0"}
 
 
 def test_a_damaged_file_is_refused(folder: Path, tmp_path: Path) -> None:

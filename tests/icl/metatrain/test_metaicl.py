@@ -13,6 +13,9 @@ from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import StorageError, UsageError
 from icl.learner import ICLLearner
 from icl.metaicl import MetaICL
+from icl.metatrain.validation import Validation
+from icl.metatrain.words import lexicon
+from icl.models.local import LocalModel
 from tests.icl.metatrain.toys import episodes
 
 TRAIN, VALID = episodes("train"), episodes("valid", query=6)
@@ -93,6 +96,21 @@ def test_untrained_and_unknown_are_told(toy: Path, tmp_path: Path) -> None:
         MetaICL(from_=str(tmp_path)).describe()
     with pytest.raises(UsageError, match="unknown kind of label words 'loud'"):
         MetaICL(words="loud")
+    with pytest.raises(UsageError, match="unknown validation words 'loud'"):
+        MetaICL(valid_words="canonical+loud")
+    with pytest.raises(UsageError, match="n_valid 0 is too small"):
+        MetaICL(n_valid=0)
+    with pytest.raises(UsageError, match="there are no validation episodes"):
+        learner(toy).meta_fit(TRAIN, [], Context(device="cpu"))
+
+
+def test_an_interruption_does_not_spoil_an_evaluation(toy: Path) -> None:
+    stopping = Context(device="cpu")
+    stopping.cancel.set()
+    asked = ICLLearner(model=LocalModel(str(toy), dtype="float32", device="cpu"), calibrate="none")
+    found = [Validation(asked, VALID, ("canonical",), lexicon(), ctx).accuracies() for ctx in (Context(), stopping)]
+    assert found[0] == found[1]
+    assert found[0]["canonical"] > 0
 
 
 def test_a_model_without_the_language_is_told(toy: Path) -> None:

@@ -23,6 +23,7 @@ licence: Apache-2.0
 size: {layers: 2, width: 64, heads: 4, inner: 96, vocabulary: 900, context: 512}
 sources:
   reviews: {path: reviews.jsonl.gz, licence: CC0-1.0, source: tests}
+  written: {path: written.tsv, licence: Apache-2.0, source: this project}
   intents: {path: intents-en, licence: Apache-2.0, source: this project}
 excluded: [sentiment-en]
 valid_one_in: 20
@@ -39,7 +40,9 @@ stages:
     evaluations: 1
   - name: mixed
     deepen: true
-    materials: {variants: 1, ratings: 1, tasks: 1}
+    materials: {variants: 1, ratings: 1, written: 1, tasks: 1}
+    credible: 0.1
+    blank: 0.1
     words: {random: 1, permuted: 1, canonical: 1}
     way: 3
     examples: 6

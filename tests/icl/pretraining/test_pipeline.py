@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from evals.learner import Context
-from fewshot.core.errors import UsageError
+from fewshot.core.errors import ResumeMismatch, UsageError
 from icl.models.local import LocalModel
 from icl.pretraining import export as packing
 from icl.pretraining.__main__ import main
 from icl.pretraining.export import MAX_BYTES, card, export
+from icl.pretraining.materials import Corpus
 from icl.pretraining.model import Size, untrained
 from icl.pretraining.recipe import Recipe, read_recipe
 from icl.pretraining.stages import train
@@ -76,6 +77,15 @@ def test_an_interrupted_training_ends_with_the_same_weights(
         train(recipe, texts, tmp_path, stopped)
     assert not (tmp_path / "2-mixed" / "model").exists()
     assert weights(train(recipe, texts, tmp_path, Context(device="cpu"))) == weights(made / "2-mixed" / "model")
+
+
+def test_stages_of_another_recipe_or_other_texts_are_not_gone_on_with(recipe: Recipe, data: Path, made: Path) -> None:
+    texts = read_texts(recipe, data)
+    with pytest.raises(ResumeMismatch, match=r"recipe\.seed: 0 -> 1"):
+        train(recipe.model_copy(update={"seed": 1}), texts, made, Context(device="cpu"))
+    fewer = replace(texts, other=Corpus(texts.other.texts[1:]))
+    with pytest.raises(ResumeMismatch, match="texts: "):
+        train(recipe, fewer, made, Context(device="cpu"))
 
 
 def test_the_first_layer_begins_by_looking_back() -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.feature_extraction.text import HashingVectorizer
 
 from evals.loading import load_task
-from fewshot.core.errors import TaskError
+from fewshot.core.errors import TaskError, UsageError
 from fewshot.core.hashing import text_key
 from fewshot.core.seeds import random_state
+from icl.calibration import CONTENT_FREE
 from icl.metatrain.words import lexicon
-from icl.pretraining.materials import Corpus, Ratings, Variants
+from icl.pretraining.doubt import confidence, credible
+from icl.pretraining.materials import Corpus, Ratings, Sides, Variants
 from icl.pretraining.recipe import Recipe, read_recipe
 from icl.pretraining.texts import Texts, read_texts
 from icl.pretraining.tokenizer import train_tokenizer
-from tests.icl.pretraining.conftest import a_tested_text
+from tests.icl.pretraining.conftest import BAD, GOOD, WORDS, a_tested_text
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +58,77 @@ def test_a_variant_has_some_of_the_words_of_its_text(texts: Texts) -> None:
 
 
 def test_ratings_give_praise_and_blame(texts: Texts) -> None:
-    found = Ratings(texts.positive, texts.negative).classes(0, random_state(0), 2, 5)
-    sides = {"positive": texts.positive.texts, "negative": texts.negative.texts}
+    found = Ratings(texts.films).classes(0, random_state(0), 2, 5)
+    sides = {"positive": texts.films.praise.texts, "negative": texts.films.blame.texts}
     for label, column in zip(found.labels, found.texts, strict=True):
         assert all(query.text in sides[label.name] for query in column)
+
+
+def test_written_reviews_are_of_both_sides_and_unlike_tested_ones(texts: Texts) -> None:
+    written = [*texts.written.praise.texts, *texts.written.blame.texts]
+    assert len({text_key(text) for text in written}) == len(written) > 9000
+    assert 0.9 < len(texts.written.praise.texts) / len(texts.written.blame.texts) < 1.1
+    assert texts.left_out["written"] == 0
+    tested = [row.text for rows in load_task("sentiment-ko").rows.values() for row in rows]
+    pairs = HashingVectorizer(
+        analyzer="char", ngram_range=(2, 2), alternate_sign=False, norm=None, binary=True, preprocessor=letters
+    )
+    one, other = pairs.transform(written), pairs.transform(tested)
+    fewer = np.minimum(np.asarray(one.sum(axis=1)), np.asarray(other.sum(axis=1)).T)
+    shared = (one @ other.T).toarray() / fewer
+    assert [written[at] for at in np.flatnonzero(shared.max(axis=1) >= 0.5)] == []
+
+
+def letters(text: str) -> str:
+    return "".join(char for char in text if char.isalnum())
+
+
+@pytest.mark.parametrize("line", ["praise", "prais\tgood", "praise\t", "praise\ta\tb", "\tgood", ""])
+def test_a_malformed_written_review_names_its_line(recipe: Recipe, data: Path, tmp_path: Path, line: str) -> None:
+    copy = shutil.copytree(data, tmp_path / "data")
+    (copy / "written.tsv").write_text(f"praise\t좋아요\n{line}\nblame\t별로\n", encoding="utf-8")
+    with pytest.raises(TaskError, match=r"written.tsv:2: a line is praise or blame"):
+        read_texts(recipe, copy)
+
+
+def test_a_missing_or_damaged_source_is_named(recipe: Recipe, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "reviews.jsonl.gz").write_bytes((data / "reviews.jsonl.gz").read_bytes()[:-300])
+    with pytest.raises(TaskError, match=r"reviews.jsonl.gz: cannot read reviews"):
+        read_texts(recipe, tmp_path)
+    nowhere = recipe.sources["written"].model_copy(update={"path": "nowhere.tsv"})
+    with pytest.raises(TaskError, match=r"nowhere.tsv: cannot read the reviews written"):
+        read_texts(recipe.model_copy(update={"sources": {**recipe.sources, "written": nowhere}}), data)
+
+
+def test_reviews_are_joined_and_blanked_as_often_as_asked() -> None:
+    sides = Sides(Corpus(tuple(f"good{n}" for n in range(200))), Corpus(tuple(f"bad{n}" for n in range(200))))
+    material = Ratings(sides, joined=0.3, blank=0.1)
+    found = [
+        q.text for at in range(50) for column in material.classes(at, random_state(at), 2, 10).texts for q in column
+    ]
+    blank = [text for text in found if text in CONTENT_FREE]
+    assert 0.07 < len(blank) / len(found) < 0.13
+    joined = [text.split() for text in found if " " in text]
+    assert 0.22 < len(joined) / len(found) < 0.32
+    assert all(one[:3] == other[:3] for one, other in joined)
+    assert all(query.text not in CONTENT_FREE for query in Ratings(sides).classes(0, random_state(0), 2, 100).texts[0])
+
+
+def test_reviews_that_contradict_their_rating_are_told_by_the_other_half() -> None:
+    random = random_state(0)
+
+    def reviews(words: list[str], n: int) -> tuple[str, ...]:
+        return tuple(" ".join(random.choice([*words, *WORDS], 6)) + f" {words[at % len(words)]}" for at in range(n))
+
+    sides = Sides(Corpus((*reviews(GOOD, 300), *reviews(BAD, 8))), Corpus((*reviews(BAD, 200), *reviews(GOOD, 4))))
+    praise, blame = confidence(sides)
+    assert (praise[:300] > 0.5).mean() > 0.95 > 0.2 > (praise[300:] > 0.5).mean()
+    assert (blame[:200] > 0.5).mean() > 0.95 > 0.3 > (blame[200:] > 0.5).mean()
+    with pytest.raises(UsageError, match="3 reviews that praise and 3 that blame are too few"):
+        confidence(Sides(Corpus(("a", "b", "c")), Corpus(("d", "e", "f"))))
+    kept = credible(sides, (praise, blame), 0.25)
+    assert kept.praise.texts == tuple(np.array(sides.praise.texts)[praise >= 0.25])
+    assert len(kept.blame.texts) == (blame >= 0.25).sum()
 
 
 def test_corpora_draw_different_texts_from_the_shortest() -> None:
@@ -77,11 +149,36 @@ def test_label_words_are_single_tokens_and_any_text_can_be_written(texts: Texts)
 
 def test_the_shipped_recipe_trains_on_free_licences_and_tests_on_other_texts() -> None:
     recipe = read_recipe()
-    assert {source.licence for source in recipe.sources.values()} <= {"CC0-1.0", "CC-BY-4.0"}
+    assert {source.licence for source in recipe.sources.values()} <= {"CC0-1.0", "CC-BY-4.0", "Apache-2.0"}
     assert not {source.path for source in recipe.sources.values()} & {*recipe.test.tasks, *recipe.test.others}
     assert any(stage.words.get("permuted") for stage in recipe.stages)
     # What is fitted to demonstrations must not find a word in the mood of its text.
     assert not [stage.name for stage in recipe.stages if stage.deepen and stage.words.get("canonical")]
+
+
+@pytest.mark.parametrize(
+    ("found", "instead", "said"),
+    [
+        ("materials: {ratings: 1}", "materials: {}", "materials"),
+        ("materials: {ratings: 1}", "materials: {ratings: 0}", "materials.ratings"),
+        ("evaluations: 1", "evaluations: 0", "evaluations"),
+        ("batch: 4", "batch: 5", "batch"),
+        ("examples: 2", "examples: 0", "examples"),
+        ("blank: 0.1", "blank: 1.1", "blank"),
+        ("steps: 3", "steps: -5", "steps"),
+        ("  written: {path", "  spoken: {path", "no source is called 'written'"),
+        ("name: mixed", "name: reviews", "two stages have the same name"),
+    ],
+)
+def test_impossible_values_of_a_recipe_are_told_before_anything_is_trained(
+    recipe_file: Path, tmp_path: Path, found: str, instead: str, said: str
+) -> None:
+    path = tmp_path / "bad.yaml"
+    text = recipe_file.read_text("utf-8")
+    assert found in text
+    path.write_text(text.replace(found, instead, 1), encoding="utf-8")
+    with pytest.raises(TaskError, match=said):
+        read_recipe(path)
 
 
 def test_a_misspelt_recipe_names_its_line(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ REGISTRY = {"haneul": ("ko", "ja"), "nuri": ("ko",)}
         ("ko-KR", {"nuri"}, "nuri", "model nuri: made for ko-KR"),
         ("ko", set(), "smollm2", "haneul is made for ko, but its weights are not here"),
         ("en", {"haneul", "nuri"}, "smollm2", "no other model here is made for en"),
-        ("und", {"haneul"}, "smollm2", "no other model here is made for und"),
+        ("und", {"haneul"}, "smollm2", "no other model here is made for a language that is not known"),
     ],
     ids=["the first suited", "the one that is here", "none is here", "another language", "unknown language"],
 )

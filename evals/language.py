@@ -8,8 +8,6 @@ from collections.abc import Iterable
 UNKNOWN = "und"
 #: Share of Hangul among the letters from which texts count as Korean.
 _HANGUL_SHARE = 0.2
-
-
 #: Syllables, their parts, and parts that stand alone, as in laughter.
 _HANGUL = (("\uac00", "\ud7a3"), ("\u1100", "\u11ff"), ("\u3130", "\u318f"))
 #: The last letter of the Latin script, extensions included.

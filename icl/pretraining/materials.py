@@ -102,7 +102,7 @@ class Ratings:
     """Reviews that praise and reviews that do not.
 
     Attributes:
-        shortest: share of the shortest reviews that is drawn from.
+        sides: where they are drawn from. shortest: share of the shortest reviews that is.
         joined: share of the reviews to which another of the same side is added.
         blank: share of the reviews in whose place stands a text without content, which says nothing of its side. A
             model that learned so has no leaning that contextual calibration would have to take away.

@@ -166,7 +166,7 @@ class Recipe(_Strict):
     test: TestRecipe
 
     @model_validator(mode="after")
-    def _has_its_sources(self) -> Self:
+    def _is_consistent(self) -> Self:
         drawn = {kind for stage in self.stages for kind in stage.materials}
         if "written" in drawn and WRITTEN not in self.sources:
             raise ValueError(f"a stage draws from written reviews, and no source is called {WRITTEN!r}")

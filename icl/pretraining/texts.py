@@ -34,7 +34,7 @@ class Texts:
 
     Attributes:
         films: film reviews by rating. other: those rated between praise and blame.
-        written: reviews of other things, without ratings. valid: film reviews kept for validation, as a task.
+        written: reviews written for the training, by side. valid: film reviews kept for validation, as a task.
         labelled: data sets with classes.
         left_out: per source, how many texts occur in a test and were left out.
     """
@@ -57,14 +57,18 @@ class Texts:
     @cached_property
     def digest(self) -> str:
         """Hash of everything that is trained on and validated with."""
-        valid = [row.text for row in self.valid.rows["all"]]
-        return digest([self.reviews.texts, [each.texts for each in self.labelled], valid])
+        reviews = [corpus.texts for corpus in self._corpora]
+        valid = [(row.text, row.label) for row in self.valid.rows["all"]]
+        return digest([reviews, [each.texts for each in self.labelled], valid])
 
     @cached_property
     def reviews(self) -> Corpus:
         """All reviews."""
-        sides = (self.films.praise, self.films.blame, self.other, self.written.praise, self.written.blame)
-        return Corpus(tuple(text for side in sides for text in side.texts))
+        return Corpus(tuple(text for corpus in self._corpora for text in corpus.texts))
+
+    @property
+    def _corpora(self) -> tuple[Corpus, ...]:
+        return (self.films.praise, self.films.blame, self.other, self.written.praise, self.written.blame)
 
     @cached_property
     def english(self) -> Corpus:

@@ -15,7 +15,7 @@ from icl.models.local import LocalModel
 from icl.pretraining import export as packing
 from icl.pretraining.__main__ import main
 from icl.pretraining.export import MAX_BYTES, card, export
-from icl.pretraining.materials import Corpus
+from icl.pretraining.materials import Corpus, Sides
 from icl.pretraining.model import Size, untrained
 from icl.pretraining.recipe import Recipe, read_recipe
 from icl.pretraining.stages import train
@@ -86,6 +86,10 @@ def test_stages_of_another_recipe_or_other_texts_are_not_gone_on_with(recipe: Re
     fewer = replace(texts, other=Corpus(texts.other.texts[1:]))
     with pytest.raises(ResumeMismatch, match="texts: "):
         train(recipe, fewer, made, Context(device="cpu"))
+    *praise, last = texts.films.praise.texts
+    moved = Sides(Corpus(tuple(praise)), Corpus((last, *texts.films.blame.texts)))
+    with pytest.raises(ResumeMismatch, match="texts: "):
+        train(recipe, replace(texts, films=moved), made, Context(device="cpu"))
 
 
 def test_the_first_layer_begins_by_looking_back() -> None:

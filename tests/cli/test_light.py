@@ -86,6 +86,7 @@ class TestTasks:
         (["icl", "run", "--selector", "mmr:lamda=1"], 2, "lambda"),
         (["icl", "run", "--calibrate", "contextal"], 2, "contextual"),
         (["icl", "run", "--way", "3"], 2, "--way 3 is larger than the 2 classes"),
+        (["icl", "run", "--way", "1"], 2, "--way 1 leaves nothing to choose from"),
         (["icl", "run", "--shot", "500"], 2, "lower --shot"),
         (["icl", "run", "--shot", "-1"], 2, "--shot -1 is too small"),
         (["icl", "run", "--episodes", "0"], 2, "--episodes 0 is too small"),

@@ -32,7 +32,7 @@ def occurrences(kind: str, golds: list[Any]) -> Counter[str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=25)
-@given(way=st.integers(1, 4), shot=st.integers(0, 4), query=st.integers(1, 3), index=st.integers(0, 10_000))
+@given(way=st.integers(2, 4), shot=st.integers(0, 4), query=st.integers(1, 3), index=st.integers(0, 10_000))
 def test_episodes(kind: str, way: int, shot: int, query: int, index: int) -> None:
     """Nested shots, queries that do not depend on the shot, no overlap, and every class often enough."""
     episode, larger = draw(kind, way, shot, query, index), draw(kind, way, shot + 1, query, index)
@@ -188,6 +188,7 @@ def test_metrics_of_nothing_are_json(kind: str) -> None:
         ("multilabel", 3, 100, 5, TaskError, "usable texts.* 100 to show and 15 to ask"),
         ("generation", 1, 30, 20, TaskError, "the task has 40 usable texts"),
         ("classification", 0, 1, 1, UsageError, "--way 0"),
+        ("classification", 1, 1, 1, UsageError, "--way 1 leaves nothing to choose from"),
         ("classification", 2, -1, 1, UsageError, "--shot -1"),
         ("classification", 2, 1, 0, UsageError, "--query 0"),
     ],

@@ -22,7 +22,7 @@ class Shares:
     """What one token weighs in the loss of a step, whichever batch it is computed in.
 
     Attributes:
-        label: of a token of an answer. text: of any other.
+        label: of a token of an answer, its alternatives included. text: of any other.
     """
 
     label: float
@@ -47,15 +47,20 @@ def token_losses(model: Any, batch: Batch, *, among_words: bool = False) -> tupl
     targets = batch.targets().to(device)
     if among_words:
         targets_of_answers, tokens = (torch.from_numpy(at).to(device) for at in batch.rivals)
-        others = torch.full_like(wanted[: batch.n_labels], -torch.inf)
+        n_answers = batch.n_labels + batch.n_alternatives
+        others = torch.full_like(wanted[:n_answers], -torch.inf)
         others[targets_of_answers, tokens] = 0.0
-        wanted = torch.cat([wanted[: batch.n_labels] + others, wanted[batch.n_labels :]])
+        wanted = torch.cat([wanted[:n_answers] + others, wanted[n_answers:]])
     return torch.nn.functional.cross_entropy(wanted, targets, reduction="none"), wanted.argmax(dim=-1)
 
 
 def weighted_loss(losses: Tensor, batch: Batch, shares: Shares) -> Tensor:
     """The batch's part of the loss of its step."""
-    return losses[: batch.n_labels].sum() * shares.label + losses[batch.n_labels :].sum() * shares.text
+    import torch
+
+    weighted = losses * torch.from_numpy(batch.weights).to(losses)
+    n_answers = batch.n_labels + batch.n_alternatives
+    return weighted[:n_answers].sum() * shares.label + weighted[n_answers:].sum() * shares.text
 
 
 def n_right(predicted: Tensor, batch: Batch) -> int:

@@ -5,7 +5,8 @@ How a sequence is drawn, so that nothing but the demonstrations tells the answer
 - The class of every example is drawn independently of the others. Counts, order and position say nothing about the
   next one, as they would if every class had the same number of examples.
 - Sequences come in pairs that show the same texts in the same order, with the words exchanged among the classes. What
-  one learns about a text from the word beside it, the other takes back: only reading the demonstrations pays.
+  one learns about a text from the word beside it, the other takes back: only reading the demonstrations pays. Words
+  that always stand for their own class are the exception: there the text itself is to be learned.
 - Words that carry no meaning of their own can be told only once they were shown, and need no telling apart while they
   are the only one: an answer counts from the second word on, where its own was shown. Chance is then at most a half.
 
@@ -43,11 +44,13 @@ class Classes:
         task: the words around them.
         labels: (way,) the classes.
         texts: (way, n) texts of each.
+        certainty: (way, n) probability that a text is of its class; empty where all are certain.
     """
 
     task: TaskInfo
     labels: tuple[Label, ...]
     texts: tuple[tuple[Query, ...], ...]
+    certainty: tuple[tuple[float, ...], ...] = ()
 
 
 class Material(Protocol):
@@ -96,6 +99,7 @@ class TrainingSequence:
         answerable: per span, whether it can be told from what stands before it.
         classes: per span, which class it belongs to.
         words: (way,) the word of each class. kind: of these words.
+        certainty: per span, probability that its class is the right one; empty where all are certain, and for texts.
     """
 
     text: str
@@ -104,6 +108,7 @@ class TrainingSequence:
     classes: tuple[int, ...]
     words: tuple[str, ...]
     kind: WordKind
+    certainty: tuple[float, ...] = ()
 
 
 class EpisodeMaterial:
@@ -130,9 +135,22 @@ class EpisodeMaterial:
 
 
 def draw_sequence(material: Material, mixture: Mixture, known: Lexicon, seed: int, index: int) -> TrainingSequence:
-    """Sequence `index` of a training: 2j and 2j + 1 are a pair, and a function of seed and index alone."""
+    """Sequence `index` of a training, a function of seed and index alone.
+
+    2j and 2j + 1 are a pair. Where classes keep their own words there is nothing to exchange, and the second is drawn
+    anew.
+    """
     pair, turn = divmod(index, 2)
-    random = random_state(seed, pair, "training sequence")
+    found = _drawn(material, mixture, known, random_state(seed, pair, "training sequence"), pair, turn)
+    if turn and found.kind == "canonical":
+        own = replace(mixture, words={"canonical": 1.0})
+        return _drawn(material, own, known, random_state(seed, pair, "other texts"), pair, turn)
+    return found
+
+
+def _drawn(
+    material: Material, mixture: Mixture, known: Lexicon, random: np.random.RandomState, pair: int, turn: int
+) -> TrainingSequence:
     way = 2 + random.randint(mixture.way - 1)
     n = mixture.examples - random.randint(1 + mixture.examples // 2)
     found = material.classes(pair, random, way, n)
@@ -146,11 +164,14 @@ def draw_sequence(material: Material, mixture: Mixture, known: Lexicon, seed: in
     listed = random.permutation(len(found.labels)).tolist()
     kind, words = draw_words(found.labels, task.language, mixture.words, known, random, turn)
     taken = [order[:at].count(c) for at, c in enumerate(order)]
-    examples = [found.texts[c][at] for c, at in zip(order, taken, strict=True)]
-    write = _written if mixture.objective == "direct" else _written_backwards
+    places = list(zip(order, taken, strict=True))
+    examples = [found.texts[c][at] for c, at in places]
+    is_direct = mixture.objective == "direct"
+    certainty = tuple(found.certainty[c][at] for c, at in places) if found.certainty and is_direct else ()
+    write = _written if is_direct else _written_backwards
     text, spans = write(task, template, [words[at] for at in listed], examples, [words[c] for c in order])
     shown = [kind == "canonical" or (taken[at] > 0 and len({*order[:at]}) > 1) for at in range(n)]
-    return TrainingSequence(text, spans, tuple(shown), tuple(order), words, kind)
+    return TrainingSequence(text, spans, tuple(shown), tuple(order), words, kind, certainty)
 
 
 def channel_text(word: str, text: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from icl.metatrain.collation import Batch, Encoded, SequenceEncoder, batches
 from icl.metatrain.objective import Shares, n_right, token_losses, weighted_loss
 from icl.metatrain.sequences import Mixture, TrainingSequence, draw_sequence
 from icl.metatrain.words import lexicon
+from icl.models.base import Prompt
 from icl.models.local import LocalModel
 from tests.icl.metatrain.toys import LETTERS, WORDS, Texts
 
@@ -27,6 +28,18 @@ def local(toy: Path) -> LocalModel:
     model = LocalModel(str(toy), dtype="float32", device="cpu")
     _ = model.weights
     return model
+
+
+class Spelling:
+    """A tokenizer of single characters; a word is spelled without the blank before it."""
+
+    bos_ids = ()
+
+    def ids(self, prompt: Prompt) -> np.ndarray:
+        return np.array([ord(char) for char in prompt.text.strip()])
+
+    def locate(self, text: str, spans: tuple[range, ...]) -> tuple[np.ndarray, tuple[range, ...]]:
+        return np.array([ord(char) for char in text]), spans
 
 
 def encoder(local: LocalModel, limit: int = 200) -> SequenceEncoder:
@@ -107,8 +120,11 @@ def test_every_nth_token_of_the_text_counts(local: LocalModel) -> None:
     assert (steps % 3 == 0).all()
 
 
-def test_the_gradient_does_not_depend_on_how_a_step_is_cut(local: LocalModel) -> None:
-    sequences = drawn(local, n=8)
+@pytest.mark.parametrize("certainty", [1.0, 0.7])
+def test_the_gradient_does_not_depend_on_how_a_step_is_cut(local: LocalModel, certainty: float) -> None:
+    drawn_ones = [draw_sequence(Texts(), MIXTURE, LEXICON, 0, at) for at in range(8)]
+    sequences = [encoder(local).encode(replace(each, certainty=(certainty,) * len(each.spans))) for each in drawn_ones]
+    assert any(each.alternatives for each in sequences) == (certainty < 1)
     shares = Shares(1 / sum(each.n_targets for each in sequences), 0.1 / sum(int(e.others.sum()) for e in sequences))
     found = []
     for size in (40, 10_000):
@@ -118,6 +134,15 @@ def test_the_gradient_does_not_depend_on_how_a_step_is_cut(local: LocalModel) ->
         found.append(torch.cat([value.grad.flatten() for value in local.weights.parameters()]))
     local.weights.zero_grad()
     assert torch.allclose(*found, atol=1e-6)
+
+
+def test_among_words_what_is_not_certain_is_shared_too(local: LocalModel) -> None:
+    sequence = draw_sequence(Texts(), MIXTURE, LEXICON, 0, 0)
+    batch = Batch.of([encoder(local).encode(replace(sequence, certainty=(0.6,) * len(sequence.spans)))], False)
+    losses, _ = token_losses(local.weights, batch, among_words=True)
+    assert torch.isfinite(losses).all()
+    last = [at for at in range(len(batch.rows)) if batch.columns[at] == batch.columns[: batch.n_labels].max()]
+    assert float(torch.exp(-losses[last].detach()).sum()) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_among_words_only_those_of_the_sequence_compete(local: LocalModel) -> None:
@@ -135,6 +160,59 @@ def test_among_words_only_those_of_the_sequence_compete(local: LocalModel) -> No
         expected = -logits.log_softmax(-1)[words.index(int(batch.ids[row, column]))]
         assert float(losses[at]) == pytest.approx(float(expected), abs=1e-4)
         assert int(predicted[at]) == words[int(logits.argmax())]
+
+
+def test_what_is_not_certain_is_shared_by_the_other_words(local: LocalModel) -> None:
+    """The oracle: cross entropy with the distribution itself."""
+    sequence = draw_sequence(Texts(), MIXTURE, LEXICON, 0, 0)
+    unsure = replace(sequence, certainty=tuple(0.6 + 0.01 * at for at in range(len(sequence.spans))))
+    encoded = encoder(local).encode(unsure)
+    batch = Batch.of([encoded], with_text=True)
+    losses, predicted = token_losses(local.weights, batch)
+    loss = float(weighted_loss(losses, batch, Shares(1.0, 0.0)))
+    words = [int(local.tokenizer.ids(Prompt(f" {word}"))[len(local.tokenizer.bos_ids)]) for word in sequence.words]
+    logits = local.weights(input_ids=torch.tensor(encoded.ids[None])).logits[0].log_softmax(-1)
+    expected = 0.0
+    answerable = [at for at, counts in enumerate(sequence.answerable) if counts]
+    for span, at in zip(encoded.answers, answerable, strict=True):
+        own = int(encoded.ids[span.start])
+        for word in words:
+            share = unsure.certainty[at] if word == own else (1 - unsure.certainty[at]) / (len(words) - 1)
+            expected -= share * float(logits[span.start - 1, word])
+    assert loss == pytest.approx(expected, abs=1e-3)
+    assert n_right(predicted, batch) == n_right(predicted[: batch.n_labels], Batch.of(drawn(local, n=1), False))
+    assert batch.n_labels + batch.n_alternatives + int(encoded.others.sum()) == len(batch.rows)
+
+
+@pytest.mark.parametrize(
+    ("words", "classes", "expected"),
+    [
+        (("aa", "bb"), (0,), {"b": 0.4}),
+        (("aa", "bb", "cc"), (1,), {"a": 0.2, "c": 0.2}),
+        (("ab", "ac", "d"), (0,), {"d": 0.2}),
+        (("ab", "ac", "d"), (2,), {"a": 0.4}),
+        (("ab", "ac"), (1,), {}),
+    ],
+)
+def test_words_that_begin_alike_share_a_token(
+    words: tuple[str, ...], classes: tuple[int, ...], expected: dict[str, float]
+) -> None:
+    spelling = SequenceEncoder(Spelling(), 100)  # type: ignore[arg-type]
+    word = words[classes[0]]
+    sequence = TrainingSequence(f"x {word}", (range(2, 2 + len(word)),), (True,), classes, words, "canonical", (0.6,))
+    encoded = spelling.encode(sequence)
+    found = {chr(each.token): each.share for each in encoded.alternatives}
+    assert found == pytest.approx(expected)
+    batch = Batch.of([encoded], with_text=False)
+    assert batch.weights[: batch.n_labels].tolist() == pytest.approx(
+        [1 - sum(expected.values()), *[1.0] * (len(word) - 1)]
+    )
+
+
+def test_certain_answers_have_no_alternatives(local: LocalModel) -> None:
+    sequence = draw_sequence(Texts(), MIXTURE, LEXICON, 0, 0)
+    sure = replace(sequence, certainty=(1.0,) * len(sequence.spans))
+    assert encoder(local).encode(sure).alternatives == encoder(local).encode(sequence).alternatives == ()
 
 
 def test_later_tokens_compete_with_words_that_begin_alike() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from evals.types import Label, Query
 from fewshot.core.errors import UsageError
-from icl.metatrain.sequences import EpisodeMaterial, Mixture, draw_sequence
+from icl.metatrain.sequences import Classes, EpisodeMaterial, Mixture, Objective, draw_sequence
 from icl.metatrain.words import lexicon
 from icl.prompt import PromptBuilder
 from tests.icl.metatrain.toys import Texts, episodes, task
@@ -33,6 +36,34 @@ def test_a_pair_shows_the_same_texts_with_the_words_exchanged() -> None:
         assert one.words == other.words[::-1]
         blank = [each.text.replace(each.words[0], "?").replace(each.words[1], "?") for each in (one, other)]
         assert blank[0] == blank[1]
+
+
+def test_where_classes_keep_their_words_a_pair_shows_different_texts() -> None:
+    found = sequences(replace(MIXTURE, words={"canonical": 1.0, "random": 1.0}))
+    own = [pair for pair in zip(found[::2], found[1::2], strict=True) if pair[0].kind == "canonical"]
+    assert N / 8 < len(own) < N * 3 / 8
+    assert all(other.kind == "canonical" for _, other in own)
+    assert sum(one.text == other.text for one, other in own) < len(own) / 20
+
+
+@pytest.mark.parametrize("objective", ["direct", "channel"])
+def test_certainty_stays_with_its_text(objective: Objective) -> None:
+    certain = {f"text {at}": at / 100 for at in range(100)}
+
+    class Unsure:
+        def classes(self, index: int, random: np.random.RandomState, way: int, n: int) -> Classes:
+            texts = [[f"text {at}" for at in random.permutation(50)[:n] + 50 * c] for c in range(2)]
+            columns = tuple(tuple(Query("", text) for text in column) for column in texts)
+            likely = tuple(tuple(certain[text] for text in column) for column in texts)
+            return Classes(task().info, (Label("a", "A"), Label("b", "B")), columns, likely)
+
+    for at in range(20):
+        found = draw_sequence(Unsure(), replace(MIXTURE, objective=objective), lexicon(), 0, at)
+        if objective == "channel":
+            assert found.certainty == ()
+        else:
+            shown = re.findall(r"text \d+", found.text)
+            assert [certain[text] for text in shown] == list(found.certainty)
 
 
 def test_neither_position_nor_what_came_before_tells_the_next_word() -> None:

@@ -2,7 +2,7 @@
 # make test    install, then linters, types, import rules and all tests
 # make bench   speed against named peers and oracles, one JSON line each
 # make reproduce   published figures beside ours; hours
-# make ko-mini     train the embedded Korean model by its recipe; three hours on two cores
+# make ko-mini     train the embedded Korean model by its recipe; two hours on two cores
 # make metaicl     meta-train the embedded English model and compare it with itself; half an hour
 # make docs    write the generated parts of docs/ and README again
 

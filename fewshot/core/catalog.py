@@ -136,7 +136,7 @@ MODELS = Registry(
         Entry(
             "ko-mini",
             "icl.models.local:ko_mini",
-            "embedded Korean language model for short reviews, 7M parameters",
+            "embedded Korean language model for short reviews, 9M parameters",
             extra="local",
         ),
         Entry("smollm2", "icl.models.local:smollm2", "embedded English language model, 135M parameters", extra="local"),

@@ -292,7 +292,7 @@ def ko_mini(
     chunk_tokens: int | None = None,
     notify: Callable[[str], None] = ignore,
 ) -> LocalModel:
-    """The embedded model for Korean, 7 million parameters: so small that float32 costs nothing anywhere."""
+    """The embedded model for Korean, 9 million parameters: so small that float32 costs nothing anywhere."""
     return LocalModel(
         "ko-mini",
         dtype=dtype,

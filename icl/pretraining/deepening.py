@@ -23,20 +23,26 @@ if TYPE_CHECKING:
     from icl.metatrain.collation import Encoded
 
 #: In logits: how much a prompt's end prefers answers to other places, and among those the ones whose texts the model
-#: thinks of as of its own, one standard deviation apart; and what a word that is found adds to its own logit.
-_PLACE, _LIKENESS, _ANSWER = 12.0, 3.0, 30.0
+#: thinks of as of its own, one standard deviation apart. It is small, so that answers count about in proportion to
+#: what the model thinks of their texts, and the border between two classes stays where the model knows it to be.
+_PLACE, _LIKENESS = 12.0, 2.0
+#: What a word that is found adds to its own logit, in standard deviations of the preference for one word over the
+#: other: enough for demonstrations that exchange the words.
+_ANSWER = 6.0
 #: What the layers below write is divided by this. The model stays the same, since every layer normalises what it reads;
 #: but embeddings are no longer drowned, and which token stands where can be read off.
 _QUIETER = 100.0
 #: Of the regressions, in mean variances of the inputs; and of singular values that count in words' embeddings.
-_RIDGE, _TOLERANCE = 1e-5, 1e-2
+_RIDGE, _TOLERANCE = 1e-3, 1e-2
 
 
 def deepened(model: Any, shown: Sequence[Encoded], words: tuple[int, int], seed: int) -> Any:
     """The model with two more layers, which answer as the demonstrations do that are most like the present text.
 
     In the first, every token looks at the one before it. In the second, the end of a prompt looks for the places that
-    follow the end of a prompt with a similar text, which are the answers, and says the words that stand there.
+    follow the end of a prompt, which are the answers. Half of the heads look for texts like its own, and say the words
+    that stand there; the others look for texts unlike it, and speak against theirs. What is said more often than
+    something else, whatever the text, so cancels out.
 
     Args:
         model: a Llama that was trained. It is left as it is.
@@ -45,13 +51,15 @@ def deepened(model: Any, shown: Sequence[Encoded], words: tuple[int, int], seed:
         seed: of the directions in which the first new layer writes.
 
     Raises:
-        UsageError: the two words begin alike.
+        UsageError: the two words begin alike, or the number of heads is odd.
     """
     import torch
     from transformers import LlamaForCausalLM
 
     if words[0] == words[1]:
         raise UsageError("the two label words begin with the same token: texts cannot be told apart by them")
+    if model.config.num_attention_heads % 2:
+        raise UsageError("one head looks for the like and another for the unlike: the number of heads must be even")
     config = deepcopy(model.config)
     config.num_hidden_layers += 2
     with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -90,13 +98,14 @@ def _build_telling(model: Any, layer: Any, shown: Sequence[Encoded]) -> None:
 
 
 def _build_finding(model: Any, layer: Any, shown: Sequence[Encoded], opinions: Sequence[Tensor]) -> None:
-    """Let prompt ends look for answers to texts like theirs, and say the words there."""
+    """Let prompt ends look for answers to texts like and unlike theirs, and say the words there, or others."""
     import torch
 
-    attention, d = layer.self_attn, model.config.head_dim
+    attention, d, heads = layer.self_attn, model.config.head_dim, model.config.num_attention_heads
     states = _states(model, layer, shown)
     ends = [state[[span.start - 1 for span in each.answers]] for (state, _), each in zip(states, shown, strict=True)]
-    query = _question(torch.cat(ends), opinions) * d**0.25
+    leaning = torch.cat([found - found.mean() for found in opinions])
+    query = _question(torch.cat(ends), leaning) * d**0.25
     wanted = [torch.zeros(len(state), len(query)) for state, _ in states]
     for found, texts, each in zip(wanted, ends, shown, strict=True):
         found[[span.start for span in each.answers]] = texts @ query.T
@@ -107,27 +116,31 @@ def _build_finding(model: Any, layer: Any, shown: Sequence[Encoded], opinions: S
     key = _regression(read * weight, answering * weight)
     # Coordinates of a head that hardly turn over a whole prompt, so that distance is no matter.
     slow = (model.model.rotary_emb.inv_freq < 1 / model.config.max_position_embeddings).repeat(2).nonzero()[:, 0]
-    for part, rows in ((attention.q_proj, query), (attention.k_proj, key)):
+    unlike = query * torch.tensor([[1.0], [-1.0]])
+    for part, rows, others in ((attention.q_proj, query, unlike), (attention.k_proj, key, key)):
         part.weight.zero_()
-        for head in range(model.config.num_attention_heads):
-            part.weight[head * d + slow[: len(rows)]] = rows
+        for head in range(heads):
+            part.weight[head * d + slow[: len(rows)]] = rows if head < heads // 2 else others
     tokens = torch.cat([ids for _, ids in states])
     words = tokens[is_answer].unique()
     is_word = (tokens[:, None] == words) & is_answer[:, None]
     recognised = _regression(read * weight, is_word.float() * weight)
     # The hidden states each of which gives one of the words its logit, and the others none.
     heard = model.model.embed_tokens.weight[words] * model.model.norm.weight / _length(model, shown)
-    attention.v_proj.weight.copy_(torch.eye(model.config.hidden_size))
-    attention.o_proj.weight.copy_(torch.linalg.pinv(heard, rtol=_TOLERANCE) @ recognised * _ANSWER)
+    answer = _ANSWER * leaning.std()
+    out, sizes, into = torch.linalg.svd(torch.linalg.pinv(heard, rtol=_TOLERANCE) @ recognised * answer)
+    # Either half of the heads has room for half of the directions: the larger ones.
+    n = heads // 2 * d
+    attention.v_proj.weight.copy_(torch.cat([into[:n], into[:n]]))
+    attention.o_proj.weight.copy_(torch.cat([out[:, :n] * sizes[:n], -out[:, :n] * sizes[:n]], dim=1))
 
 
-def _question(ends: Tensor, opinions: Sequence[Tensor]) -> Tensor:
+def _question(ends: Tensor, leaning: Tensor) -> Tensor:
     """(2, width) what the end of a prompt asks for: that there be an answer, and what the model thinks of the text."""
     import torch
 
     mean = ends.mean(dim=0)
     place = mean / mean.square().sum() * math.sqrt(_PLACE)
-    leaning = torch.cat([found - found.mean() for found in opinions])
     alike = _regression(ends, (leaning / leaning.std())[:, None]) * math.sqrt(_LIKENESS)
     return torch.cat([place[None], alike])
 

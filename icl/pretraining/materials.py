@@ -11,8 +11,8 @@ demonstrations by training, which sentiment by itself does not teach (Chan et al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -91,10 +91,16 @@ class Variants:
 
 @dataclass(frozen=True)
 class Sides:
-    """Reviews that praise and reviews that blame."""
+    """Reviews that praise and reviews that blame.
+
+    Attributes:
+        certainty: probability that a text is on its own side; 1 for those that are not named, and for two texts that
+            are joined. No text is on both sides.
+    """
 
     praise: Corpus
     blame: Corpus
+    certainty: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ class Ratings:
     Attributes:
         sides: where they are drawn from. shortest: share of the shortest reviews that is.
         joined: share of the reviews to which another of the same side is added.
-        blank: share of the reviews in whose place stands a text without content, which says nothing of its side. A
+        blank: share of the reviews in whose place stands a text without content, which is of either side by half. A
             model that learned so has no leaning that contextual calibration would have to take away.
     """
 
@@ -116,7 +122,12 @@ class Ratings:
     def classes(self, index: int, random: np.random.RandomState, way: int, n: int) -> Classes:
         drawn = [self._texts(side, n, random) for side in (self.sides.praise, self.sides.blame)]
         at = random.permutation(2).tolist()
-        return Classes(SENTIMENT, tuple(POLARITY[i] for i in at), tuple(drawn[i] for i in at))
+        texts = tuple(drawn[i] for i in at)
+        certainty = tuple(tuple(self._certainty(query.text) for query in column) for column in texts)
+        return Classes(SENTIMENT, tuple(POLARITY[i] for i in at), texts, certainty)
+
+    def _certainty(self, text: str) -> float:
+        return 0.5 if text in CONTENT_FREE else self.sides.certainty.get(text, 1.0)
 
     def _texts(self, side: Corpus, n: int, random: np.random.RandomState) -> tuple[Query, ...]:
         texts = side.draw(random, n, self.shortest)

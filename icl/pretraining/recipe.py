@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fewshot.core.errors import TaskError
+from fewshot.core.errors import FewshotError, TaskError
 from fewshot.core.hashing import digest
 from fewshot.core.strict_yaml import parse_yaml, validated
 from fewshot.training.schedule import Schedule
@@ -17,6 +17,7 @@ from icl.metatrain.options import Optimization
 from icl.metatrain.sequences import Mixture
 from icl.metatrain.words import TestWords, WordKind
 from icl.pretraining.model import Size
+from icl.template import Template
 
 #: The source that holds reviews with ratings, and that of reviews written for this training. Others are labelled tasks.
 REVIEWS, WRITTEN = "reviews", "written"
@@ -50,12 +51,14 @@ class StageRecipe(_Strict):
         words: how often each kind of label words is drawn.
         examples, way: of a sequence, at most.
         shortest: share of the texts, shortest first, that is drawn from.
-        credible: probability of its own side, by its words, that a film review needs in order to be used.
+        distilled: share of a film review's target that a linear classifier says; the rest is its rating. Above 0,
+            reviews rated between praise and blame are used too, with the classifier's target alone.
+        joined: share of the written reviews, of which there are few, that are shown two at a time.
         blank: share of rated texts in whose place stands one without content.
         minutes: how long it may take on the machine at hand; the steps that fit are counted once and then fixed.
         steps: used instead of minutes where given; 0 trains nothing.
         deepen: whether the model is first given two more layers, see `deepened`.
-        goal: share of right answers in training at which the stage is over.
+        goal: share of right answers in training, by rating, at which the stage is over.
     """
 
     name: str
@@ -64,25 +67,39 @@ class StageRecipe(_Strict):
     templates: tuple[str, ...] = ("classify", "minimal", "named")
     examples: int = Field(default=16, ge=1)
     way: int = Field(default=2, ge=2)
-    instruction: float = 0.5
+    instruction: float = Field(default=0.5, ge=0, le=1)
     shortest: float = Field(default=1.0, gt=0, le=1)
-    credible: float = Field(default=0.0, ge=0, lt=1)
+    distilled: float = Field(default=0.0, ge=0, le=1)
+    joined: float = Field(default=0.0, ge=0, le=1)
     blank: float = Field(default=0.0, ge=0, lt=1)
     minutes: float = Field(default=10, gt=0)
     steps: int | None = Field(default=None, ge=0)
     batch: int = Field(default=32, ge=2, multiple_of=2)
     max_tokens: int = 8192
-    max_length: int = 512
-    lr: float = 1e-3
+    max_length: int = Field(default=512, ge=1)
+    lr: float = Field(default=1e-3, gt=0)
     warmup: int = 50
     schedule: Schedule = "cosine"
-    text_weight: float = 0.05
+    text_weight: float = Field(default=0.05, ge=0)
     text_every: int = Field(default=1, ge=1)
     precision: str = "auto"
     weight_decay: float = 0.1
     evaluations: int = Field(default=10, ge=1)
     goal: float | None = None
     deepen: bool = False
+
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> Self:
+        if self.distilled and "ratings" not in self.materials:
+            raise ValueError("distilled is for ratings, and the stage draws none")
+        try:
+            self.optimization(max(1, self.steps or 0), 0)
+            self.mixture()
+            for template in self.templates:
+                Template.load(template)
+        except FewshotError as error:
+            raise ValueError(str(error)) from error
+        return self
 
     def optimization(self, steps: int, seed: int) -> Optimization:
         """How the stage is trained. Every stage goes on from the weights that the one before ended with."""
@@ -167,6 +184,10 @@ class Recipe(_Strict):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
+        if REVIEWS not in self.sources:
+            raise ValueError(
+                f"no source is called {REVIEWS!r}: validation, at least, needs texts with ratings from 1 to 10"
+            )
         drawn = {kind for stage in self.stages for kind in stage.materials}
         if "written" in drawn and WRITTEN not in self.sources:
             raise ValueError(f"a stage draws from written reviews, and no source is called {WRITTEN!r}")

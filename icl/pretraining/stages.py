@@ -43,8 +43,6 @@ _START, _MODEL, _PLAN, _IDENTITY = "start", "model", "plan.json", "identity.json
 _TOKENIZER_TEXTS = 200_000
 #: Texts per class that validation episodes show and ask.
 _SHOT, _QUERY = 5, 5
-#: Share of the reviews written for the training that are shown two at a time, since there are few.
-_JOINED = 0.3
 #: Sequences that new layers are fitted to.
 _SHOWN = 400
 
@@ -102,9 +100,9 @@ def sequences(
 def _draws(kind: str, stage: StageRecipe, texts: Texts) -> Material:
     """The material of a kind, as the stage wants it; English texts come by turns with Korean ones."""
     if kind == "ratings":
-        return Ratings(texts.credible_films(stage.credible), stage.shortest, blank=stage.blank)
+        return Ratings(texts.distilled_films(stage.distilled), stage.shortest, blank=stage.blank)
     if kind == "written":
-        return Ratings(texts.written, stage.shortest, _JOINED, stage.blank)
+        return Ratings(texts.written, stage.shortest, stage.joined, stage.blank)
     if kind == "tasks":
         return Mixed(texts.labelled)
     corpora = [texts.reviews, texts.reviews, texts.english] if texts.labelled else [texts.reviews]
@@ -150,13 +148,14 @@ def _train_stage(
     learner = ICLLearner(model=local, calibrate="none")
     validate = Validation(learner, episodes, TEST_WORDS, lexicon(), ctx).accuracies
     weights = local.weights
+    if weights.device.type == "cpu":
+        weights.set_attn_implementation("eager")  # where texts are short, a seventh quicker there than fused attention
     drawn = sequences(stage, texts, lexicon(), _encoder(recipe, stage, local), seed)
     trainer_of = partial(SequenceTrainer, weights, trainable(weights, "full", 0, seed))
     timer = partial(trainer_of, stage.optimization(1, seed), Context())
     steps = _steps(stage, folder, lambda: timer().seconds_per_step(drawn), minutes)
     if steps:
-        identity = {"recipe": recipe.fingerprint, "stage": stage.name}
-        trainer = trainer_of(stage.optimization(steps, seed), ctx, folder, identity)
+        trainer = trainer_of(stage.optimization(steps, seed), ctx, folder, {"stage": stage.model_dump(mode="json")})
         point = trainer.fit(drawn, validate).curve[-1]
     else:
         parts = validate()

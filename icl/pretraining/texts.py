@@ -10,19 +10,17 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 
-import numpy as np
-
 from evals.loading import load_task
 from evals.task import Task
 from evals.types import Example
-from fewshot.core.errors import TaskError, UsageError
+from fewshot.core.errors import TaskError
 from fewshot.core.hashing import digest, text_key
 from fewshot.core.seeds import seed_of
-from icl.pretraining.doubt import confidence, credible
 from icl.pretraining.materials import POLARITY, SENTIMENT, Corpus, Labelled, Sides
 from icl.pretraining.recipe import REVIEWS, WRITTEN, Recipe, SourceRecipe
+from icl.pretraining.teacher import Predictions, soft_targets, teacher_predictions
 
-#: Ratings that count as praise and as blame; those between are used as text alone.
+#: Ratings that count as praise and as blame; what those between say, a teacher must tell.
 _PRAISE, _BLAME = (9, 10), (1, 2, 3, 4)
 #: Characters of a review at most.
 _LONGEST = 160
@@ -33,26 +31,26 @@ class Texts:
     """Everything that is trained on.
 
     Attributes:
-        films: film reviews by rating. other: those rated between praise and blame.
+        films: film reviews by rating. between: those rated neither as praise nor as blame.
         written: reviews written for the training, by side. valid: film reviews kept for validation, as a task.
         labelled: data sets with classes.
         left_out: per source, how many texts occur in a test and were left out.
     """
 
     films: Sides
-    other: Corpus
+    between: Corpus
     written: Sides
     valid: Task
     labelled: tuple[Labelled, ...]
     left_out: dict[str, int]
 
-    def credible_films(self, least: float) -> Sides:
-        """Film reviews that stand on their own side with at least this probability, by what their words say."""
-        return credible(self.films, self._confidence, least) if least else self.films
+    def distilled_films(self, share: float) -> Sides:
+        """Film reviews of whose targets this share is a teacher's; with 0 as they were rated."""
+        return soft_targets(self.films, self.between, self._predictions, share) if share else self.films
 
     @cached_property
-    def _confidence(self) -> tuple[np.ndarray, np.ndarray]:
-        return confidence(self.films)
+    def _predictions(self) -> Predictions:
+        return teacher_predictions(self.films, self.between)
 
     @cached_property
     def digest(self) -> str:
@@ -68,7 +66,7 @@ class Texts:
 
     @property
     def _corpora(self) -> tuple[Corpus, ...]:
-        return (self.films.praise, self.films.blame, self.other, self.written.praise, self.written.blame)
+        return (self.films.praise, self.films.blame, self.between, self.written.praise, self.written.blame)
 
     @cached_property
     def english(self) -> Corpus:
@@ -83,10 +81,8 @@ def read_texts(recipe: Recipe, data: Path) -> Texts:
         data: folder of the data sets.
 
     Raises:
-        TaskError, UsageError: a source is missing or unusable.
+        TaskError: a source is missing or unusable.
     """
-    if REVIEWS not in recipe.sources:
-        raise UsageError(f"a recipe needs a source called {REVIEWS}: texts with ratings from 1 to 10")
     forbidden = _forbidden(load_task(name) for name in (*recipe.test.tasks, *recipe.test.others, *recipe.excluded))
     source = recipe.sources[REVIEWS]
     rated = list(_rated(data / source.path))

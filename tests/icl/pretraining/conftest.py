@@ -41,7 +41,8 @@ stages:
   - name: mixed
     deepen: true
     materials: {variants: 1, ratings: 1, written: 1, tasks: 1}
-    credible: 0.1
+    distilled: 0.5
+    joined: 0.3
     blank: 0.1
     words: {random: 1, permuted: 1, canonical: 1}
     way: 3

@@ -84,3 +84,10 @@ def test_words_that_the_model_cannot_tell_apart_are_refused(local: LocalModel) -
     yes = int(local.tokenizer.ids(Prompt(" yes"))[-1])
     with pytest.raises(UsageError, match="begin with the same token"):
         deepened(local.weights, drawn(local, MIXTURE, 0), (yes, yes), 0)
+
+
+def test_a_model_with_an_odd_number_of_heads_is_refused(local: LocalModel) -> None:
+    yes, no = (int(local.tokenizer.ids(Prompt(f" {word}"))[-1]) for word in ("yes", "no"))
+    model = untrained(Size(1, 48, 3, 32, 0, 256), len(VOCABULARY), 0)
+    with pytest.raises(UsageError, match="the number of heads must be even"):
+        deepened(model, drawn(local, MIXTURE, 0), (yes, no), 0)

@@ -83,7 +83,7 @@ def test_stages_of_another_recipe_or_other_texts_are_not_gone_on_with(recipe: Re
     texts = read_texts(recipe, data)
     with pytest.raises(ResumeMismatch, match=r"recipe\.seed: 0 -> 1"):
         train(recipe.model_copy(update={"seed": 1}), texts, made, Context(device="cpu"))
-    fewer = replace(texts, other=Corpus(texts.other.texts[1:]))
+    fewer = replace(texts, between=Corpus(texts.between.texts[1:]))
     with pytest.raises(ResumeMismatch, match="texts: "):
         train(recipe, fewer, made, Context(device="cpu"))
     *praise, last = texts.films.praise.texts

@@ -15,9 +15,9 @@ from fewshot.core.hashing import text_key
 from fewshot.core.seeds import random_state
 from icl.calibration import CONTENT_FREE
 from icl.metatrain.words import lexicon
-from icl.pretraining.doubt import confidence, credible
 from icl.pretraining.materials import Corpus, Ratings, Sides, Variants
 from icl.pretraining.recipe import Recipe, read_recipe
+from icl.pretraining.teacher import Predictions, soft_targets, teacher_predictions
 from icl.pretraining.texts import Texts, read_texts
 from icl.pretraining.tokenizer import train_tokenizer
 from tests.icl.pretraining.conftest import BAD, GOOD, WORDS, a_tested_text
@@ -114,21 +114,47 @@ def test_reviews_are_joined_and_blanked_as_often_as_asked() -> None:
     assert all(query.text not in CONTENT_FREE for query in Ratings(sides).classes(0, random_state(0), 2, 100).texts[0])
 
 
-def test_reviews_that_contradict_their_rating_are_told_by_the_other_half() -> None:
+def test_blanks_are_of_either_side_by_half_and_others_as_certain_as_they_are_known_to_be() -> None:
+    sides = Sides(Corpus(("good",)), Corpus(("bad",)), {"good": 0.9})
+    found = Ratings(sides).classes(0, random_state(0), 2, 1)
+    certainty = {label.name: column[0] for label, column in zip(found.labels, found.certainty, strict=True)}
+    assert certainty == {"positive": 0.9, "negative": 1.0}
+    blank = Ratings(sides, blank=0.999999).classes(0, random_state(0), 2, 1)
+    assert blank.certainty == ((0.5,), (0.5,))
+
+
+def test_the_teacher_contradicts_wrong_ratings_of_reviews_that_it_was_not_fitted_to() -> None:
     random = random_state(0)
 
     def reviews(words: list[str], n: int) -> tuple[str, ...]:
         return tuple(" ".join(random.choice([*words, *WORDS], 6)) + f" {words[at % len(words)]}" for at in range(n))
 
     sides = Sides(Corpus((*reviews(GOOD, 300), *reviews(BAD, 8))), Corpus((*reviews(BAD, 200), *reviews(GOOD, 4))))
-    praise, blame = confidence(sides)
-    assert (praise[:300] > 0.5).mean() > 0.95 > 0.2 > (praise[300:] > 0.5).mean()
-    assert (blame[:200] > 0.5).mean() > 0.95 > 0.3 > (blame[200:] > 0.5).mean()
-    with pytest.raises(UsageError, match="3 reviews that praise and 3 that blame are too few"):
-        confidence(Sides(Corpus(("a", "b", "c")), Corpus(("d", "e", "f"))))
-    kept = credible(sides, (praise, blame), 0.25)
-    assert kept.praise.texts == tuple(np.array(sides.praise.texts)[praise >= 0.25])
-    assert len(kept.blame.texts) == (blame >= 0.25).sum()
+    found = teacher_predictions(sides, Corpus((*reviews(GOOD, 5), *reviews(BAD, 5))))
+    assert (found.praise[:300] > 0.5).mean() > 0.95 > 0.2 > (found.praise[300:] > 0.5).mean()
+    assert (found.blame[:200] < 0.5).mean() > 0.95 > 0.3 > (found.blame[200:] < 0.5).mean()
+    assert ((found.between > 0.5) == np.repeat([True, False], 5)).mean() >= 0.9
+    assert teacher_predictions(sides, Corpus(())).between.shape == (0,)
+    with pytest.raises(UsageError, match="3 reviews that praise and 3 that blame are too few for a teacher"):
+        teacher_predictions(Sides(Corpus(("a", "b", "c")), Corpus(("d", "e", "f"))), Corpus(()))
+
+
+def test_the_teacher_has_its_share_of_a_target_and_puts_unrated_reviews_on_a_side() -> None:
+    sides = Sides(Corpus(("loved", "hated")), Corpus(("awful",)))
+    found = Predictions(np.array([0.9, 0.2]), np.array([0.1]), np.array([0.7, 0.4]))
+    both = soft_targets(sides, Corpus(("nice", "meh")), found, 0.5)
+    assert both.praise.texts == ("loved", "hated", "nice")
+    assert both.blame.texts == ("awful", "meh")
+    assert both.certainty == pytest.approx({"loved": 0.95, "hated": 0.6, "awful": 0.95, "nice": 0.7, "meh": 0.6})
+
+
+def test_without_a_share_of_the_teacher_films_stay_as_they_were_rated(texts: Texts) -> None:
+    assert texts.distilled_films(0.0) is texts.films
+    distilled = texts.distilled_films(0.5)
+    everything = [*texts.films.praise.texts, *texts.films.blame.texts, *texts.between.texts]
+    assert sorted([*distilled.praise.texts, *distilled.blame.texts]) == sorted(everything)
+    assert distilled.certainty.keys() == set(everything)
+    assert all(0 <= each <= 1 for each in distilled.certainty.values())
 
 
 def test_corpora_draw_different_texts_from_the_shortest() -> None:
@@ -167,7 +193,15 @@ def test_the_shipped_recipe_trains_on_free_licences_and_tests_on_other_texts() -
         ("blank: 0.1", "blank: 1.1", "blank"),
         ("steps: 3", "steps: -5", "steps"),
         ("  written: {path", "  spoken: {path", "no source is called 'written'"),
+        ("  reviews: {path", "  ratings: {path", "no source is called 'reviews'"),
         ("name: mixed", "name: reviews", "two stages have the same name"),
+        ("distilled: 0.5", "distilled: 1.5", "distilled"),
+        ("variants: 1, ratings: 1, written", "variants: 1, written", "distilled is for ratings"),
+        ("examples: 2", "examples: 2\n    instruction: 2", "instruction"),
+        ("examples: 2", "examples: 2\n    lr: 0", "lr"),
+        ("words: {canonical: 1}", "words: {canonical: -1}", "stages.0: .*the shares of label words"),
+        ("examples: 2", "examples: 2\n    templates: [clasify]", "stages.0: .*clasify"),
+        ("examples: 2", "examples: 2\n    precision: int3", "stages.0: .*int3"),
     ],
 )
 def test_impossible_values_of_a_recipe_are_told_before_anything_is_trained(

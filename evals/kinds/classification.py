@@ -9,7 +9,7 @@ from evals import metrics
 from evals.kinds.base import Draw, Pools, Scored
 from evals.kinds.sampling import choose_names, front_and_back, require_rows, require_way
 from evals.types import Answer, Gold, Label, Problem, Status
-from fewshot.core.errors import UsageError
+from fewshot.core.errors import TaskError, UsageError
 
 
 class Classification:
@@ -34,6 +34,8 @@ class Classification:
 
     def require(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int) -> None:
         """Enough classes, and enough texts of every class."""
+        if len(labels) < 2:
+            raise TaskError(f"{len(labels)} class at hand: there is nothing to choose from, at least 2 are needed")
         if way < 2:
             raise UsageError(f"--way {way} leaves nothing to choose from; use --way 2 or more")
         require_way(labels, way)

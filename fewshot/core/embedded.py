@@ -96,7 +96,7 @@ EMBEDDED: dict[str, EmbeddedModel | ShippedModel] = {
         name="ko-mini",
         licence="Apache-2.0",
         languages=("ko",),
-        parameters=6_794_496,
+        parameters=8_842_496,
         summary="a very small Korean language model that tells praise from blame and reads its demonstrations",
     ),
     "smollm2": EmbeddedModel(

@@ -170,7 +170,7 @@ class Batch:
 
         Those are what answers of its sequence have where they begin as its own does, and their alternatives.
         """
-        stops = [*self.starts[1:].tolist(), self.n_labels]
+        stops = [*self.starts.tolist(), self.n_labels][1:]
         begun = [
             (row := int(self.rows[at]), self.ids[row, self.columns[start] : self.columns[at]].tobytes())
             for start, stop in zip(self.starts.tolist(), stops, strict=True)

@@ -67,7 +67,7 @@ class Mixture:
 
     Attributes:
         words: how often each kind of label words is drawn.
-        templates: drawn from for every pair of sequences.
+        templates: drawn from for every pair of sequences; where classes keep their own words, for every sequence.
         way: classes at most; how many is drawn from 2 on.
         examples: at most; how many is drawn from half of it on.
         instruction: share of the sequences that begin with the instruction of the task.

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from icl.metatrain.collation import Encoded
 
 #: In logits: how much a prompt's end prefers answers to other places, and among those the ones whose texts the model
-#: thinks of as of its own, one standard deviation apart. It is small, so that answers count about in proportion to
-#: what the model thinks of their texts, and the border between two classes stays where the model knows it to be.
+#: thinks of as of its own (or, half of the heads, the contrary), one standard deviation apart. It is small, so that
+#: answers count about in proportion to what the model thinks of their texts, and the border between two classes stays
+#: where the model knows it to be.
 _PLACE, _LIKENESS = 12.0, 2.0
-#: What a word that is found adds to its own logit, in standard deviations of the preference for one word over the
-#: other: enough for demonstrations that exchange the words.
+#: What a word that is found adds to its own logit, or takes from it where the text is unlike, in standard deviations of
+#: the preference for one word over the other: enough for demonstrations that exchange the words.
 _ANSWER = 6.0
 #: What the layers below write is divided by this. The model stays the same, since every layer normalises what it reads;
 #: but embeddings are no longer drowned, and which token stands where can be read off.
@@ -59,7 +60,7 @@ def deepened(model: Any, shown: Sequence[Encoded], words: tuple[int, int], seed:
     if words[0] == words[1]:
         raise UsageError("the two label words begin with the same token: texts cannot be told apart by them")
     if model.config.num_attention_heads % 2:
-        raise UsageError("one head looks for the like and another for the unlike: the number of heads must be even")
+        raise UsageError("half of the heads look for the like, half for the unlike: the number of heads must be even")
     config = deepcopy(model.config)
     config.num_hidden_layers += 2
     with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -98,7 +99,7 @@ def _build_telling(model: Any, layer: Any, shown: Sequence[Encoded]) -> None:
 
 
 def _build_finding(model: Any, layer: Any, shown: Sequence[Encoded], opinions: Sequence[Tensor]) -> None:
-    """Let prompt ends look for answers to texts like and unlike theirs, and say the words there, or others."""
+    """Let prompt ends look for answers to texts like and unlike theirs; say the words of the former, not the latter."""
     import torch
 
     attention, d, heads = layer.self_attn, model.config.head_dim, model.config.num_attention_heads

@@ -1,12 +1,12 @@
 """What training sequences can be made of.
 
-The embedded model learns from reviews alone. The other materials are there for recipes whose model is to read
-demonstrations by training, which sentiment by itself does not teach (Chan et al. 2022, arXiv 2205.05055):
-
-    variants   a class is one text, shown with words left out and put elsewhere
-    ratings    film reviews that praise and reviews that do not
+    ratings    film reviews that praise and reviews that do not; a teacher can tell those rated between
     written    the same of food, goods, apps, games, services and films, written for this training
+    variants   a class is one text, shown with words left out and put elsewhere
     tasks      labelled data sets, training classes alone
+
+The embedded model learns from the first two alone. The others are there for recipes whose model is to read
+demonstrations by training, which sentiment by itself does not teach (Chan et al. 2022, arXiv 2205.05055).
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ class StageRecipe(_Strict):
         minutes: how long it may take on the machine at hand; the steps that fit are counted once and then fixed.
         steps: used instead of minutes where given; 0 trains nothing.
         deepen: whether the model is first given two more layers, see `deepened`.
-        goal: share of right answers in training, by rating, at which the stage is over.
+        goal: share of right answers in training at which the stage is over. Right is the side that a text is drawn
+            from, however uncertain: its rating, or the teacher's for reviews rated between praise and blame.
     """
 
     name: str
@@ -92,6 +93,8 @@ class StageRecipe(_Strict):
     def _can_be_trained(self) -> Self:
         if self.distilled and "ratings" not in self.materials:
             raise ValueError("distilled is for ratings, and the stage draws none")
+        if self.joined and "written" not in self.materials:
+            raise ValueError("joined is for written reviews, and the stage draws none")
         try:
             self.optimization(max(1, self.steps or 0), 0)
             self.mixture()
@@ -195,6 +198,8 @@ class Recipe(_Strict):
             raise ValueError("a stage draws from tasks, and no source is one")
         if len({stage.name for stage in self.stages}) < len(self.stages):
             raise ValueError("two stages have the same name")
+        if self.size.heads % 2 and any(stage.deepen for stage in self.stages):
+            raise ValueError("a stage deepens the model, which needs an even number of heads")
         return self
 
     @property

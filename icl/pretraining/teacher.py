@@ -27,7 +27,7 @@ class Predictions:
 
     Attributes:
         praise, blame: (n,) of those rated so, by a classifier that did not see them.
-        between: (n,) of those rated neither, by one that saw all of the others.
+        between: (n,) of those rated neither, by one that was fitted to all that are rated so.
     """
 
     praise: np.ndarray

@@ -223,6 +223,11 @@ def test_later_tokens_compete_with_words_that_begin_alike() -> None:
     assert found == [[5, 8], [6, 7], [5, 8], [6, 7], [5, 8], [9]]
 
 
+def test_text_without_answers_has_no_rivals() -> None:
+    batch = Batch.of([Encoded(np.arange(4), (), np.array([False, True, True, True]))], with_text=True)
+    assert [len(each) for each in batch.rivals] == [0, 0]
+
+
 def test_an_answer_is_right_if_all_its_tokens_are() -> None:
     ids = torch.tensor([[0, 1, 2, 3, 4, 5]]).numpy()
     batch = Batch.of([Encoded(ids[0], (range(1, 3), range(4, 6)), ids[0] < 0)], with_text=False)

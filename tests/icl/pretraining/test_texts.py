@@ -196,6 +196,8 @@ def test_the_shipped_recipe_trains_on_free_licences_and_tests_on_other_texts() -
         ("  reviews: {path", "  ratings: {path", "no source is called 'reviews'"),
         ("name: mixed", "name: reviews", "two stages have the same name"),
         ("distilled: 0.5", "distilled: 1.5", "distilled"),
+        ("ratings: 1, written: 1", "ratings: 1", "joined is for written reviews"),
+        ("heads: 4", "heads: 1", "an even number of heads"),
         ("variants: 1, ratings: 1, written", "variants: 1, written", "distilled is for ratings"),
         ("examples: 2", "examples: 2\n    instruction: 2", "instruction"),
         ("examples: 2", "examples: 2\n    lr: 0", "lr"),

@@ -41,7 +41,7 @@ lint: $(TOOLS)
 	$(BIN)/lint-imports
 
 test: lint
-	$(BIN)/fewshot models pull smollm2 minilm
+	$(BIN)/fewshot models pull smollm2 minilm e5-small
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 bench: $(TOOLS)

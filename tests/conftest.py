@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+_MODELS = ("smollm2", "minilm", "e5-small")
+
 # How fast a machine is must not decide whether a property holds.
 settings.register_profile("fewshot", deadline=None)
 settings.load_profile("fewshot")
@@ -18,7 +20,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what needs data sets or models that are not here, and say so."""
     data = os.environ.get("FEWSHOT_DATA")
     no_data = pytest.mark.skip(reason="FEWSHOT_DATA is not set to a folder with the data sets")
-    no_models = pytest.mark.skip(reason="the embedded models are not here; run: fewshot models pull smollm2 minilm")
+    no_models = pytest.mark.skip(
+        reason=f"the embedded models are not here; run: fewshot models pull {' '.join(_MODELS)}"
+    )
     for item in items:
         if "data" in item.keywords and not (data and Path(data).is_dir()):
             item.add_marker(no_data)
@@ -30,7 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _models_here() -> bool:
     from fewshot.core.embedded import locate
 
-    return all(locate(name) is not None for name in ("smollm2", "minilm"))
+    return all(locate(name) is not None for name in _MODELS)
 
 
 @pytest.fixture

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from fewshot.cli.output import offline, say, show, show_json, show_table
+
+#: More languages than these are counted, not listed.
+_LISTED = 4
 
 app = typer.Typer(no_args_is_help=True, help="The embedded models.")
 
@@ -33,12 +36,14 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print one 
         return
     show_table(
         ["model", "languages", "parameters", "licence", "here"],
-        [
-            [r["name"], ", ".join(r["languages"]), f"{r['parameters'] / 1e6:.0f} M", r["licence"], _place(r)]
-            for r in rows
-        ],
+        [[r["name"], _spoken(r["languages"]), f"{r['parameters'] / 1e6:.0f} M", r["licence"], _place(r)] for r in rows],
     )
     show("Any Hugging Face id (hf:ORG/NAME), model directory or GGUF file can be named as a model, too.")
+
+
+def _spoken(languages: Sequence[str]) -> str:
+    """The languages by their codes, or how many they are where they would fill the table."""
+    return ", ".join(languages) if len(languages) <= _LISTED else f"{len(languages)} languages"
 
 
 def _place(row: Mapping[str, Any]) -> str:

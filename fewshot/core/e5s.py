@@ -42,7 +42,10 @@ _LAYER = {
 #: Code points that SentencePiece's nmt_nfkc deletes, and those that it reads as a space; the rest is NFKC. The table of
 #: the file says the same code point by code point, but cannot compose decomposed Hangul (file names of macOS).
 _DELETED = "[\\x01-\\x08\\x0B\\x0E-\\x1F\\x7F\\x{8F}\\x{9F}]"
-_SPACES = "[\\t\\n\\f\\r\\x{A0}\\x{1680}\\x{2000}-\\x{200F}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{2581}\\x{3000}\\x{FEFF}\\x{FFFD}]"
+_SPACES = (
+    "[\\t\\n\\f\\r\\x{A0}\\x{1680}\\x{2000}-\\x{200F}\\x{2028}\\x{2029}\\x{202F}\\x{205F}\\x{2581}\\x{3000}"
+    "\\x{FEFF}\\x{FFFD}]"
+)
 #: multilingual-e5 was trained with a word before every text; the same one serves both sides of a classification.
 _PREFIX = "query: "
 

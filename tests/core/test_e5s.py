@@ -1,4 +1,4 @@
-"""E5S1 files become folders that transformers and sentence-transformers read: pieces, 4-bit weights, prefix, pooling."""
+"""E5S1 files become folders that transformers and sentence-transformers read: pieces, weights, prefix, pooling."""
 
 from __future__ import annotations
 

@@ -56,6 +56,8 @@ PROMISES = {
     46: "Times are in UTC, durations do not follow the clock, and runs of the same second have folders of their own.",
     47: "A plugin that does not load is named, and hinders no other.",
     48: "Few dependencies, none that runs what it reads, and every version that a release was tested with is pinned.",
+    74: "No command writes over what it reads, by whatever path or link: outputs are compared with inputs first.",
+    75: "Every row of an input has one row of answers with its number; one without text has a status of its own.",
 }
 
 _INTRO = """# Reliability

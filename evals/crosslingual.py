@@ -93,6 +93,7 @@ def pair(source: Task, target: Task) -> CrossLingualTask:
         shown.rows,
         shown.class_splits,
         shown.notes,
+        (*shown.files, *asked.files),
         {row.id: row for rows in asked.rows.values() for row in rows},
     )
 

@@ -35,4 +35,4 @@ def hub_rows(hub: HubCard, split: str) -> Iterator[Row]:
             column: named[column].int2str(value) if column in named and isinstance(value, int) and value >= 0 else value
             for column, value in dict(values).items()
         }
-        yield Row(readable, f"{hub.id} {split}, row {number}")
+        yield Row(readable, f"{hub.id} {split}, row {number}", number)

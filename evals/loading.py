@@ -21,6 +21,9 @@ from evals.types import Example, Label, TaskInfo
 from fewshot.core.errors import OfflineError, TaskError
 from fewshot.core.paths import data_dir
 
+#: File beside the rows of a task that divides its classes.
+_SPLITS = "classes.json"
+
 
 def load_task(source: str | Path, *, offline: bool = False, text: str | None = None, label: str | None = None) -> Task:
     """Load a task with its rows.
@@ -84,7 +87,16 @@ def _build(card: Card, beside: Path | None, offline: bool) -> Task:
         output_name=card.output_name,
         fields=card.fields,
     )
-    return Task(info, labels, cleaned, _checked_splits(splits, labels, card.name), tuple(notes))
+    splits = _checked_splits(splits, labels, card.name)
+    return Task(info, labels, cleaned, splits, tuple(notes), _files_read(card, beside, info.template))
+
+
+def _files_read(card: Card, beside: Path | None, template: str) -> tuple[Path, ...]:
+    """The files of this machine that a task was made of, but for its card."""
+    place, _ = _find_rows(card, beside)
+    rows = place.files.values() if place else ()
+    named = [place.folder / _SPLITS] if place and place.folder else []
+    return (*rows, *named, *([Path(template)] if template.endswith(".j2") else []))
 
 
 @dataclass(frozen=True)
@@ -211,7 +223,7 @@ def _labels(card: Card, kind: Kind, rows: Mapping[str, tuple[Example, ...]]) -> 
 
 
 def _read_splits(folder: Path) -> dict[str, ClassSplit]:
-    path = folder / "classes.json"
+    path = folder / _SPLITS
     if not path.is_file():
         return {}
     try:

@@ -24,10 +24,11 @@ LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of a file and where it stood."""
+    """One record of a file, where it stood, and its number: the line of a JSONL file, else counted without a header."""
 
     values: Mapping[str, Any]
     where: str
+    number: int
 
 
 def find_files(folder: Path, prefix: str = "") -> dict[str, Path]:
@@ -113,7 +114,7 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
             raise TaskError(f"{path}:{number}: not valid JSON: {error}") from error
         if not isinstance(values, dict):
             raise TaskError(f"{path}:{number}: a JSON object is expected on every line")
-        yield Row(values, f"{path}:{number}")
+        yield Row(values, f"{path}:{number}", number)
 
 
 def _read_table(path: Path) -> Iterator[Row]:
@@ -125,6 +126,7 @@ def _read_table(path: Path) -> Iterator[Row]:
         lines, delimiter="\t" if tabbed else ",", quoting=csv.QUOTE_NONE if tabbed else csv.QUOTE_MINIMAL
     )
     header: list[str] | None = None
+    number = 0
     try:
         for cells in reader:
             where = f"{path}:{reader.line_num}"
@@ -137,7 +139,8 @@ def _read_table(path: Path) -> Iterator[Row]:
                 continue
             if len(cells) != len(header):
                 raise TaskError(f"{where}: {len(cells)} cells, but the header has {len(header)} columns")
-            yield Row(dict(zip(header, cells, strict=True)), where)
+            number += 1
+            yield Row(dict(zip(header, cells, strict=True)), where, number)
     except csv.Error as error:
         raise TaskError(f"{path}:{reader.line_num}: {error}") from error
 
@@ -155,7 +158,7 @@ def _read_parquet(path: Path) -> Iterator[Row]:
     for batch in file.iter_batches():
         for values in batch.to_pylist():
             number += 1
-            yield Row(values, f"{path}, row {number}")
+            yield Row(values, f"{path}, row {number}", number)
 
 
 def missing_column(row: Row, column: str) -> TaskError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from evals.kinds import Pool, Pools, kind_named
 from evals.types import Example, Label, TaskInfo
@@ -28,6 +29,7 @@ class Task:
             twice, no text under two labels.
         class_splits: class split name -> part -> label names.
         notes: what loading dropped, and why; shown once per run.
+        files: what was read for it on this machine: card, rows, class splits, template.
     """
 
     info: TaskInfo
@@ -35,6 +37,7 @@ class Task:
     rows: Mapping[str, tuple[Example, ...]]
     class_splits: Mapping[str, ClassSplit] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    files: tuple[Path, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def name(self) -> str:

@@ -66,7 +66,7 @@ def write_report(comparison: Comparison, path: Path, *, csv_raw: bool = False, t
         ".tex": to_latex,
         ".json": _to_json,
     }
-    write_atomically(path, writers[path.suffix](comparison))
+    write_atomically(path, writers[path.suffix](comparison), mode=0o666)
 
 
 def to_markdown(comparison: Comparison) -> str:

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from fewshot.cli import cache, classic, compare, doctor, icl, learners, models, recommend, report, runs, serve, tasks
 from fewshot.cli.output import complain
+from fewshot.cli.outputs import guard
 from fewshot.core.errors import FewshotError
 
 _EXIT_INTERRUPTED = 130
@@ -91,3 +92,4 @@ app.command("report")(report.report)
 app.command("view")(report.view)
 app.command("doctor")(doctor.doctor)
 app.command("serve-fake")(serve.serve_fake)
+guard(app)

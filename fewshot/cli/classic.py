@@ -140,7 +140,7 @@ def run(
     wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
     named = {name: options[name] for name in ("encoder", "train", "steps")}
     learner = _learner(options["algorithm"], wanted.seed, source=options["source"], **named)
-    loaded = experiment.prepare_task(options["task"])
+    loaded = experiment.prepare_task(options["task"], output=output)
     sampler = experiment.build_sampler(loaded, wanted)
     context = Context(device=options["device"], seed=wanted.seed, notify=say)
     experiment.describe_plan(loaded, sampler, wanted.episodes, learner, context)

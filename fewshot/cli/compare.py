@@ -92,7 +92,7 @@ def compare(
         "until_ci": until_ci,
     }
     wanted = _study(study, resume, {name: value for name, value in given.items() if value is not None})
-    tasks = {name: prepare_task(name) for name in wanted.task}
+    tasks = {name: prepare_task(name, output=output) for name in wanted.task}
     plan = make_plan(wanted, contestants(wanted.learner), tasks, _shard(shard))
     context = Context(device=device, notify=say)
     _tell_plan(plan)

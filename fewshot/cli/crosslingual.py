@@ -66,7 +66,7 @@ def crosslingual(
     columns = list(dict.fromkeys([*sources, *targets]))
     options = {"encoder": encoder, "pooling": pooling, "layer": layer, "centre": centre, "whiten": whiten}
     learner = LEARNERS.build(Spec("crosslingual", options))
-    tasks = dict(zip(columns, align([_loaded(task, language) for language in columns]), strict=True))
+    tasks = dict(zip(columns, align([_loaded(task, language, output) for language in columns]), strict=True))
     _tell_left_out(tasks)
     _warn_of_language(encoder, columns)
     way = way or min(_USUAL_WAY, len(tasks[columns[0]].labels_in(class_split, part)))
@@ -123,11 +123,11 @@ def _languages(value: str, option: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _loaded(task: str, language: str) -> Task:
+def _loaded(task: str, language: str, output: Path | None) -> Task:
     from evals.crosslingual import task_in
     from fewshot.cli.experiment import prepare_task
 
-    return prepare_task(task_in(task, language))
+    return prepare_task(task_in(task, language), output=output)
 
 
 def _tell_left_out(tasks: dict[str, Task]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from evals.task import Task
 from fewshot.cli.output import messages, offline, say, show, show_json, show_table
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import ResumeMismatch, UsageError
+from fewshot.core.paths import refuse_overwriting, write_atomically
 
 #: Plain progress lines (no terminal) come at most this often, in seconds.
 _LINE_EVERY = 10.0
@@ -37,11 +39,17 @@ class Episodes:
     part: str
 
 
-def prepare_task(name: str, notify: Callable[[str], None] = say) -> Task:
-    """Load a task and tell what loading dropped."""
+def prepare_task(name: str, notify: Callable[[str], None] = say, *, output: Path | None = None) -> Task:
+    """Load a task and tell what loading dropped.
+
+    Args:
+        output: where the command will write; it must not be a file of the task.
+    """
     from evals.loading import load_task
 
     task = load_task(name, offline=offline())
+    if output is not None:
+        refuse_overwriting(output, task.files)
     for note in task.notes:
         notify(f"{task.name}: {note}")
     return task
@@ -238,9 +246,5 @@ def _row(name: str, entry: Mapping[str, Any]) -> list[str]:
 
 def write_result(summary: Mapping[str, Any], path: Path) -> None:
     """Write the result document to a .json file."""
-    import json
-
-    from fewshot.core.paths import write_atomically
-
-    write_atomically(path, json.dumps(summary, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    write_atomically(path, json.dumps(summary, ensure_ascii=False, indent=2, allow_nan=False) + "\n", mode=0o666)
     say(f"written: {path}")

@@ -110,7 +110,7 @@ def run(
         options = experiment.resumed_options(resume, experiment.given_options(ctx, options))
     connection = {key: ctx.params[key] for key in names(Connection)}
     wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
-    loaded = experiment.prepare_task(options["task"])
+    loaded = experiment.prepare_task(options["task"], output=output)
     sampler = experiment.build_sampler(loaded, wanted)
     learner = _learner({**options, **connection})
     context = Context(device=options["device"], seed=wanted.seed, notify=say)

@@ -5,19 +5,33 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Hashable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from evals.sources import SUFFIXES, read_rows, text_of
-from fewshot.core.errors import StorageError, TaskError
+from fewshot.core.errors import TaskError
+from fewshot.core.hashing import text_key
+from fewshot.core.paths import opened_atomically
 
 if TYPE_CHECKING:
     from evals.learner import Learner
+    from evals.types import Answer
 
 #: Texts that are labelled together: enough to share work, few enough to see results early.
 BATCH = 64
+#: Status of a row without text: no learner was asked.
+EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class NewText:
+    """A text to be labelled and its number in the input: the line, or the row below the header of a table."""
+
+    row: int
+    text: str
 
 
 def label_texts(learner: Learner, support: str, source: str, output: Path | None, *, seed: int, device: str) -> None:
@@ -35,7 +49,7 @@ def label_texts(learner: Learner, support: str, source: str, output: Path | None
     from evals.adapters import EpisodeClassifier
     from fewshot.cli.experiment import prepare_task
 
-    task = prepare_task(support)
+    task = prepare_task(support, output=output)
     rows = [row for part in ("train", "all") for row in task.rows.get(part, ())]
     words: dict[Hashable, str] = {label.name: label.verbalizer for label in task.labels}
     classifier = EpisodeClassifier(
@@ -45,8 +59,8 @@ def label_texts(learner: Learner, support: str, source: str, output: Path | None
     write_predictions(classifier, read_texts(source, sys.stdin.buffer), output)
 
 
-def read_texts(source: str, stdin: IO[bytes], column: str = "text") -> Iterator[str]:
-    """Yield the texts of a file or of stdin.
+def read_texts(source: str, stdin: IO[bytes], column: str = "text") -> Iterator[NewText]:
+    """Yield the texts of a file or of stdin, blank ones too: every row of the input is answered by one of the output.
 
     Args:
         source: a data file, a .txt file with one text per line, or "-" for stdin: JSON objects with a key `text`, or
@@ -54,10 +68,10 @@ def read_texts(source: str, stdin: IO[bytes], column: str = "text") -> Iterator[
         column: of a data file, that holds the texts.
 
     Raises:
-        TaskError: missing, undecodable or malformed input, with its line.
+        TaskError: missing, undecodable or malformed input, with its line; plain lines that are all blank.
     """
     if source != "-" and source.endswith(SUFFIXES):
-        yield from (text_of(row, column) for row in read_rows(Path(source)))
+        yield from (NewText(row.number, text_of(row, column)) for row in read_rows(Path(source)))
         return
     if source == "-":
         yield from _lines(stdin, "stdin")
@@ -69,21 +83,16 @@ def read_texts(source: str, stdin: IO[bytes], column: str = "text") -> Iterator[
         yield from _lines(file, str(path))
 
 
-def _lines(file: IO[bytes], name: str) -> Iterator[str]:
-    empty = True
+def _lines(file: IO[bytes], name: str) -> Iterator[NewText]:
+    blank = True
     for number, raw in enumerate(file, start=1):
         try:
             line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise TaskError(f"{name}:{number}: not UTF-8") from error
-        if not line.strip():
-            continue
-        empty = False
-        if line.startswith("{"):
-            yield _text_in_json(line, f"{name}:{number}")
-        else:
-            yield line
-    if empty:
+        blank = blank and not line.strip()
+        yield NewText(number, _text_in_json(line, f"{name}:{number}") if line.startswith("{") else line)
+    if blank:
         raise TaskError(f"{name}: there are no texts in it; write one per line")
 
 
@@ -97,43 +106,39 @@ def _text_in_json(line: str, where: str) -> str:
     return values["text"]
 
 
-def write_predictions(classifier: Any, texts: Iterable[str], output: Path | None) -> None:
-    """Label texts in batches; one JSON line per text: text, label, status, probabilities by label.
+def write_predictions(classifier: Any, texts: Iterable[NewText], output: Path | None) -> None:
+    """Label texts in batches; one JSON line per text: row, text, label, status, probabilities by label.
+
+    A file is written whole or not at all; stdout sees every batch as it is answered.
 
     Raises:
         StorageError: the output cannot be written.
     """
     stream = iter(texts)
-    batch = list(islice(stream, BATCH))  # read before the output is opened: bad input leaves the file as it was
-    with _opened(output) as file:
+    batch = list(islice(stream, BATCH))  # read before the output is opened: bad input is told first
+    with nullcontext(sys.stdout.buffer) if output is None else opened_atomically(output) as file:
         while batch:
-            for text, answer in zip(batch, classifier.predict_detailed(batch), strict=True):
-                file.write(json.dumps(_line(text, answer, classifier.classes_), ensure_ascii=False) + "\n")
+            asked = [new.text for new in batch if text_key(new.text)]
+            answers = iter(classifier.predict_detailed(asked) if asked else ())
+            for new in batch:
+                answer = next(answers) if text_key(new.text) else None
+                line = {"row": new.row, "text": new.text, **_answered(answer, classifier.classes_)}
+                file.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode())
             file.flush()
             batch = list(islice(stream, BATCH))
 
 
-@contextmanager
-def _opened(output: Path | None) -> Iterator[IO[str]]:
-    """The output to write to; what goes wrong with it is ours to tell."""
-    if output is None:
-        yield sys.stdout
-        return
-    try:
-        with output.open("w", encoding="utf-8") as file:
-            yield file
-    except OSError as error:
-        raise StorageError(f"cannot write {output}: {error.strerror}") from error
-
-
-def _line(text: str, answer: Any, classes: Iterable[Any]) -> dict[str, Any]:
+def _answered(answer: Answer | None, classes: Iterable[Any]) -> dict[str, Any]:
+    """What is said of one text; None where there was nothing to be asked."""
     from math import exp
 
-    line: dict[str, Any] = {"text": text, "label": answer.decision, "status": str(answer.status)}
+    if answer is None:
+        return {"label": None, "status": EMPTY}
+    found: dict[str, Any] = {"label": answer.decision, "status": str(answer.status)}
     if answer.scores is not None:
-        line["probabilities"] = {
+        found["probabilities"] = {
             str(name): round(exp(score), 6) for name, score in zip(classes, answer.scores, strict=True)
         }
     if answer.detail:
-        line["detail"] = answer.detail
-    return line
+        found["detail"] = answer.detail
+    return found

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import typer
 
 from fewshot.cli.output import complain, say, show, show_json, show_table
 from fewshot.core.errors import FewshotError, MissingExtra, UsageError
+from fewshot.core.paths import opened_atomically
 from fewshot.core.spreadsheets import disarmed
 
 app = typer.Typer(no_args_is_help=True, help="Runs: what was done and how it came out.")
@@ -90,7 +92,8 @@ def export_run(
     writers = {".csv": partial(_write_csv, raw=raw_csv), ".jsonl": _write_jsonl, ".parquet": _write_parquet}
     if output.suffix not in writers:
         raise UsageError(f"-o {output}: use {', '.join(writers)}")
-    count = writers[output.suffix](_items(run, learner), output)
+    with opened_atomically(output) as file:
+        count = writers[output.suffix](_items(run, learner), file)
     say(f"{count} rows: {output}")
 
 
@@ -128,35 +131,35 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _write_csv(items: Iterator[dict[str, Any]], path: Path, *, raw: bool) -> int:
+def _write_csv(items: Iterator[dict[str, Any]], file: IO[bytes], *, raw: bool) -> int:
     """CSV in which no cell is a formula: a leading quote disarms those that begin like one."""
     count = 0
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
         writer: csv.DictWriter[str] | None = None
         for item in items:
             count += 1
             if writer is None:
-                writer = csv.DictWriter(file, list(item))
+                writer = csv.DictWriter(text, list(item))
                 writer.writeheader()
             writer.writerow(item if raw else {key: disarmed(value) for key, value in item.items()})
+        text.detach()
     return count
 
 
-def _write_jsonl(items: Iterator[dict[str, Any]], path: Path) -> int:
+def _write_jsonl(items: Iterator[dict[str, Any]], file: IO[bytes]) -> int:
     count = 0
-    with path.open("w", encoding="utf-8") as file:
-        for item in items:
-            count += 1
-            file.write(json.dumps(item, ensure_ascii=False) + "\n")
+    for item in items:
+        count += 1
+        file.write(f"{json.dumps(item, ensure_ascii=False)}\n".encode())
     return count
 
 
-def _write_parquet(items: Iterator[dict[str, Any]], path: Path) -> int:
+def _write_parquet(items: Iterator[dict[str, Any]], file: IO[bytes]) -> int:
     try:
         import pyarrow as pa
         import pyarrow.parquet as parquet
     except ImportError as error:
         raise MissingExtra("writing Parquet files", "data") from error
     table = pa.Table.from_pylist(list(items))
-    parquet.write_table(table, path)
+    parquet.write_table(table, file)
     return table.num_rows

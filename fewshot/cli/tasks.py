@@ -123,7 +123,7 @@ def new_task(name: Annotated[str, typer.Argument(help="Name of the task.")]) -> 
     path = Path(f"{safe_name(name, 'task name')}.yaml")
     if path.exists():
         raise UsageError(f"{path} exists already; remove it or choose another name")
-    write_atomically(path, _NEW_CARD.format(name=name))
+    write_atomically(path, _NEW_CARD.format(name=name), mode=0o666)
     show(str(path))
     say(f"put the rows into {name}/train.csv and {name}/test.csv (or {name}/all.csv), then: fewshot tasks check {path}")
 

@@ -85,7 +85,7 @@ def test_preview_shows_the_exact_prompt(fewshot: Callable) -> None:
 def test_predict_reads_lines_and_writes_json_lines(fewshot: Callable, tmp_path: Path) -> None:
     support = tmp_path / "support.csv"
     support.write_text("text,label\nI loved it,positive\nsuperb,positive\nI hated it,negative\nawful,negative\n")
-    texts = 'a joy to watch\n{"text": "a waste of time"}\n\n'
+    texts = 'a joy to watch\n{"text": "a waste of time"}\n'
     outcome = fewshot("icl", "predict", "-", "--support", support, stdin=texts)
     assert outcome.code == 0, outcome.stderr
     lines = [json.loads(line) for line in outcome.stdout.splitlines()]

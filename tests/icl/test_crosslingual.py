@@ -101,13 +101,13 @@ def test_whitened_vectors_vary_alike_in_every_direction(clouds):
 @pytest.mark.parametrize("shape", [(1, 4), (3, 4)], ids=["one vector", "equal vectors"])
 def test_whitening_without_any_variance_changes_nothing(shape):
     vectors = np.ones(shape)
-    np.testing.assert_array_equal(Whitening.fit(vectors, 0.5)(vectors), vectors)
+    np.testing.assert_allclose(Whitening.fit(vectors, 0.5)(vectors), vectors)
 
 
 def test_whitening_is_fitted_on_the_support_alone(clouds):
     support, queries = clouds
     one, other = (isotropic(support, asked, "support", 0.3) for asked in (queries, queries[:2]))
-    np.testing.assert_array_equal(one[0], other[0])
+    np.testing.assert_allclose(one[0], other[0])
     np.testing.assert_allclose(one[1][:2], other[1], atol=1e-6)
 
 
@@ -173,7 +173,7 @@ def test_pooling_and_layer(xlmr, pooling, layer):
 
 def test_the_last_layer_is_the_default(xlmr):
     named, default = (TransformerEncoder(xlmr, layer=layer, device="cpu") for layer in (3, None))
-    np.testing.assert_array_equal(named.encode(TEXTS), default.encode(TEXTS))
+    np.testing.assert_allclose(named.encode(TEXTS), default.encode(TEXTS), atol=1e-5)
     assert named.fingerprint != default.fingerprint
 
 
@@ -186,11 +186,14 @@ def test_layers_that_the_model_has_not_are_refused(xlmr, layer):
 def test_the_classifier_passes_pooling_and_layer_on(xlmr, monkeypatch, tmp_path):
     monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path))
     texts, labels = ["ab cd", "가나 다라"], ["x", "y"]
-    encoders = [TransformerEncoder(xlmr, pooling="cls", layer=layer, device="cpu") for layer in (1, 2)]
-    built, other = (CrossLingualPrototypeClassifier(encoder).fit(texts, labels) for encoder in encoders)
-    given = CrossLingualPrototypeClassifier(f"hf:{xlmr}", pooling="cls", layer=1, device="cpu").fit(texts, labels)
-    np.testing.assert_array_equal(given.predict_proba(TEXTS), built.predict_proba(TEXTS))
-    assert not np.allclose(given.predict_proba(TEXTS), other.predict_proba(TEXTS))
+    encoders = [{"encoder": TransformerEncoder(xlmr, pooling="cls", layer=layer, device="cpu")} for layer in (1, 2)]
+    asked = (*encoders, {"encoder": f"hf:{xlmr}", "pooling": "cls", "layer": 1, "device": "cpu"})
+    built, other, given = (
+        CrossLingualPrototypeClassifier(**params, temperature=1.0).fit(texts, labels) for params in asked
+    )
+    # What comes from the cache was computed in batches of other shapes, and so not bit by bit alike.
+    np.testing.assert_allclose(given.predict_proba(TEXTS), built.predict_proba(TEXTS), atol=1e-4)
+    assert not np.allclose(given.predict_proba(TEXTS), other.predict_proba(TEXTS), atol=1e-2)
 
 
 # The classifier
@@ -242,7 +245,7 @@ def test_zero_shot_goes_by_descriptions_and_leaves_the_fit_alone():
     expected = [{"travel": 7, "sports": 8, "health": 9}[gold] for gold in GOLD]
     assert fitted.zero_shot(QUERIES, descriptions).tolist() == expected
     assert classifier(centre="none").zero_shot(QUERIES, descriptions).tolist() == expected
-    np.testing.assert_array_equal(fitted.predict_proba(QUERIES), before)
+    np.testing.assert_allclose(fitted.predict_proba(QUERIES), before)
 
 
 def test_a_loaded_model_is_kept_as_long_as_the_parameters_are():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import threading
+import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +16,7 @@ from evals.types import Status
 from fewshot.core.errors import BudgetReached, ModelUnavailable, UsageError
 from icl.fake import FakeServer
 from icl.models.api.model import OpenAIModel
+from icl.models.api.transport import Reply, Transport
 from icl.models.base import GenerateRequest, Message, Prompt
 
 from .conftest import ASK, KEY, PROMPT, chat, message
@@ -256,12 +260,24 @@ def test_an_unknown_price_keeps_no_limit(model) -> None:
 
 
 @pytest.mark.promise(1)
-def test_requests_go_out_together_and_the_first_one_alone() -> None:
-    with FakeServer(latency_s=0.02) as server:
-        asked = OpenAIModel("m", base_url=server.openai_url, cache=False, concurrency=6)
-        assert len(asked.generate(asking(*map(str, range(30))))) == 30
-        assert server.most_in_flight == 6
-        assert [generation.text for generation in asked.generate([])] == []
+def test_requests_go_out_together_and_the_first_one_alone(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is answered before six wait, but for the first one: with fewer at a time this would never end."""
+    waiting, most, gathered = 0, [], asyncio.Barrier(6)
+
+    async def post(transport: Transport, path: str, body: Any) -> Reply:
+        nonlocal waiting
+        waiting += 1
+        most.append(waiting)
+        if len(most) > 1:
+            await gathered.wait()
+        waiting -= 1
+        return Reply(200, json.dumps(chat()).encode(), {})
+
+    monkeypatch.setattr(Transport, "post", post)
+    asked = model(concurrency=6)
+    assert len(asked.generate(asking(*map(str, range(31))))) == 31
+    assert (most[:2], max(most)) == ([1, 1], 6)
+    assert [generation.text for generation in asked.generate([])] == []
 
 
 def test_answers_keep_their_order(scripted, model) -> None:
@@ -280,8 +296,6 @@ def test_several_threads_share_a_model(scripted, model) -> None:
 
 
 def test_it_works_where_a_loop_is_running(scripted, model) -> None:
-    import asyncio
-
     scripted(chat())
 
     async def notebook() -> str:
@@ -292,8 +306,14 @@ def test_it_works_where_a_loop_is_running(scripted, model) -> None:
 
 @pytest.mark.promise(15)
 def test_waiting_is_given_up_when_told() -> None:
-    with FakeServer(latency_s=30) as server:
+    with FakeServer(latency_s=1e6) as server:
         asked = OpenAIModel("m", base_url=server.openai_url, cache=False)
-        threading.Timer(0.3, asked.abandon).start()
+
+        def abandon_once_asked() -> None:
+            while not server.requests:
+                time.sleep(0.01)
+            asked.abandon()
+
+        threading.Thread(target=abandon_once_asked, daemon=True).start()
         with pytest.raises(CancelledError):
             asked.generate([ASK])

@@ -58,6 +58,9 @@ PROMISES = {
     48: "Few dependencies, none that runs what it reads, and every version that a release was tested with is pinned.",
     74: "No command writes over what it reads, by whatever path or link: outputs are compared with inputs first.",
     75: "Every row of an input has one row of answers with its number; one without text has a status of its own.",
+    62: "What is on this machine is asked directly, whatever proxy the environment names; that one is used is told.",
+    63: "A key goes to the server that was named. Variables of an SDK add no header; a server named by one is told.",
+    64: "A reply is read up to 4 MiB, counted as it comes and as it unpacks; a larger one is a bad response.",
 }
 
 _INTRO = """# Reliability

@@ -19,6 +19,7 @@ from evals.engines.base import Recipe
 from evals.learner import Background, Context, Estimate, Learner, for_task
 from evals.types import Prediction, Problem, TaskInfo
 from fewshot.core.errors import FewshotError, MissingExtra, ModelUnavailable, UsageError
+from fewshot.core.network import refuse_elsewhere
 
 #: How often the wait for answers looks up, so that a second Ctrl-C is heard, in seconds.
 _LOOK_UP = 1.0
@@ -307,6 +308,8 @@ def _connected() -> Any:
         return ray
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # else Ray reports to its makers
     address = os.environ.get("RAY_ADDRESS", "local")
+    if address != "local":
+        refuse_elsewhere(address if "://" in address else f"ray://{address}", "RAY_ADDRESS")
     own = {"include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from fewshot.core.errors import MissingExtra
+from fewshot.core.network import refuse_elsewhere
 
 #: What MLflow accepts per call, and per value of a parameter.
 _BATCH, _MAX_VALUE = 100, 500
@@ -29,6 +31,9 @@ class MLflow:
             import mlflow  # pyright: ignore[reportMissingImports]
         except ImportError as error:
             raise MissingExtra("tracker 'mlflow'", "mlflow") from error
+        server = os.environ.get("MLFLOW_TRACKING_URI", "")
+        if ("://" in server or server.startswith("databricks")) and not server.startswith(("file:", "sqlite:")):
+            refuse_elsewhere(server, "MLFLOW_TRACKING_URI")
         self._mlflow = mlflow
         mlflow.set_experiment(self.experiment)
         mlflow.start_run(run_name=name)

@@ -13,6 +13,7 @@ from fewshot.cli import cache, classic, compare, doctor, icl, learners, models, 
 from fewshot.cli.output import complain
 from fewshot.cli.outputs import guard
 from fewshot.core.errors import FewshotError
+from fewshot.core.network import keep_local_traffic_local
 
 _EXIT_INTERRUPTED = 130
 
@@ -75,6 +76,7 @@ def root(
     if offline:
         os.environ["FEWSHOT_OFFLINE"] = "1"
         os.environ["HF_HUB_OFFLINE"] = "1"
+    keep_local_traffic_local(offline=offline)
 
 
 app.add_typer(icl.app, name="icl")

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from evals.learner import Budget, Context, Ledger, ignore
 from evals.types import Status
 from fewshot.core.errors import MissingExtra, ModelUnavailable, UsageError, unknown_name
+from fewshot.core.network import is_local, proxy_of
 from icl.models.api.anthropic import Anthropic
 from icl.models.api.batch import BATCH_POLICY, AnthropicBatches, Batches, Batching, OpenAIBatches
 from icl.models.api.cache import ResponseCache
@@ -27,7 +28,7 @@ from icl.models.api.loop import LoopThread
 from icl.models.api.money import Prices, Tokens
 from icl.models.api.openai import OpenAI
 from icl.models.api.retry import Clock, Policy, SystemClock
-from icl.models.api.transport import Provider, Reply, Transport, checked_url, is_local, require_sdk
+from icl.models.api.transport import MOST_MIB, Provider, Reply, Transport, checked_url, require_sdk
 from icl.models.base import (
     Capabilities,
     Decision,
@@ -69,6 +70,7 @@ class APIModel:
         cache: whether answers are read from and written to the cache on disk.
         batch: whether requests go through the provider's batch API: cheaper, and hours slower.
         input_price, output_price: USD per million tokens, where the price list does not know.
+        max_reply_mib: MiB of a reply that are read; a larger one is a bad response.
         offline: whether other machines are forbidden.
         notify: told in one line about waits and fallbacks.
         clock: tells and passes the time.
@@ -103,6 +105,7 @@ class APIModel:
         batch: bool = False,
         input_price: float | None = None,
         output_price: float | None = None,
+        max_reply_mib: float = MOST_MIB,
         offline: bool = False,
         notify: Callable[[str], None] = ignore,
         clock: Clock | None = None,
@@ -111,6 +114,8 @@ class APIModel:
         offline = offline or os.environ.get("FEWSHOT_OFFLINE") == "1"
         if api not in _APIS:
             raise unknown_name("API", api, _APIS)
+        if not max_reply_mib > 0:
+            raise UsageError(f"max_reply_mib={max_reply_mib} lets no reply through; use a number above 0")
         self.model = str(model)
         self.name = f"{self.provider}:{self.model}"
         self.revision = revision
@@ -132,6 +137,7 @@ class APIModel:
         )
         self._concurrency = concurrency
         self._key_source = (key_file, key_cmd)
+        self._most_mib = max_reply_mib
         self._budget = Budget(max_cost, max_requests)
         self._cached = cache
         self._batched = batch
@@ -224,8 +230,15 @@ class APIModel:
         variable = f"{self.provider.upper()}_BASE_URL"
         found = given or os.environ.get(variable) or self.default_url
         url = checked_url(found, offline=offline, source="--base-url" if given else variable)
+        place = urlsplit(url).netloc
+        if not given and found != self.default_url:
+            self._note(f"{self.name} is asked at {place}, which {variable} names")
+        if (proxy := proxy_of(url)) is not None:
+            self._note(f"{place} is asked through the proxy {proxy[1]}, which {proxy[0]} names")
         if urlsplit(url).scheme == "http" and not is_local(url):
-            self._note(f"{urlsplit(url).netloc} is asked without encryption: key and texts can be read on the way")
+            self._note(f"{place} is asked without encryption: key and texts can be read on the way")
+        if f"{self.provider.upper()}_CUSTOM_HEADERS" in os.environ:
+            self._note(f"{self.provider.upper()}_CUSTOM_HEADERS is not used: only our own headers are sent")
         return url
 
     @cached_property
@@ -242,7 +255,14 @@ class APIModel:
 
     @cached_property
     def _engine(self) -> Engine:
-        transport = Transport(self.provider, self.base_url, self._key, self._concurrency)
+        transport = Transport(
+            self.provider,
+            self.base_url,
+            self._key,
+            self._concurrency,
+            official=self.official,
+            most_mib=self._most_mib,
+        )
         redact = Redactor([self._key] if self._key else [])
         identity = {
             "provider": self.provider,

@@ -106,7 +106,7 @@ class OpenAI:
 def read_chat(request: GenerateRequest, document: Any) -> Outcome:
     """The outcome of a chat completion."""
     answer = checked(Chat, document)
-    choice = answer.choices[0]
+    (choice,) = answer.choices
     first = (choice.logprobs.content if choice.logprobs else None) or []
     text = choice.message.content or ""
     status, detail = Status.OK, ""
@@ -132,7 +132,10 @@ def read_chat(request: GenerateRequest, document: Any) -> Outcome:
 def read_responses(request: GenerateRequest, document: Any) -> Outcome:
     """The outcome of a response."""
     answer = checked(Responses, document)
-    parts = [part for item in answer.output if item.type == "message" for part in item.content or ()]
+    written = [item for item in answer.output if item.type == "message"]
+    if len(written) > 1:
+        raise bad_response(f"{len(written)} answers to one request", "")
+    parts = [part for item in written for part in item.content or ()]
     text = "".join(part.text for part in parts if part.type == "output_text")
     refusal = next((part.refusal or "refused" for part in parts if part.type == "refusal"), "")
     reason = answer.incomplete_details.reason if answer.incomplete_details else None

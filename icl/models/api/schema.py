@@ -55,7 +55,7 @@ class _ChatChoice(BaseModel):
 class Chat(BaseModel):
     """POST /chat/completions."""
 
-    choices: list[_ChatChoice] = Field(min_length=1)
+    choices: list[_ChatChoice] = Field(min_length=1, max_length=1)
     model: str | None = None
     system_fingerprint: str | None = None
     usage: ChatUsage | None = None

@@ -1,9 +1,10 @@
-"""HTTP by the official SDKs, whose retries and redirects are switched off and whose reading of answers is not used."""
+"""HTTP by the official SDKs, whose retries, redirects and reading of answers are not used."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,11 +13,15 @@ from urllib.parse import urlsplit
 
 from evals.types import Status
 from fewshot.core.errors import MissingExtra, OfflineError, UsageError
+from fewshot.core.network import is_local
 from icl.models.api.retry import Failure
 
 Provider = Literal["openai", "anthropic"]
 _CLIENTS = {"openai": "AsyncOpenAI", "anthropic": "AsyncAnthropic"}
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+#: Without white space, backslash, query, fragment and all that is not ASCII: programs read such URLs differently.
+_PLAIN = re.compile(r'[!"$->@-\[\]-~]+')
+#: MiB of a reply that are read by default; an answer has a few KiB.
+MOST_MIB = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +39,6 @@ def require_sdk(provider: Provider) -> None:
         raise MissingExtra(f"a model of {provider}", provider)
 
 
-def is_local(url: str) -> bool:
-    """Whether a URL leads to this machine."""
-    host = urlsplit(url).hostname or ""
-    return host in _LOOPBACK or host.startswith("127.")
-
-
 def checked_url(url: str, *, offline: bool, source: str = "--base-url") -> str:
     """A base URL without a slash at its end.
 
@@ -52,11 +51,16 @@ def checked_url(url: str, *, offline: bool, source: str = "--base-url") -> str:
         UsageError: it is no HTTP URL, or holds a password.
         OfflineError: it leads to another machine, and that is forbidden.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{source} {url!r} is no URL; write http://HOST:PORT/v1 or https://HOST/v1")
+    no_url = UsageError(f"{source} {url!r} is no URL; write http://HOST:PORT/v1 or https://HOST/v1")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise no_url from None
     if parts.username or parts.password:
         raise UsageError(f"{source} holds a user or password; give the key with --key-file or --key-cmd")
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _PLAIN.fullmatch(url):
+        raise no_url
     if offline and not is_local(url):
         raise OfflineError(f"--offline forbids to ask {parts.hostname}; use a local model or a server on this machine")
     return url.rstrip("/")
@@ -70,13 +74,26 @@ class Transport:
         base_url: checked.
         key: None for servers that ask for none.
         concurrency: most connections at a time.
+        official: whether it is the provider's own server.
+        most_mib: MiB of a reply that are read.
     """
 
-    def __init__(self, provider: Provider, base_url: str, key: str | None, concurrency: int) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        base_url: str,
+        key: str | None,
+        concurrency: int,
+        *,
+        official: bool = False,
+        most_mib: float = MOST_MIB,
+    ) -> None:
         self.provider: Provider = provider
         self.base_url = base_url
         self.key = key or "none"
         self.concurrency = concurrency
+        self.official = official
+        self.most_mib = most_mib
 
     async def post(self, path: str, body: Mapping[str, Any]) -> Reply:
         """POST a JSON body. Raises Failure where no response comes."""
@@ -108,6 +125,8 @@ class Transport:
             response = Failure(Status.TIMEOUT, "no answer in time", retry=True, free=False)
         except sdk.APIConnectionError as error:
             response = _unconnected(error.__cause__, self.base_url)
+        except Failure as failure:
+            response = failure
         # Not raised above: their exceptions hold the request with its key, and would go along with ours.
         if isinstance(response, Failure):
             raise response
@@ -116,11 +135,15 @@ class Transport:
 
     @cached_property
     def _client(self) -> Any:
-        import httpx2
+        from icl.models.api.client import GuardedClient
 
-        limits = httpx2.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
-        # How long an attempt may take is the retry policy's to say.
-        http = httpx2.AsyncClient(follow_redirects=False, timeout=None, limits=limits)
+        http = GuardedClient(
+            self.base_url,
+            self.key,
+            official=self.official,
+            concurrency=self.concurrency,
+            most_mib=self.most_mib,
+        )
         make = getattr(importlib.import_module(self.provider), _CLIENTS[self.provider])
         return make(api_key=self.key, base_url=self.base_url, max_retries=0, timeout=None, http_client=http)
 
@@ -128,6 +151,8 @@ class Transport:
 def _unconnected(cause: BaseException | None, url: str) -> Failure:
     import httpx2
 
+    if isinstance(cause, Failure):
+        return cause
     if isinstance(cause, httpx2.ConnectError):
         host = urlsplit(url).netloc
         detail = f"{host} cannot be reached; is the server running, and is --base-url right?"

@@ -61,6 +61,7 @@ PROMISES = {
     62: "What is on this machine is asked directly, whatever proxy the environment names; that one is used is told.",
     63: "A key goes to the server that was named. Variables of an SDK add no header; a server named by one is told.",
     64: "A reply is read up to 4 MiB, counted as it comes and as it unpacks; a larger one is a bad response.",
+    76: "Two trainings or comparisons never write into one folder: the second is told which process owns it.",
 }
 
 _INTRO = """# Reliability

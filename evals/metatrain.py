@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from evals.task import Task
 from evals.types import Example
 from fewshot.core.errors import UsageError
 from fewshot.core.hashing import text_key
+from fewshot.core.locks import FolderLock
 from fewshot.core.paths import write_atomically
 from fewshot.core.seeds import seed_of
 
@@ -26,6 +28,8 @@ N_EPISODES = 10_000
 _HELD_OUT = 10
 #: Folder inside that of a run, where the learner that was trained for it is kept.
 LEARNER_FOLDER = "learner"
+#: File in the folder of a trained learner that says what it is; written last.
+_LEARNER = "learner.json"
 #: File in the folder of a trained learner: what the training took, apart from what it came to.
 _COST = "cost.json"
 
@@ -134,15 +138,15 @@ def ensure_trained(
     """
     if not isinstance(learner, MetaLearner) or learner.trained:
         return
-    if folder is not None and (folder / "learner.json").is_file():
+    if folder is not None and (folder / _LEARNER).is_file():
         learner.load(folder)
         return
     names: str | None = getattr(learner, "train", None)
     sources = [load(name) for name in names.split("+")] if names else []
     train, valid = shapes(learner, sampler.way, sampler.shot)
     data = training_data(train, valid, tested=sampler.task, class_split=sampler.class_split, sources=sources)
-    with _timed(folder):
-        meta_train(learner, data, ctx, folder)
+    with _owned(folder), _timed(folder):
+        _train(learner, data, ctx, folder)
 
 
 def trained_seconds(folder: Path) -> float:
@@ -164,7 +168,29 @@ def _timed(folder: Path | None) -> Iterator[None]:
 
 
 def meta_train(learner: MetaLearner, data: TrainingData, ctx: Context, folder: Path | None = None) -> None:
-    """Train a learner, and save it where there is a folder."""
+    """Train a learner, and save it where there is a folder.
+
+    Raises:
+        UsageError: another process trains in this folder, or has just done so.
+    """
+    with _owned(folder):
+        _train(learner, data, ctx, folder)
+
+
+@contextmanager
+def _owned(folder: Path | None) -> Iterator[None]:
+    """The folder of a training, for this process alone (or for the first of those that train together)."""
+    if folder is None or os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    advice = "wait until it ends, or choose another folder"
+    with FolderLock(folder, "training.lock", doing="trained in", advice=advice):
+        if (folder / _LEARNER).is_file():
+            raise UsageError(f"{folder} holds a trained learner by now; use it, or choose another folder")
+        yield
+
+
+def _train(learner: MetaLearner, data: TrainingData, ctx: Context, folder: Path | None) -> None:
     for note in data.notes:
         ctx.notify(note)
     learner.prepare(data.background, ctx)

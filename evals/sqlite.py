@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from fewshot.core.errors import StorageError, UsageError
+from fewshot.core.errors import StorageError
+from fewshot.core.locks import FolderLock
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -69,35 +70,15 @@ def create(path: Path, script: str, rows: dict[str, tuple[object, ...]]) -> None
         temporary.replace(path)
 
 
-class WriterLock:
-    """An exclusive lock on a folder. The operating system releases it when the process dies.
+def writer_lock(folder: Path) -> FolderLock:
+    """The lock of the one process that writes to the run in a folder.
 
     Raises:
         UsageError: another process holds it.
     """
-
-    def __init__(self, folder: Path) -> None:
-        import fcntl
-
-        path = folder / "run.lock"
-        with storage_errors(path):
-            self._file = os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, 0o600), "r+")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            owner = self._file.read().strip() or "unknown"
-            self._file.close()
-            raise UsageError(
-                f"{folder} is being written by process {owner}; wait until it ends or take another --run-dir"
-            ) from error
-        with storage_errors(path):
-            self._file.truncate(0)
-            self._file.write(f"{os.getpid()}\n")
-            self._file.flush()
-
-    def release(self) -> None:
-        """Let the next writer in."""
-        self._file.close()
+    return FolderLock(
+        folder, "run.lock", doing="written", advice="wait until it ends or take another --run-dir", keep=True
+    )
 
 
 @contextmanager

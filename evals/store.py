@@ -14,10 +14,11 @@ from typing import Any
 
 from evals import sqlite
 from evals.records import EpisodeRecord, read_episode, read_prediction, write_episode, write_prediction
-from evals.sqlite import WriterLock, storage_errors
+from evals.sqlite import storage_errors, writer_lock
 from evals.types import Prediction
 from fewshot.core.errors import StorageError, UsageError
 from fewshot.core.hashing import canonical_json
+from fewshot.core.locks import FolderLock
 
 SCHEMA_VERSION = 1
 FILE_NAME = "run.sqlite"
@@ -49,7 +50,7 @@ class Store:
     are full or read-only; what was stored before stays.
     """
 
-    def __init__(self, folder: Path, lock: WriterLock | None = None) -> None:
+    def __init__(self, folder: Path, lock: FolderLock | None = None) -> None:
         self.folder = folder
         self.path = folder / FILE_NAME
         self._lock = lock
@@ -254,9 +255,9 @@ class RequestLedger:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[WriterLock]:
+def _locked(folder: Path) -> Iterator[FolderLock]:
     """The writer's lock, given back if opening the run fails."""
-    lock = WriterLock(folder)
+    lock = writer_lock(folder)
     try:
         yield lock
     except BaseException:

@@ -23,6 +23,7 @@ from evals.task import Task
 from fewshot.core.differences import differences
 from fewshot.core.errors import BudgetReached, ResumeMismatch, StorageError, UsageError
 from fewshot.core.hashing import digest
+from fewshot.core.locks import FolderLock
 from fewshot.core.paths import write_atomically
 
 #: File in the folder of a comparison: the study, and which learners have no result.
@@ -138,10 +139,25 @@ def conduct(
 
     Raises:
         ResumeMismatch: the folder holds another study.
+        UsageError: another process conducts a study in the folder.
         BudgetReached: a limit of the context; the comparison can be resumed.
         StorageError: the disk is full, or a run is damaged.
         KeyboardInterrupt: the context was cancelled; the comparison can be resumed.
     """
+    advice = "wait until it ends, or take another --run-dir"
+    with FolderLock(folder, "comparison.lock", doing="written", advice=advice):
+        _conduct(plan, folder, ctx, load, engine, on_progress, on_step)
+
+
+def _conduct(
+    plan: Plan,
+    folder: Path,
+    ctx: Context,
+    load: Callable[[str], Task],
+    engine: str,
+    on_progress: Callable[[Job, Progress], None],
+    on_step: Callable[[Step], None],
+) -> None:
     absent = list(plan.absent)
     if (folder / NAME).is_file():
         _refuse_other_study(folder, plan.study)

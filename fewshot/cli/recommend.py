@@ -68,8 +68,7 @@ def recommend(
     if out is not None:
         require_new(out)
     task, column = _load(source, text, label)
-    folder = out or _new_folder(task.name)
-    require_new(folder)
+    require_new(out or _new_folder(task.name))
     found = find(
         task,
         learner or None,
@@ -81,6 +80,7 @@ def recommend(
         load=prepare_task,
         on_step=_tell,
     )
+    folder = out or _new_folder(task.name)  # anew: another process may have taken the first one meanwhile
     show_json({**found.document, "predictor": str(folder)}) if as_json else _show(found)
     found.save(folder)
     say(f"files: {folder}")

@@ -15,6 +15,7 @@ from classic.learners.protonet import ProtoNet
 from evals.metatrain import ensure_trained
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import StorageError, UsageError
+from fewshot.core.locks import FolderLock
 from tests.classic.toys import ToyEncoder, accuracy, context, data, fitted, sampler, toy_task
 
 QUICK: Any = {"steps": 20, "eval_every": 10, "meta_batch": 4, "n_valid": 10, "train_way": None}
@@ -163,6 +164,17 @@ class TestEnsureTrained:
             "toy: 240 training texts occur in toy and are left out",
             "other: 0 training texts occur in toy and are left out",
         ]
+
+    @pytest.mark.promise(76)
+    def test_a_folder_in_which_another_process_trains_is_left_alone(self, tmp_path: Path) -> None:
+        with FolderLock(tmp_path, "training.lock", doing="trained in", advice=""):
+            before = list(tmp_path.iterdir())
+            with pytest.raises(UsageError, match=r"is being trained in by process \d+; wait until it ends"):
+                ensure_trained(ProtoNet(encoder=ToyEncoder(), **QUICK), sampler(), context(), _no_task, tmp_path)
+            assert list(tmp_path.iterdir()) == before
+        learner = ProtoNet(encoder=ToyEncoder(), **QUICK)
+        ensure_trained(learner, sampler(), context(), _no_task, tmp_path)
+        assert not (tmp_path / "training.lock").exists()
 
     def test_a_learner_that_needs_no_training_is_left_alone(self) -> None:
         ensure_trained(LEARNERS.build("tfidf"), _sampler_without_split(), context(), _no_task)

@@ -19,6 +19,7 @@ from evals.learner import BaseLearner, Context
 from evals.store import Store
 from evals.types import Answer, Problem, Status
 from fewshot.core.errors import BudgetReached, ResumeMismatch, UsageError
+from fewshot.core.locks import FolderLock
 from tests.evals.comparison.toys import Knowing, riddles
 from tests.evals.fakes import Classifier, FirstLabel, Spotter, classification_task, number, task_of
 
@@ -216,6 +217,15 @@ def test_shards_read_together_are_the_whole(tmp_path: Path) -> None:
     whole = compare(task, "tfidf", way=3, shot=[1, 2], query=2, episodes=8, folder=tmp_path / "whole")
     assert _figures(merged) == _figures(whole)
     assert merged.document["pairs"] == whole.document["pairs"]
+
+
+@pytest.mark.promise(76)
+def test_a_comparison_that_another_process_writes_is_left_alone(tmp_path: Path) -> None:
+    with FolderLock(tmp_path / "c", "comparison.lock", doing="written", advice=""):
+        before = list((tmp_path / "c").iterdir())
+        with pytest.raises(UsageError, match=r"c is being written by process \d+"):
+            compared(tmp_path / "c")
+        assert list((tmp_path / "c").iterdir()) == before
 
 
 @pytest.mark.parametrize("shard", [(0, 2), (3, 2)])

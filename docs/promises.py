@@ -56,12 +56,13 @@ PROMISES = {
     46: "Times are in UTC, durations do not follow the clock, and runs of the same second have folders of their own.",
     47: "A plugin that does not load is named, and hinders no other.",
     48: "Few dependencies, none that runs what it reads, and every version that a release was tested with is pinned.",
-    74: "No command writes over what it reads, by whatever path or link: outputs are compared with inputs first.",
-    75: "Every row of an input has one row of answers with its number; one without text has a status of its own.",
     62: "What is on this machine is asked directly, whatever proxy the environment names; that one is used is told.",
     63: "A key goes to the server that was named. Variables of an SDK add no header; a server named by one is told.",
     64: "A reply is read up to 4 MiB, counted as it comes and as it unpacks; a larger one is a bad response.",
+    74: "No command writes over what it reads, by whatever path or link: outputs are compared with inputs first.",
+    75: "Every row of an input has one row of answers with its number; one without text has a status of its own.",
     76: "Two trainings or comparisons never write into one folder: the second is told which process owns it.",
+    77: "A run whose writer was killed in the middle of a step is read and resumed; reading finishes that step first.",
 }
 
 _INTRO = """# Reliability

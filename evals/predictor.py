@@ -13,27 +13,29 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+
 from evals.adapters import EpisodeClassifier
 from evals.learner import Learner, MetaLearner
 from evals.metatrain import LEARNER_FOLDER
 from evals.rundir import versions
 from evals.types import Answer, Example, Label, TaskInfo
 from fewshot.core.catalog import LEARNERS
+from fewshot.core.consent import acts, require_consent
 from fewshot.core.errors import StorageError, UsageError
 from fewshot.core.hashing import canonical_json, digest
 from fewshot.core.paths import write_atomically
 from fewshot.core.spec import Spec, parse_spec
+from fewshot.core.stored import checked, parse_object, read_object
 
 #: File in the folder of a predictor that says what it is; written last.
 NAME = "predictor.json"
 _SUPPORT = "support.jsonl"
-#: Key of the hash of everything else in that file.
-_SEAL = "sha256"
+#: Key of the checksum of everything else in that file. It tells of damage: whoever changes the file can write it anew.
+_CHECKSUM = "sha256"
 _FORMAT = 2
 #: Texts that are asked together.
 _BATCH = 64
-#: Signs of a Python file, a command and a server in a spec: a folder from elsewhere must not reach them unasked.
-_TO_BE_TRUSTED = (".py:", "_cmd=", "://")
 #: Where a meta-learner's training came from: what it came to is in the folder.
 _TRAINING = ("train", "from")
 
@@ -101,50 +103,41 @@ class Predictor:
             "support_sha256": digest(support),
         }
         write_atomically(folder / _SUPPORT, support)
-        sealed = {**content, _SEAL: digest(content)}
-        write_atomically(folder / NAME, json.dumps(sealed, ensure_ascii=False, indent=2) + "\n")
+        summed = {**content, _CHECKSUM: digest(content)}
+        write_atomically(folder / NAME, json.dumps(summed, ensure_ascii=False, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path, *, trust: bool = False) -> Predictor:
         """Read a predictor.
 
         Args:
-            trust: whether a Python file or a command that its spec names may be run, and a server asked.
+            trust: whether its learner may do more than compute: run a file or a command, read a file, ask a server.
 
         Raises:
-            UsageError: no predictor is there, it is of another format, or it names what has to be trusted.
+            UsageError: no predictor is there, or it is of another format.
+            NotTrusted: its learner would do more than compute, and `trust` is not set.
             StorageError: it is damaged.
         """
         content = _read(folder / NAME)
-        if content.get("format") != _FORMAT:
-            raise UsageError(
-                f"{folder} holds a predictor of format {content.get('format')!r}; this version reads {_FORMAT}. "
-                "Use the version of fewshot that made it"
-            )
-        seal = content.pop(_SEAL, None)
-        if seal != digest(content):
-            raise StorageError(f"{folder / NAME} is not what was saved: its hash differs. Make the predictor anew")
-        try:
-            predictor = cls(
-                spec=str(parse_spec(content["spec"])),
-                task=TaskInfo(**{**content["task"], "fields": tuple(content["task"]["fields"])}),
-                labels=tuple(Label(**label) for label in content["labels"]),
-                support=_read_support(folder / _SUPPORT, content["support_sha256"]),
-                seed=int(content["seed"]),
-                expected=content["expected"],
-                data_fingerprint=content["data_fingerprint"],
-                text_column=content["text_column"],
-                versions=content["versions"],
-                learner=_built(content["spec"], int(content["seed"]), folder, trust),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise StorageError(f"{folder / NAME} is damaged: {type(error).__name__}: {error}") from error
-        return predictor
+        spec = parse_spec(content["spec"])
+        require_consent(_reached(spec, content["task"]), folder, trust=trust)
+        return cls(
+            spec=str(spec),
+            task=TaskInfo(**{**content["task"], "fields": tuple(content["task"]["fields"])}),
+            labels=tuple(Label(**label) for label in content["labels"]),
+            support=_read_support(folder / _SUPPORT, content["support_sha256"]),
+            seed=content["seed"],
+            expected=content["expected"],
+            data_fingerprint=content["data_fingerprint"],
+            text_column=content["text_column"],
+            versions=content["versions"],
+            learner=_built(spec, content["seed"], folder, trust),
+        )
 
     @property
     def needs_trust(self) -> bool:
-        """Whether its spec names a Python file, a command or a server."""
-        return _needs_trust(self.spec)
+        """Whether its learner does more than compute."""
+        return bool(acts(_reached(parse_spec(self.spec), asdict(self.task))))
 
     @property
     def changed_versions(self) -> list[str]:
@@ -171,21 +164,20 @@ def require_new(folder: Path) -> None:
         raise StorageError(f"cannot write to {place}; choose another folder with --out")
 
 
-def _needs_trust(spec: str) -> bool:
-    return any(sign in spec for sign in _TO_BE_TRUSTED)
+def _reached(spec: Spec, task: Mapping[str, Any]) -> list[Any]:
+    """What of a predictor may reach beyond computing. Its learner is trained already, if it has to be."""
+    return [_without_training(spec), {"template": task["template"]}]
 
 
-def _built(written: str, seed: int, folder: Path, trust: bool) -> Learner:
-    """The learner of a spec, with what it was trained to where it was."""
-    spec = parse_spec(written)
-    if not trust and _needs_trust(written):
-        raise UsageError(
-            f"the predictor in {folder} runs code or a command, or asks a server, as its spec says: {written}. "
-            "If you trust it: --trust (trust=True in Python)"
-        )
+def _without_training(spec: Spec) -> Spec:
     params = {name: value for name, value in spec.params.items() if name not in _TRAINING}
+    return Spec(spec.name, params, spec.positional)
+
+
+def _built(spec: Spec, seed: int, folder: Path, trust: bool) -> Learner:
+    """The learner of a spec, with what it was trained to where it was."""
     trained = folder / LEARNER_FOLDER
-    learner: Learner = LEARNERS.build(Spec(spec.name, params, spec.positional), seed=seed)
+    learner: Learner = LEARNERS.build(_without_training(spec), seed=seed, trust=trust)
     if isinstance(learner, MetaLearner):
         if not trained.is_dir():
             raise StorageError(f"{folder} is damaged: what {spec.name!r} was trained to is missing ({trained})")
@@ -193,18 +185,70 @@ def _built(written: str, seed: int, folder: Path, trust: bool) -> Learner:
     return learner
 
 
+class _Task(BaseModel):
+    """A `TaskInfo` as it is stored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    language: str
+    kind: str
+    instruction: str
+    template: str
+    input_name: str
+    output_name: str
+    fields: list[str]
+
+
+class _Label(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    verbalizer: str
+    description: str = ""
+
+
+class _Stored(BaseModel):
+    """What the file of a predictor says."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int
+    spec: str | dict[str, Any]
+    task: _Task
+    labels: list[_Label]
+    seed: int
+    expected: dict[str, Any]
+    data_fingerprint: str
+    text_column: str
+    versions: dict[str, str | None]
+    support_sha256: str
+
+
 def _read(path: Path) -> dict[str, Any]:
+    """What the file says, undamaged and of the expected shape."""
     if not path.is_file():
         raise UsageError(
             f"{path.parent} holds no predictor: there is no {NAME} in it. Make one: fewshot recommend FILE"
         )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StorageError(f"{path} is damaged: {error}") from error
-    if not isinstance(content, dict):
-        raise StorageError(f"{path} is damaged: a JSON object is expected")
-    return content
+    content = read_object(path)
+    if content.get("format") != _FORMAT:
+        raise UsageError(
+            f"{path.parent} holds a predictor of format {content.get('format')!r}; this version reads {_FORMAT}. "
+            "Use the version of fewshot that made it"
+        )
+    if content.pop(_CHECKSUM, None) != digest(content):
+        raise StorageError(f"{path} is not what was saved: its hash differs from its checksum. Make the predictor anew")
+    return checked(_Stored, content, path)
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+    text: str
+    label: str
+    fields: dict[str, Any]
 
 
 def _row(row: Example) -> dict[str, Any]:
@@ -217,5 +261,6 @@ def _read_support(path: Path, sha256: str) -> tuple[Example, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise StorageError(f"{path} cannot be read: {error}") from error
     if digest(text) != sha256:
-        raise StorageError(f"{path} is not what was saved: its hash differs. Make the predictor anew")
-    return tuple(Example(**json.loads(line)) for line in text.split("\n") if line)
+        raise StorageError(f"{path} is not what was saved: its hash differs from its checksum. Make the predictor anew")
+    rows = [checked(_Row, parse_object(line, path), path) for line in text.split("\n") if line]
+    return tuple(Example(**row) for row in rows)

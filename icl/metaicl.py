@@ -16,14 +16,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
+from pydantic import BaseModel
+
 from evals.episode import Episode
 from evals.learner import Background, BaseLearner, Context, Learner
 from evals.types import Prediction, Problem
+from fewshot.core.consent import require_consent
 from fewshot.core.devices import resolve_device
 from fewshot.core.differences import differences
-from fewshot.core.errors import StorageError, UsageError, unknown_name
+from fewshot.core.errors import UsageError, unknown_name
 from fewshot.core.hashing import digest
 from fewshot.core.paths import write_atomically
+from fewshot.core.stored import checked, known_arguments, read_object
 from fewshot.training.progress import Progress
 from fewshot.training.schedule import Schedule
 from icl.learner import ICLLearner
@@ -40,11 +44,19 @@ from icl.models.weights import save_model
 
 _FILE = "learner.json"
 #: Arguments that say where things come from, and decide no result.
-_UNRECORDED = ("from_", "train", "offline")
+_UNRECORDED = ("from_", "train", "offline", "trust")
 #: Texts by which is judged whether a model knows their language.
 _SAMPLE = 500
 #: Tokens per character above which a tokenizer spells a text out rather than reads it.
 _SPELLED_OUT = 1.2
+
+
+class _Stored(BaseModel):
+    """What a folder says of the learner in it."""
+
+    learner: str
+    config: dict[str, Any]
+    training: dict[str, Any]
 
 
 @dataclass(eq=False, kw_only=True)
@@ -68,6 +80,7 @@ class MetaICL(BaseLearner):
         train: tasks to be trained on, joined by +; None takes the training classes of the task that is tested.
         from_: folder of a trained learner to use (`from=` in a spec).
         offline: whether downloads are forbidden.
+        trust: whether a trained learner that is loaded may do more than compute (run a calibrator from a file, say).
     """
 
     name = "metaicl"
@@ -99,6 +112,7 @@ class MetaICL(BaseLearner):
     train: str | None = None
     from_: str | None = None
     offline: bool = False
+    trust: bool = False
     _local: LocalModel | None = field(default=None, init=False, repr=False)
     _record: dict[str, Any] | None = field(default=None, init=False, repr=False)
     _sample: tuple[str, ...] = field(default=(), init=False, repr=False)
@@ -178,6 +192,7 @@ class MetaICL(BaseLearner):
 
         Raises:
             UsageError: no trained learner, another one, or an argument of this one that was given and differs.
+            NotTrusted: an argument that was not given would do more than compute, and `trust` is not set.
             StorageError: it is damaged.
         """
         content = _read(folder / _FILE)
@@ -185,12 +200,14 @@ class MetaICL(BaseLearner):
             raise UsageError(
                 f"{folder} holds a trained {content['learner']!r}, not {self.name!r}; name that learner, or train one"
             )
-        config = content["config"]
+        config = known_arguments(type(self), content["config"], self._defaults(), folder / _FILE)
         given = {name: value for name, value in self._config().items() if value != self._defaults()[name]}
         if changed := differences({name: config.get(name) for name in given}, given):
             raise UsageError(f"{folder} was trained with other arguments:\n{changed}\nLeave them out, or train anew")
-        for name in config.keys() - given.keys():
-            setattr(self, name, config[name])
+        taken = {name: value for name, value in config.items() if name not in given}
+        require_consent(taken, folder / _FILE, trust=self.trust)
+        for name, value in taken.items():
+            setattr(self, name, value)
         self._local, self._record, self.from_ = None, content["training"], str(folder)
 
     def describe(self) -> dict[str, Any]:
@@ -268,16 +285,9 @@ def _names(joined: str) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        _ = content["learner"], content["config"], content["training"]
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"{path.parent} holds no trained learner; train one: fewshot icl metatrain --out DIR"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path} is damaged: {error}") from error
-    return content
+    if not path.is_file():
+        raise UsageError(f"{path.parent} holds no trained learner; train one: fewshot icl metatrain --out DIR")
+    return checked(_Stored, read_object(path), path)
 
 
 def _manifest(episodes: Sequence[Episode]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from pydantic import BaseModel
 
 from classic.learners.base import MAX_TEXTS, TensorLearner, stacked_log_probabilities
 from classic.training.data import EpisodeTasks, TextTable
@@ -19,11 +19,13 @@ from classic.training.trainer import Trained, Trainer, forget
 from evals.learner import Context
 from evals.types import Problem
 from fewshot.core.catalog import NETWORKS
+from fewshot.core.consent import require_consent
 from fewshot.core.devices import resolve_device
 from fewshot.core.differences import differences
-from fewshot.core.errors import StorageError, UsageError
+from fewshot.core.errors import UsageError
 from fewshot.core.hashing import digest
 from fewshot.core.spec import Spec, parse_spec
+from fewshot.core.stored import checked, known_arguments, read_object
 from fewshot.encoders import build_encoder
 from fewshot.training import checkpoint
 from fewshot.training.distributed import is_first, join
@@ -38,7 +40,23 @@ if TYPE_CHECKING:
 NAME = "learner"
 _FROZEN_LR = 1e-4
 #: Arguments that say where things come from or how fast they go, and decide no result.
-_UNRECORDED = ("from_", "train", "executor", "chunk_size")
+_UNRECORDED = ("from_", "train", "executor", "chunk_size", "trust")
+
+
+class _Inputs(BaseModel):
+    fingerprint: str
+    width: int
+
+
+class _Stored(BaseModel):
+    """What a folder says of the learner in it."""
+
+    learner: str
+    config: dict[str, Any]
+    algorithm: dict[str, Any]
+    inputs: _Inputs
+    training: dict[str, Any]
+    weights: str
 
 
 @dataclass
@@ -66,6 +84,7 @@ class MetaLearnerBase(TensorLearner):
         train: tasks to be trained on, joined by +; None takes the training classes of the task that is tested.
         from_: folder of a trained learner to use (`from=` in a spec).
         executor: how tasks are run: "auto", "loop", "vmap" or "captured". chunk_size: tasks in memory at once.
+        trust: whether a trained learner that is loaded may do more than compute (run an encoder from a file, say).
     """
 
     steps: int = 300
@@ -86,6 +105,7 @@ class MetaLearnerBase(TensorLearner):
     from_: str | None = None
     executor: str = "auto"
     chunk_size: int | None = None
+    trust: bool = False
     _model: _Model | None = field(default=None, init=False, repr=False)
     _stored: tuple[dict[str, Any], dict[str, Any]] | None = field(default=None, init=False, repr=False)
     _weights: str | None = field(default=None, init=False, repr=False)
@@ -157,19 +177,24 @@ class MetaLearnerBase(TensorLearner):
         Raises:
             UsageError: no trained learner, another learner, another version, or an argument of this learner that was
                 given and differs.
+            NotTrusted: an argument that was not given would do more than compute, and `trust` is not set.
             StorageError: it is damaged.
         """
-        tensors, content = checkpoint.read(folder, NAME)
+        tensors, read = checkpoint.read(folder, NAME)
+        origin = folder / f"{NAME}.json"
+        content: Any = checked(_Stored, read, origin)
         if content["learner"] != self.name:
             raise UsageError(
                 f"{folder} holds a trained {content['learner']!r}, not {self.name!r}; name that learner, or train one"
             )
-        config = content["config"]
+        config = known_arguments(type(self), content["config"], self._defaults(), origin)
         given = {name: value for name, value in self._config().items() if value != self._defaults()[name]}
         if changed := differences({name: config.get(name) for name in given}, given):
             raise UsageError(f"{folder} was trained with other arguments:\n{changed}\nLeave them out, or train anew")
-        for name in config.keys() - given.keys():
-            setattr(self, name, config[name])
+        taken = {name: value for name, value in config.items() if name not in given}
+        require_consent(taken, origin, trust=self.trust)
+        for name, value in taken.items():
+            setattr(self, name, value)
         self._model, self._stored, self._weights = None, (tensors, content), content["weights"]
 
     def describe(self) -> dict[str, Any]:
@@ -290,12 +315,9 @@ class MetaLearnerBase(TensorLearner):
 def stored_name(folder: Path) -> str:
     """Which learner a folder holds. Raises UsageError where it holds none."""
     path = folder / f"{NAME}.json"
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["learner"])
-    except FileNotFoundError as error:
-        raise UsageError(f"{folder} holds no trained learner; train one: fewshot classic train --out DIR") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path} is damaged: {error}") from error
+    if not path.is_file():
+        raise UsageError(f"{folder} holds no trained learner; train one: fewshot classic train --out DIR")
+    return checked(str, read_object(path).get("learner"), f"{path} (learner)")
 
 
 def _texts(episodes: Sequence[Episode]) -> list[str]:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from classic.functional.distances import Distance
 from classic.learners.meta import MetaLearnerBase
 
 if TYPE_CHECKING:
     from classic.functional.base import Algorithm, Network
-    from classic.functional.distances import Distance
 
 
 @dataclass(eq=False, kw_only=True)

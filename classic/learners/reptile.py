@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classic.learners.maml import GradientLearner
+from classic.training.options import Optimizer
+from fewshot.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from classic.functional.base import Algorithm, Network
-    from classic.training.options import Optimizer
-    from fewshot.training.schedule import Schedule
 
 
 @dataclass(eq=False, kw_only=True)

@@ -154,6 +154,7 @@ MODELS = Registry(
             "a model of OpenAI, or of a server that speaks its language",
             extra="openai",
             positional="model",
+            hosted=True,
         ),
         Entry(
             "anthropic",
@@ -161,6 +162,7 @@ MODELS = Registry(
             "a model of Anthropic",
             extra="anthropic",
             positional="model",
+            hosted=True,
         ),
     ],
     paths="hf",

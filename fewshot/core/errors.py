@@ -33,6 +33,10 @@ class ResumeMismatch(UsageError):
     """A run is resumed under another configuration; the message is the difference."""
 
 
+class NotTrusted(UsageError):
+    """What was read from a folder would do more than compute, and nobody consented; the message names each thing."""
+
+
 class StorageError(FewshotError):
     """A file or folder cannot be read or written: full or read-only disk, corrupt run, locked run."""
 

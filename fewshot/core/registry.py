@@ -31,6 +31,7 @@ class Entry:
         kinds: the task kinds it can answer.
         extra: the install extra it needs, or None.
         positional: the parameter that a bare value sets (`openai:NAME`), or None.
+        hosted: whether it asks a provider, who is sent the texts and is paid.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Entry:
     transductive: bool = False
     baseline: bool = False
     positional: str | None = None
+    hosted: bool = False
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -69,6 +71,10 @@ class Registry:
         for point in entry_points(group=f"fewshot.{self.family}s"):
             found.setdefault(point.name, Entry(point.name, point.value, f"from {point.value}"))
         return found
+
+    def is_builtin(self, name: str) -> bool:
+        """Whether a part of this name is ours."""
+        return name in self._builtin
 
     def entry(self, name: str) -> Entry:
         """Look up one entry. Raises UsageError with the nearest names."""

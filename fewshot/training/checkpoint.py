@@ -12,15 +12,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from fewshot.core.differences import differences
 from fewshot.core.errors import ResumeMismatch, StorageError, UsageError
 from fewshot.core.paths import write_atomically
+from fewshot.core.stored import checked, read_object
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 #: Raised whenever an older program could misread a newer checkpoint, or the other way round.
 FORMAT = 1
+
+
+class _Head(BaseModel):
+    """What every checkpoint says of its tensors."""
+
+    tensors: str
+    sha256: str
 
 
 def exists(folder: Path, name: str) -> bool:
@@ -69,16 +79,13 @@ def read(folder: Path, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{folder} holds no {name} ({path.name} is missing); train one: fewshot classic train --out DIR, or "
             "fewshot icl metatrain --out DIR"
         )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        version = content["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path} is damaged: {error}") from error
-    if version != FORMAT:
+    content = read_object(path)
+    if (version := content.get("format")) != FORMAT:
         raise UsageError(
             f"{path} has format {version}, this program reads format {FORMAT}; "
             "train anew, or use the version of fewshot that wrote it"
         )
+    checked(_Head, content, path)
     try:
         raw = (folder / Path(content["tensors"]).name).read_bytes()
     except OSError as error:

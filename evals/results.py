@@ -10,15 +10,13 @@ from typing import Any
 from evals.kinds import Kind, Scored, kind_named
 from evals.metrics import mean
 from evals.records import EpisodeRecord
+from evals.rundir import MAIN, read_config
 from evals.stats import score_interval
 from evals.store import Store
 from evals.types import Answer, Status, Usage
 from fewshot.core.hashing import digest
 
 SCHEMA_VERSION = 1
-
-#: Under this name the store keeps the learner that the run is about; all others are baselines.
-MAIN = "main"
 
 
 def summarise(store: Store) -> dict[str, Any]:
@@ -32,7 +30,7 @@ def summarise(store: Store) -> dict[str, Any]:
     Raises:
         StorageError: the store is damaged.
     """
-    config = store.config
+    config = read_config(store)
     kind = kind_named(config["task"]["kind"])
     episodes = list(store.episodes())
     answered = {name: _answered(store, name, episodes) for name in config["learners"]}

@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from evals.episode import EpisodeSampler
 from evals.learner import Learner
 from evals.store import Store
@@ -18,7 +20,10 @@ from fewshot.core.differences import differences
 from fewshot.core.errors import FewshotError, ResumeMismatch, StorageError
 from fewshot.core.hashing import canonical_json, digest
 from fewshot.core.paths import write_atomically
+from fewshot.core.stored import checked
 
+#: Under this name the store keeps the learner that the run is about; all others are baselines.
+MAIN = "main"
 #: Recorded with every run, but no reason to refuse `--resume`.
 _UNGUARDED = ("versions",)
 _PACKAGES = ("fewshot", "numpy", "torch", "transformers", "sentence-transformers")
@@ -72,6 +77,60 @@ def describe_run(
         return json.loads(canonical_json(described))
     except (TypeError, ValueError) as error:
         raise FewshotError(f"the description of a learner or the settings of the run are not JSON: {error}") from error
+
+
+class _Task(BaseModel):
+    name: str
+    kind: str
+    language: str
+    data_fingerprint: str
+    card_fingerprint: str
+
+
+class _Episodes(BaseModel):
+    count: int
+    way: int
+    shot: int
+    query: int
+    seed: int
+    class_split: str | None
+    part: str
+
+
+class _Settings(BaseModel):
+    """Those that are read by others than the command that wrote them."""
+
+    contestant: str | None = None
+    baseline: bool = False
+    until_ci: float | None = None
+
+
+class _Run(BaseModel):
+    """What `describe_run` says, as far as anyone reads it."""
+
+    task: _Task
+    episodes: _Episodes
+    learners: dict[str, dict[str, Any]]
+    transductive: dict[str, bool]
+    seed: int
+    settings: _Settings
+
+
+def read_config(store: Store) -> dict[str, Any]:
+    """The configuration of a stored run, of the shape that `describe_run` gives it.
+
+    Raises:
+        StorageError: it is of another shape.
+    """
+    return checked_config(store.config, store.path)
+
+
+def checked_config(config: Any, origin: Path) -> dict[str, Any]:
+    """The same, of a configuration that was read from somewhere else."""
+    checked(_Run, config, origin)
+    if MAIN not in config["learners"] or config["learners"].keys() - config["transductive"].keys():
+        raise StorageError(f"{origin} is damaged: it names no learner {MAIN!r}, or does not say which are transductive")
+    return config
 
 
 def open_store(run_dir: Path, config: dict[str, Any], resume: bool) -> Store:

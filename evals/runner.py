@@ -18,8 +18,8 @@ from evals.episode import Episode, EpisodeSampler
 from evals.kinds import kind_named
 from evals.learner import Background, Context, Learner, failure, for_task, ignore
 from evals.records import EpisodeRecord
-from evals.results import MAIN, is_narrow, summarise
-from evals.rundir import describe_run, open_store, write_copy
+from evals.results import is_narrow, summarise
+from evals.rundir import MAIN, describe_run, open_store, write_copy
 from evals.store import Store
 from evals.types import Prediction, Problem, Status
 from fewshot.core.errors import BudgetReached, FewshotError, ModelUnavailable, StorageError, UsageError

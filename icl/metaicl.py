@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_type_hints
 
 from pydantic import BaseModel
 
@@ -200,7 +200,7 @@ class MetaICL(BaseLearner):
             raise UsageError(
                 f"{folder} holds a trained {content['learner']!r}, not {self.name!r}; name that learner, or train one"
             )
-        config = known_arguments(type(self), content["config"], self._defaults(), folder / _FILE)
+        config = known_arguments(self._hints(), content["config"], folder / _FILE)
         given = {name: value for name, value in self._config().items() if value != self._defaults()[name]}
         if changed := differences({name: config.get(name) for name in given}, given):
             raise UsageError(f"{folder} was trained with other arguments:\n{changed}\nLeave them out, or train anew")
@@ -275,6 +275,11 @@ class MetaICL(BaseLearner):
 
     def _config(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._defaults()}
+
+    def _hints(self) -> dict[str, Any]:
+        """Their types."""
+        hints = get_type_hints(type(self))
+        return {name: hints[name] for name in self._defaults()}
 
     def _defaults(self) -> dict[str, Any]:
         return {each.name: each.default for each in fields(self) if each.init and each.name not in _UNRECORDED}

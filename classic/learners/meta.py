@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 import numpy as np
 from pydantic import BaseModel
@@ -187,7 +187,7 @@ class MetaLearnerBase(TensorLearner):
             raise UsageError(
                 f"{folder} holds a trained {content['learner']!r}, not {self.name!r}; name that learner, or train one"
             )
-        config = known_arguments(type(self), content["config"], self._defaults(), origin)
+        config = known_arguments(self._hints(), content["config"], origin)
         given = {name: value for name, value in self._config().items() if value != self._defaults()[name]}
         if changed := differences({name: config.get(name) for name in given}, given):
             raise UsageError(f"{folder} was trained with other arguments:\n{changed}\nLeave them out, or train anew")
@@ -306,6 +306,11 @@ class MetaLearnerBase(TensorLearner):
         """The arguments that decide the result."""
         described = super().describe()
         return {name: described[name] for name in self._defaults()}
+
+    def _hints(self) -> dict[str, Any]:
+        """Their types."""
+        hints = get_type_hints(type(self))
+        return {name: hints[name] for name in self._defaults()}
 
     def _defaults(self) -> dict[str, Any]:
         """The same, as they are when nothing is given."""

@@ -20,11 +20,13 @@ from evals.rundir import folder_name
 from evals.runner import Progress, run
 from evals.store import FILE_NAME
 from evals.task import Task
+from fewshot.core.consent import remember
 from fewshot.core.differences import differences
-from fewshot.core.errors import BudgetReached, ResumeMismatch, StorageError, UsageError
+from fewshot.core.errors import BudgetReached, NotTrusted, ResumeMismatch, StorageError, UsageError
 from fewshot.core.hashing import digest
 from fewshot.core.locks import FolderLock
 from fewshot.core.paths import write_atomically
+from fewshot.core.stored import parsed, read_object
 
 #: File in the folder of a comparison: the study, and which learners have no result.
 NAME = "comparison.json"
@@ -141,6 +143,7 @@ def conduct(
         ResumeMismatch: the folder holds another study.
         UsageError: another process conducts a study in the folder.
         BudgetReached: a limit of the context; the comparison can be resumed.
+        NotTrusted: a learner in the folder was trained with what would do more than compute.
         StorageError: the disk is full, or a run is damaged.
         KeyboardInterrupt: the context was cancelled; the comparison can be resumed.
     """
@@ -162,13 +165,14 @@ def _conduct(
     if (folder / NAME).is_file():
         _refuse_other_study(folder, plan.study)
     _write(folder, plan, absent)
+    remember(plan.study.learner, folder)
     kept: dict[tuple[str, int], Learner] = {}
     for number, job in enumerate(plan.jobs, start=1):
         error = None
         try:
             learner = _learner_for(job, kept)
             _carry_out(job, learner, folder / job.folder, plan.study, ctx, load, engine, on_progress)
-        except (BudgetReached, StorageError):
+        except (BudgetReached, NotTrusted, StorageError):
             raise
         except Exception as raised:  # noqa: BLE001 - a learner may raise anything, and the others are to go on
             error = f"{type(raised).__name__}: {raised}"
@@ -244,12 +248,7 @@ def read_conducted(folder: Path) -> Conducted:
     path = folder / NAME
     if not path.is_file():
         raise UsageError(f"{folder} holds no comparison: there is no {NAME} in it")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        absent = tuple(Absent(**missing) for missing in content["absent"])
-        return Conducted(Study.model_validate(content["study"]), absent, tuple(content["folders"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path} is damaged: {error}") from error
+    return parsed(Conducted, read_object(path), path)
 
 
 def _refuse_other_study(folder: Path, study: Study) -> None:

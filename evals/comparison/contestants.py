@@ -35,11 +35,12 @@ class Contestant:
     kinds: tuple[str, ...] = tuple(KINDS)
 
 
-def contestants(learners: Sequence[str] | Mapping[str, str | Learner]) -> list[Contestant]:
+def contestants(learners: Sequence[str] | Mapping[str, str | Learner], *, trust: bool = False) -> list[Contestant]:
     """The contestants of a study: the baselines, then those that are named.
 
     Args:
         learners: specs; or a mapping from names to specs or learners.
+        trust: whether what trained learners were trained with may do more than compute.
 
     Raises:
         UsageError: an unknown learner, with the nearest names, or something that is no learner.
@@ -53,9 +54,9 @@ def contestants(learners: Sequence[str] | Mapping[str, str | Learner]) -> list[C
     present = {value for value in named.values() if isinstance(value, str)}
     baselines = [name for name, entry in LEARNERS.entries().items() if entry.baseline and name not in present]
     return [
-        *(_from_spec(name, name) for name in baselines),
+        *(_from_spec(name, name, trust) for name in baselines),
         *(
-            _from_spec(name, value) if isinstance(value, str) else _from_object(name, value)
+            _from_spec(name, value, trust) if isinstance(value, str) else _from_object(name, value)
             for name, value in named.items()
         ),
     ]
@@ -66,6 +67,7 @@ def why_left_out(contestant: Contestant, task: Task, study: Study) -> str | None
 
     Raises:
         UsageError: its spec names an unknown parameter, or lacks one.
+        NotTrusted: a trained learner would do more than compute.
     """
     if task.info.kind not in contestant.kinds:
         return f"it answers {' and '.join(contestant.kinds)} tasks; {task.name} is of kind {task.info.kind}"
@@ -73,17 +75,19 @@ def why_left_out(contestant: Contestant, task: Task, study: Study) -> str | None
     if contestant.trains and any(split in (None, "all") for split in chosen):
         return f"{task.name} has no training classes; name tasks to be trained on, as in {_with_train(contestant.name)}"
     try:
-        contestant.build(study.seed[0])
+        learner = contestant.build(study.seed[0])
+        if isinstance(learner, MetaLearner) and learner.trained:
+            learner.describe()  # reads the folder that it comes from: what is wrong with it is told before all work
     except ModelUnavailable as error:
         return str(error)
     return None
 
 
-def _from_spec(name: str, spec: str) -> Contestant:
+def _from_spec(name: str, spec: str, trust: bool) -> Contestant:
     entry, params = LEARNERS.check(spec), parse_spec(spec).params
     return Contestant(
         name=name,
-        build=partial(_build, spec),
+        build=partial(_build, spec, trust),
         baseline=entry.baseline,
         trains=entry.needs_meta_training and not {"train", "from"} & params.keys(),
         own_training=entry.needs_meta_training,
@@ -101,8 +105,8 @@ def _from_object(name: str, learner: Learner) -> Contestant:
     )
 
 
-def _build(spec: str, seed: int) -> Learner:
-    return LEARNERS.build(spec, seed=seed)
+def _build(spec: str, trust: bool, seed: int) -> Learner:
+    return LEARNERS.build(spec, seed=seed, trust=trust)
 
 
 def _same(learner: Learner, seed: int) -> Learner:

@@ -14,7 +14,7 @@ from evals.comparison.tables import STATUSES, UNANSWERED, Cell, Floats, Outcome,
 from evals.kinds import Kind, kind_named
 from evals.metatrain import LEARNER_FOLDER, trained_seconds
 from evals.records import EpisodeRecord
-from evals.results import MAIN
+from evals.rundir import MAIN, read_config
 from evals.store import Store
 from evals.types import Answer, Usage
 from fewshot.core.errors import UsageError
@@ -90,7 +90,7 @@ def read_tables(folders: Sequence[Path]) -> list[Table]:
 def _read(folder: Path, known: dict[str, EpisodeRecord]) -> Iterable[tuple[_TableKey, _CellKey, _Stored]]:
     """Every learner of a run that has answered something."""
     with Store.read(folder) as store:
-        config = store.config
+        config = read_config(store)
         task, drawn = config["task"], config["episodes"]
         kind = kind_named(task["kind"])
         episodes = {record.index: record for record in store.episodes(known)}

@@ -27,11 +27,12 @@ from evals.report.shown import (
     support_of,
     text_of,
 )
-from evals.results import MAIN
+from evals.rundir import MAIN, read_config
 from evals.store import Store
 from evals.task import Task
 from evals.types import Prediction
 from fewshot.core.catalog import LEARNERS
+from fewshot.core.consent import require_consent
 from fewshot.core.errors import FewshotError
 from fewshot.core.spec import Spec
 
@@ -45,11 +46,13 @@ class Drilldown:
     Args:
         sources: names or files that the tasks of a study were loaded from.
         token_scores: whether to run models for the first prompt of each episode.
+        trust: whether learners are built again that may do more than compute.
     """
 
-    def __init__(self, sources: Sequence[str] = (), *, token_scores: bool = False) -> None:
+    def __init__(self, sources: Sequence[str] = (), *, token_scores: bool = False, trust: bool = False) -> None:
         self._sources = tuple(sources)
         self._token_scores = token_scores
+        self._trust = trust
         self._tasks: dict[str, Task | str] = {}
         self._learners: dict[str, ShowsPrompts | str | None] = {}
 
@@ -73,7 +76,7 @@ class Drilldown:
                         records[folder] = {record.problem_id: record for record in stores[folder].episodes()}
                     if problem_id in records[folder]:
                         record = records[folder][problem_id]
-                        yield self._episode(record, stores[folder].config, present, stores, baselines)
+                        yield self._episode(record, read_config(stores[folder]), present, stores, baselines)
                         break
 
     def _episode(
@@ -90,7 +93,7 @@ class Drilldown:
             store = stores[source.folder]
             prediction = store.prediction(source.learner, record.problem_id)
             if prediction is not None:
-                learners.append(self._learner(name, baselines[name], store.config, record, prediction, episode))
+                learners.append(self._learner(name, baselines[name], store, record, prediction, episode))
         drawn = config["episodes"]
         split = [f"class split {drawn['class_split']}"] if drawn["class_split"] else []
         return ShownEpisode(
@@ -107,7 +110,7 @@ class Drilldown:
         self,
         name: str,
         baseline: bool,
-        config: Mapping[str, Any],
+        store: Store,
         record: EpisodeRecord,
         prediction: Prediction,
         episode: Episode | str,
@@ -120,16 +123,17 @@ class Drilldown:
         )
         shared, prompts, note = "", (), ""
         if trace.prompt_hashes:
-            shared, prompts, note = self._prompts(name, config, trace.prompt_hashes, episode)
+            shared, prompts, note = self._prompts(name, store, trace.prompt_hashes, episode)
         return ShownLearner(name, baseline, answers, prompts, shared, note, trace.notes)
 
     def _prompts(
-        self, name: str, config: Mapping[str, Any], hashes: Sequence[str], episode: Episode | str
+        self, name: str, store: Store, hashes: Sequence[str], episode: Episode | str
     ) -> tuple[str, tuple[ShownPrompt, ...], str]:
         """Beginning shared by the prompts, the prompts, and why there are none."""
         if isinstance(episode, str):
             return "", (), "prompts cannot be rendered again without the task"
-        learner = self._prompter(name, config)
+        config = read_config(store)
+        learner = self._prompter(name, config, store.folder)
         if learner is None or isinstance(learner, str):
             return "", (), learner or "this learner does not render prompts again"
         ctx = Context(device="cpu", seed=config["seed"])
@@ -153,11 +157,13 @@ class Drilldown:
         found = learner.label_tokens(episode.problem, query, ctx) or ()
         return tuple(tuple(tokens) for tokens in found)
 
-    def _prompter(self, name: str, config: Mapping[str, Any]) -> ShowsPrompts | str | None:
-        """The learner, built again; or why it cannot be."""
+    def _prompter(self, name: str, config: Mapping[str, Any], folder: Path) -> ShowsPrompts | str | None:
+        """The learner, built again if it only computes or is trusted; or why it cannot be."""
         spec = _spec_of(config)
+        begun = folder.parent if "contestant" in config["settings"] else folder
         if spec not in self._learners:
             try:
+                require_consent(spec, name, trust=self._trust, place=begun)
                 built = LEARNERS.build(spec, device="cpu", offline=True)
                 self._learners[spec] = built if isinstance(built, ShowsPrompts) else None
             except Exception as error:  # noqa: BLE001 - the same
@@ -208,4 +214,4 @@ def _spec_of(config: Mapping[str, Any]) -> str:
         return settings["contestant"]
     described = config["learners"][MAIN]
     options = {key: value for key, value in settings.items() if key in described or key in ("encoder", "normalize")}
-    return str(Spec(described["name"], options))
+    return str(Spec(str(described.get("name", "")), options))

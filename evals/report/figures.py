@@ -15,7 +15,7 @@ from evals.comparison.analysis import Analysis
 from evals.comparison.tables import Outcome, Table
 from evals.metatrain import LEARNER_FOLDER
 from evals.report.svg import cleaned
-from evals.results import MAIN
+from evals.rundir import MAIN
 
 #: A confusion matrix shows so many labels at most: those that are confused most.
 MAX_LABELS = 8

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from evals.comparison.conduct import NAME
-from evals.results import MAIN
+from evals.rundir import MAIN
 from evals.store import FILE_NAME
 
 

@@ -50,18 +50,19 @@ class TaskView:
     tables: tuple[TableView, ...]
 
 
-def render(comparison: Comparison, *, token_scores: bool = False) -> str:
+def render(comparison: Comparison, *, token_scores: bool = False, trust: bool = False) -> str:
     """The report of a comparison.
 
     Args:
         token_scores: run models again for the scores of a few labels' tokens, where they can be run here.
+        trust: render prompts again also where the learner may do more than compute, and somebody else ran it.
 
     Raises:
         MissingExtra: the chart library is not installed.
         StorageError: a run is damaged.
     """
     charts = Charts(comparison.analyses)
-    drilldown = Drilldown(comparison.study.get("task", ()), token_scores=token_scores)
+    drilldown = Drilldown(comparison.study.get("task", ()), token_scores=token_scores, trust=trust)
     with charts.unchecked():
         tasks = list(_tasks(comparison, charts, drilldown))
     return template("page.html.j2").render(

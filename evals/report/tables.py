@@ -44,13 +44,15 @@ def require_format(path: Path) -> None:
         raise UsageError(f"-o {path}: a report is written as {', '.join(FORMATS)}")
 
 
-def write_report(comparison: Comparison, path: Path, *, csv_raw: bool = False, token_scores: bool = False) -> None:
+def write_report(
+    comparison: Comparison, path: Path, *, csv_raw: bool = False, token_scores: bool = False, trust: bool = False
+) -> None:
     """Write a report in the format that the file's name asks for.
 
     Args:
         path: .html, .md, .csv, .parquet, .tex or .json.
         csv_raw: leave CSV cells as they are that a spreadsheet would run as formulas.
-        token_scores: as in `evals.report.page.render`.
+        token_scores, trust: as in `evals.report.page.render`.
 
     Raises:
         UsageError: another format.
@@ -59,7 +61,7 @@ def write_report(comparison: Comparison, path: Path, *, csv_raw: bool = False, t
     """
     require_format(path)
     writers: dict[str, Callable[[Comparison], str | bytes]] = {
-        ".html": lambda found: _to_html(found, token_scores),
+        ".html": lambda found: _to_html(found, token_scores, trust),
         ".md": to_markdown,
         ".csv": lambda found: to_csv(flat_rows(found), raw=csv_raw),
         ".parquet": _to_parquet,
@@ -131,10 +133,10 @@ def to_csv(rows: Sequence[dict[str, Any]], *, raw: bool = False) -> str:
     return text.getvalue()
 
 
-def _to_html(comparison: Comparison, token_scores: bool) -> str:
+def _to_html(comparison: Comparison, token_scores: bool, trust: bool) -> str:
     from evals.report.page import render
 
-    return render(comparison, token_scores=token_scores)
+    return render(comparison, token_scores=token_scores, trust=trust)
 
 
 def _to_json(comparison: Comparison) -> str:

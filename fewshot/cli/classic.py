@@ -26,6 +26,7 @@ from fewshot.cli.options import (
     Task,
     Texts,
     Tracker,
+    Trust,
     Way,
 )
 from fewshot.cli.output import say, show, show_json
@@ -117,6 +118,7 @@ def run(
     device: Device = "auto",
     run_dir: RunDir = Path("runs"),
     resume: Resume = None,
+    trust: Trust = False,
     tracker: Tracker = None,
     as_json: AsJson = False,
     output: Result = None,
@@ -130,16 +132,17 @@ def run(
     from evals.store import FILE_NAME
     from evals.trackers import track
     from fewshot.cli import experiment
+    from fewshot.core.consent import remember
 
     options = {key: value for key, value in ctx.params.items() if key not in PRESENTATION}
     options["source"] = str(source) if source else None
     # A run that was interrupted in training has no episodes yet: there, the same command is given again.
     begun = resume is not None and (resume / FILE_NAME).is_file()
     if resume is not None and begun:
-        options = experiment.resumed_options(resume, experiment.given_options(ctx, options))
+        options = experiment.resumed_options(ctx, resume, options, trust=trust)
     wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
     named = {name: options[name] for name in ("encoder", "train", "steps")}
-    learner = _learner(options["algorithm"], wanted.seed, source=options["source"], **named)
+    learner = _learner(options["algorithm"], wanted.seed, options["source"], trust=trust, **named)
     loaded = experiment.prepare_task(options["task"], output=output)
     sampler = experiment.build_sampler(loaded, wanted)
     context = Context(device=options["device"], seed=wanted.seed, notify=say)
@@ -147,6 +150,7 @@ def run(
     if dry_run:
         return
     folder = resume or new_run_dir(run_dir, loaded.name, learner.name)
+    remember(options, folder)
     with track(tracker or (), folder.name, options, say) as tracking:
         context = replace(context, track=tracking.log)
         try:
@@ -175,6 +179,7 @@ def predict(
     texts: Texts,
     support: Support,
     source: From = None,
+    trust: Trust = False,
     algorithm: Algorithm = None,
     encoder: Encoder = None,
     seed: Seed = 0,
@@ -184,12 +189,18 @@ def predict(
     """Label new texts by a few labelled ones: INPUT in, one JSON line per text out."""
     from fewshot.cli.inputs import label_texts
 
-    learner = _learner(algorithm, seed, source=source, encoder=encoder)
+    learner = _learner(algorithm, seed, source, trust=trust, encoder=encoder)
     label_texts(learner, support, texts, output, seed=seed, device=device)
 
 
-def _learner(algorithm: str | None, seed: int, source: Path | str | None = None, **options: Any) -> Learner:
-    """The learner of a spec, with what other options say of it; with --from alone, the learner that is there."""
+def _learner(
+    algorithm: str | None, seed: int, source: Path | str | None = None, *, trust: bool = False, **options: Any
+) -> Learner:
+    """The learner of a spec, with what other options say of it; with --from alone, the learner that is there.
+
+    Args:
+        trust: whether what a trained learner was trained with may do more than compute.
+    """
     from classic.learners.meta import stored_name
     from fewshot.core.catalog import LEARNERS
     from fewshot.core.spec import Spec, parse_spec
@@ -201,8 +212,8 @@ def _learner(algorithm: str | None, seed: int, source: Path | str | None = None,
     if source is not None:
         # The trained learner knows its own seed; that of the episodes is another matter.
         given["from"] = str(source)
-        return LEARNERS.build(Spec(spec.name, {**spec.params, **given}, spec.positional))
-    return LEARNERS.build(Spec(spec.name, {**spec.params, **given}, spec.positional), seed=seed)
+        return LEARNERS.build(Spec(spec.name, {**spec.params, **given}, spec.positional), trust=trust)
+    return LEARNERS.build(Spec(spec.name, {**spec.params, **given}, spec.positional), seed=seed, trust=trust)
 
 
 def _untrained(learner: Learner) -> dict[str, Learner]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewshot.cli.options import AsJson, Device, DryRun, RunDir, Tracker, Way
+from fewshot.cli.options import AsJson, Device, DryRun, RunDir, Tracker, Trust, Way
 from fewshot.cli.output import say, show, show_json, show_table
 from fewshot.core.errors import UsageError
 
@@ -54,6 +54,7 @@ def compare(
     shard: Annotated[str, typer.Option(help="i/n: do every n-th part only; report the folders together.")] = "1/1",
     run_dir: RunDir = Path("runs"),
     resume: Annotated[Path | None, typer.Option(help="Continue this comparison's folder.")] = None,
+    trust: Trust = False,
     tracker: Tracker = None,
     as_json: AsJson = False,
     output: Annotated[
@@ -91,9 +92,9 @@ def compare(
         "part": part,
         "until_ci": until_ci,
     }
-    wanted = _study(study, resume, {name: value for name, value in given.items() if value is not None})
+    wanted = _study(study, resume, {name: value for name, value in given.items() if value is not None}, trust)
     tasks = {name: prepare_task(name, output=output) for name in wanted.task}
-    plan = make_plan(wanted, contestants(wanted.learner), tasks, _shard(shard))
+    plan = make_plan(wanted, contestants(wanted.learner, trust=trust), tasks, _shard(shard))
     context = Context(device=device, notify=say)
     _tell_plan(plan)
     if dry_run:
@@ -119,17 +120,23 @@ def compare(
         raise typer.Exit(1)
 
 
-def _study(path: Path | None, resume: Path | None, given: dict[str, Any]) -> Study:
-    """The study that a file, a folder to be resumed, or options describe."""
+def _study(path: Path | None, resume: Path | None, given: dict[str, Any], trust: bool) -> Study:
+    """The study that a file, a folder to be resumed, or options describe. Learners that are read have to be trusted."""
     from evals.comparison.conduct import read_conducted
     from evals.comparison.study import make_study, read_study
+    from fewshot.core.consent import require_consent
 
     if path is not None and given:
         raise UsageError(f"{path} is the whole study: leave out {', '.join('--' + name for name in given)}, or edit it")
     if path is not None:
-        return read_study(path)
+        study = read_study(path)
+        require_consent(study.learner, path, trust=trust)
+        return study
     if resume is not None:
-        return make_study(**{**read_conducted(resume).study.model_dump(), **given})
+        stored = read_conducted(resume).study
+        if "learner" not in given:
+            require_consent(stored.learner, resume, trust=trust, place=resume)
+        return make_study(**{**stored.model_dump(), **given})
     return make_study(**{"task": [_DEFAULT_TASK], "learner": list(_DEFAULT_LEARNERS), **given})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ import typer
 
 from evals.episode import EpisodeSampler
 from evals.learner import Context, Estimate, Learner
-from evals.results import MAIN
+from evals.rundir import MAIN
 from evals.runner import Progress, Run
 from evals.task import Task
 from fewshot.cli.output import messages, offline, say, show, show_json, show_table
@@ -73,20 +74,28 @@ def given_options(ctx: typer.Context, options: Mapping[str, Any]) -> dict[str, A
     return {key: value for key, value in options.items() if key in given}
 
 
-def resumed_options(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
+def resumed_options(ctx: typer.Context, folder: Path, options: Mapping[str, Any], *, trust: bool) -> dict[str, Any]:
     """The options a run was started with, refusing others that are given now.
+
+    Whoever made the folder wrote them. Those that do more than compute are taken where they are given again, where this
+    user began the run, or where `trust` says so. The task is not asked about: reading texts is what a run is for.
 
     Args:
         folder: the run's.
-        given: the options that stand on the command line this time.
+        options: of the command as it was called this time.
 
     Raises:
         ResumeMismatch: with one line per option that differs.
+        NotTrusted: naming what nobody consented to.
+        StorageError: what is stored are no options of this command.
     """
+    from evals.rundir import read_config
     from evals.store import Store
+    from fewshot.core.consent import require_consent
 
     with Store.read(folder) as store:
-        stored: dict[str, Any] = store.config["settings"]
+        stored = _as_options(ctx, read_config(store)["settings"], options, store.path)
+    given = given_options(ctx, options)
     changed = [
         f"  --{key.replace('_', '-')}: {stored.get(key)} -> {value}"
         for key, value in given.items()
@@ -97,7 +106,18 @@ def resumed_options(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
         raise ResumeMismatch(
             f"{folder} was begun with other options:\n{difference}\nLeave them out to resume, or begin a new run"
         )
+    asked = {key: value for key, value in stored.items() if key not in given and key != "task"}
+    require_consent(asked, folder, trust=trust, place=folder)
     return stored
+
+
+def _as_options(ctx: typer.Context, stored: Any, known: Mapping[str, Any], origin: Path) -> dict[str, Any]:
+    """Stored settings that could be options of this command; defaults where there are none."""
+    from fewshot.core.stored import known_arguments
+
+    declared = inspect.signature(ctx.command.callback, eval_str=True).parameters if ctx.command.callback else {}
+    hints = {name: declared[name].annotation for name in known}
+    return {**known, **known_arguments(hints, stored, f"{origin} (settings)")}
 
 
 def describe_plan(task: Task, sampler: EpisodeSampler, n_episodes: int, learner: Learner, ctx: Context) -> Estimate:

@@ -31,6 +31,7 @@ from fewshot.cli.options import (
     Task,
     Texts,
     Tracker,
+    Trust,
     Way,
 )
 from fewshot.cli.output import say, show, show_json, show_table
@@ -94,6 +95,7 @@ def run(
     part: Part = "test",
     run_dir: RunDir = Path("runs"),
     resume: Resume = None,
+    trust: Trust = False,
     tracker: Tracker = None,
     as_json: AsJson = False,
     output: Result = None,
@@ -104,10 +106,11 @@ def run(
     from evals.rundir import new_run_dir
     from evals.trackers import track
     from fewshot.cli import experiment
+    from fewshot.core.consent import remember
 
     options = {k: v for k, v in ctx.params.items() if k not in (*PRESENTATION, *names(Connection))}
     if resume is not None:
-        options = experiment.resumed_options(resume, experiment.given_options(ctx, options))
+        options = experiment.resumed_options(ctx, resume, options, trust=trust)
     connection = {key: ctx.params[key] for key in names(Connection)}
     wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
     loaded = experiment.prepare_task(options["task"], output=output)
@@ -118,6 +121,7 @@ def run(
     if dry_run:
         return
     folder = resume or new_run_dir(run_dir, loaded.name, "icl")
+    remember(options, folder)
     with track(tracker or (), folder.name, options, say) as tracking:
         finished = experiment.run_and_show(
             learner,

@@ -25,6 +25,13 @@ Tracker = Annotated[
 
 RunDir = Annotated[Path, typer.Option(help="Folder in which the run's folder is made.")]
 Resume = Annotated[Path | None, typer.Option(help="Continue this run's folder.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Let what was read from the folder do more than compute: run files and commands, read files, ask servers.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
@@ -45,4 +52,4 @@ Support = Annotated[str, typer.Option("--support", help="Labelled texts: a file,
 Labels = Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of stdout.")]
 
 #: Parameters of a run that decide how it is shown or where it is kept, not what it is.
-PRESENTATION = ("run_dir", "resume", "as_json", "output", "dry_run", "tracker")
+PRESENTATION = ("run_dir", "resume", "as_json", "output", "dry_run", "tracker", "trust")

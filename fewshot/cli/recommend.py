@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewshot.cli.options import AsJson, ClassSplit, Device, Labels, Part, Query, Shot, Task, Texts, Way
+from fewshot.cli.options import AsJson, ClassSplit, Device, Labels, Part, Query, Shot, Task, Texts, Trust, Way
 from fewshot.cli.output import offline, say, show, show_json, show_table
 from fewshot.core.errors import UsageError
 
@@ -91,9 +91,7 @@ def predict(
     texts: Texts,
     source: Annotated[Path, typer.Option("--from", help="Folder of a predictor, made by fewshot recommend.")],
     text: Annotated[str | None, typer.Option("--text", help="Column of the texts; default: as it was learned.")] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Allow the Python file, command or server that the predictor names.")
-    ] = False,
+    trust: Trust = False,
     device: Device = "auto",
     output: Labels = None,
 ) -> None:

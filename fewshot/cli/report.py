@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fewshot.cli.options import Trust
 from fewshot.cli.output import say, show
 from fewshot.core.errors import UsageError
 
@@ -22,6 +23,7 @@ def report(
     token_scores: Annotated[
         bool, typer.Option("--token-scores", help="Run local models again for the scores of labels' tokens (.html).")
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Write what runs came to: one page that needs no network, or a table."""
     from evals.comparison import Comparison
@@ -29,7 +31,7 @@ def report(
 
     require_format(output)
     comparison = Comparison.read(runs)
-    write_report(comparison, output, csv_raw=csv_raw, token_scores=token_scores)
+    write_report(comparison, output, csv_raw=csv_raw, token_scores=token_scores, trust=trust)
     for sentence in comparison.sentences():
         show(sentence)
     say(f"written: {output}")

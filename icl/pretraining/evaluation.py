@@ -10,7 +10,7 @@ from typing import Any
 from evals.episode import EpisodeSampler
 from evals.learner import Context, Learner
 from evals.loading import load_task
-from evals.results import MAIN
+from evals.rundir import MAIN
 from evals.runner import run
 from evals.task import Task
 from evals.types import Problem

@@ -24,8 +24,8 @@ def conducted(folder: Path, learner: str = f"{PROMPTER}:opening={OPENING.strip()
     return compare(str(rows), [learner], way=3, shot=2, query=2, episodes=8, folder=folder / "c")
 
 
-def shown(comparison: Comparison) -> list[ShownEpisode]:
-    return list(Drilldown(comparison.study.get("task", ())).episodes(comparison.analyses[0]))
+def shown(comparison: Comparison, *, trust: bool = False) -> list[ShownEpisode]:
+    return list(Drilldown(comparison.study.get("task", ()), trust=trust).episodes(comparison.analyses[0]))
 
 
 def prompters(episodes: list[ShownEpisode]) -> Iterator[ShownLearner]:
@@ -76,7 +76,8 @@ def test_a_prompt_that_differs_is_shown_as_such(tmp_path: Path, monkeypatch: pyt
     code = (Path(__file__).with_name("prompter.py")).read_text(encoding="utf-8")
     (tmp_path / "prompter.py").write_text(code.replace("Label the text.", "Label this."), encoding="utf-8")
     monkeypatch.setattr("evals.report.drilldown._spec_of", lambda config: f"{tmp_path}/prompter.py:Prompter")
-    for learner in prompters(shown(comparison)):
+    assert all("is not trusted" in learner.note and not learner.prompts for learner in prompters(shown(comparison)))
+    for learner in prompters(shown(comparison, trust=True)):
         assert [prompt.verified for prompt in learner.prompts] == [False] * N_PROMPTS
 
 
@@ -100,7 +101,7 @@ def test_texts_that_cannot_be_had_are_missed_politely(tmp_path: Path, change: st
 def test_a_learner_that_is_gone_is_missed_politely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     comparison = conducted(tmp_path)
     monkeypatch.setattr("evals.report.drilldown._spec_of", lambda config: "gone.py:Learner")
-    assert {learner.note for learner in prompters(shown(comparison))} == {
+    assert {learner.note for learner in prompters(shown(comparison, trust=True))} == {
         f"{comparison.analyses[0].verdict.winner} cannot be built again: no such file: gone.py"
     }
 

@@ -159,7 +159,7 @@ def test_what_was_begun_here_asks_nothing_and_what_was_changed_does(
     remember(begun, own)
     require_consent(begun, own, trust=False, place=own)
     require_consent({"base_url": URL}, own, trust=False, place=own)
-    with pytest.raises(NotTrusted, match="evil.py"):
+    with pytest.raises(NotTrusted, match=r"evil\.py"):
         require_consent({**begun, "selector": "evil.py:Evil"}, own, trust=False, place=own)
     shutil.copytree(own, others)
     with pytest.raises(NotTrusted):

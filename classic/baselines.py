@@ -24,6 +24,8 @@ class Chance(BaseLearner):
     """A uniform guess, drawn per query."""
 
     name = "chance"
+    kinds = ("classification",)
+    baseline = True
 
     def solve(self, problem: Problem, ctx: Context) -> list[Answer]:
         """Guess. Every label has the score log(1 / n_way)."""
@@ -38,6 +40,8 @@ class Majority(BaseLearner):
     """The most frequent label of the support, for every query. Ties are broken by the seed, one way per problem."""
 
     name = "majority"
+    kinds = ("classification",)
+    baseline = True
 
     def solve(self, problem: Problem, ctx: Context) -> list[Answer]:
         """Count. Scores are the label frequencies with one added to each count (Laplace)."""
@@ -56,6 +60,9 @@ class Majority(BaseLearner):
 
 class _VectorLearner(BaseLearner):
     """A learner that compares vectors. What its encoder learns comes from the background, else from the support."""
+
+    kinds = ("classification",)
+    baseline = True
 
     def __init__(self, encoder: str | Spec | Encoder = "lexical") -> None:
         self.encoder = encoder

@@ -61,6 +61,8 @@ PROMISES = {
     62: "What is on this machine is asked directly, whatever proxy the environment names; that one is used is told.",
     63: "A key goes to the server that was named. Variables of an SDK add no header; a server named by one is told.",
     64: "A reply is read up to 4 MiB, counted as it comes and as it unpacks; a larger one is a bad response.",
+    68: "Packages that a learner or a part of it needs are told before the first episode, with the command.",
+    69: "A meta-learner, whoever wrote it, is trained anew for every class split that it is tested on.",
     74: "No command writes over what it reads, by whatever path or link: outputs are compared with inputs first.",
     75: "Every row of an input has one row of answers with its number; one without text has a status of its own.",
     76: "Two trainings or comparisons never write into one folder: the second is told which process owns it.",

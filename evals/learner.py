@@ -185,9 +185,17 @@ class BaseLearner:
     """Defaults for learners written here: subclasses set `name` and define `solve` (or `predict`).
 
     The constructor of a subclass only stores its arguments, under their own names, so that `describe` can read them.
+
+    Attributes:
+        kinds: of tasks that it answers; None says nothing, and it is asked about any.
+        extra: the install extra that it needs.
+        baseline: whether it stands beside every result.
     """
 
     name: ClassVar[str]
+    kinds: ClassVar[tuple[str, ...] | None] = None
+    extra: ClassVar[str | None] = None
+    baseline: ClassVar[bool] = False
 
     @property
     def transductive(self) -> bool:

@@ -117,6 +117,7 @@ class CrossLingualPrototypes(BaseLearner):
     """
 
     name = "crosslingual"
+    kinds = ("classification",)
 
     def __init__(
         self,

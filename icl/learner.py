@@ -58,6 +58,7 @@ class ICLLearner(BaseLearner):
     """
 
     name = "icl"
+    kinds = ("classification",)
     _listener: Callable[[str], None] | None = None
 
     def __init__(

@@ -84,6 +84,8 @@ class MetaICL(BaseLearner):
     """
 
     name = "metaicl"
+    kinds = ("classification",)
+    extra = "local"
     model: str = "smollm2"
     objective: Objective = "direct"
     tune: str = "full"

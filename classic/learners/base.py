@@ -39,6 +39,7 @@ class TensorLearner(BaseLearner):
         encoder: an encoder or the spec of one.
     """
 
+    kinds = ("classification",)
     encoder: str | Spec | Encoder = "minilm"
     _table: TextTable | None = field(default=None, init=False, repr=False)
     _background: tuple[str, ...] = field(default=(), init=False, repr=False)

@@ -41,6 +41,8 @@ class FineTune(BaseLearner):
     """
 
     name = "finetune"
+    kinds = ("classification",)
+    extra = "local"
     encoder: str = "minilm"
     steps: int = 60
     batch_size: int = 16

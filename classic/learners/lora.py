@@ -24,6 +24,7 @@ class LoRA(FineTune):
     """
 
     name = "lora"
+    extra = "peft"
     lr: float = 2e-3
     rank: int = 8
     alpha: float = 16.0

@@ -87,6 +87,7 @@ class MetaLearnerBase(TensorLearner):
         trust: whether a trained learner that is loaded may do more than compute (run an encoder from a file, say).
     """
 
+    extra = "local"
     steps: int = 300
     meta_batch: int = 8
     optimizer: Optimizer = "adam"

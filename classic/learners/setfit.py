@@ -39,6 +39,8 @@ class SetFit(BaseLearner):
     """
 
     name = "setfit"
+    kinds = ("classification",)
+    extra = "setfit"
     encoder: str = "minilm"
     steps: int = 60
     batch_size: int = 16

@@ -26,6 +26,8 @@ class SklearnLearner(BaseLearner):
     """
 
     name = "sklearn"
+    kinds = ("classification",)
+    extra = "local"
 
     def __init__(self, pipeline: Any) -> None:
         self.pipeline = pipeline

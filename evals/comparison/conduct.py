@@ -14,7 +14,7 @@ from evals.comparison.document import Absent
 from evals.comparison.study import Study
 from evals.engines import spread
 from evals.episode import EpisodeSampler
-from evals.learner import Context, Learner, ignore
+from evals.learner import Context, Learner, MetaLearner, ignore
 from evals.metatrain import LEARNER_FOLDER, ensure_trained
 from evals.rundir import folder_name
 from evals.runner import Progress, run
@@ -182,13 +182,15 @@ def _conduct(
 
 
 def _learner_for(job: Job, kept: dict[tuple[str, int], Learner]) -> Learner:
-    """A new learner where it is trained for the job; the others keep their models for the next one."""
-    contestant, seed = job.contestant, job.sampler.seed
-    if contestant.own_training:
-        return contestant.build(seed)
-    if (contestant.name, seed) not in kept:
-        kept[contestant.name, seed] = contestant.build(seed)
-    return kept[contestant.name, seed]
+    """A new learner where it can be trained, whoever wrote it: what it learned from the training classes of one class
+    split must not meet another one, where they are test classes. The others keep their models for the next job."""
+    key = job.contestant.name, job.sampler.seed
+    if key in kept:
+        return kept[key]
+    learner = job.contestant.build(job.sampler.seed)
+    if not isinstance(learner, MetaLearner):
+        kept[key] = learner
+    return learner
 
 
 def _carry_out(

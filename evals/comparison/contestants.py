@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from evals.comparison.study import Study
-from evals.kinds import KINDS
 from evals.learner import Learner, MetaLearner
 from evals.task import Task
 from fewshot.core.catalog import LEARNERS
@@ -23,16 +22,13 @@ class Contestant:
     Attributes:
         name: its spec, or the name that it was given.
         build: makes one, given a seed; can be sent to other machines.
-        trains: whether it has to be meta-trained on other classes or tasks, and does not say on which.
-        own_training: whether it is trained anew for every series of episodes.
+        kinds: of tasks that it answers; None where that is not known.
     """
 
     name: str
     build: Callable[[int], Learner]
     baseline: bool = False
-    trains: bool = False
-    own_training: bool = False
-    kinds: tuple[str, ...] = tuple(KINDS)
+    kinds: tuple[str, ...] | None = None
 
 
 def contestants(learners: Sequence[str] | Mapping[str, str | Learner], *, trust: bool = False) -> list[Contestant]:
@@ -44,6 +40,7 @@ def contestants(learners: Sequence[str] | Mapping[str, str | Learner], *, trust:
 
     Raises:
         UsageError: an unknown learner, with the nearest names, or something that is no learner.
+        MissingExtra: a named learner, or a part of it, needs packages that are not installed.
     """
     named = dict(learners) if isinstance(learners, Mapping) else {spec: spec for spec in learners}
     for name, value in named.items():
@@ -69,40 +66,34 @@ def why_left_out(contestant: Contestant, task: Task, study: Study) -> str | None
         UsageError: its spec names an unknown parameter, or lacks one.
         NotTrusted: a trained learner would do more than compute.
     """
-    if task.info.kind not in contestant.kinds:
+    if contestant.kinds is not None and task.info.kind not in contestant.kinds:
         return f"it answers {' and '.join(contestant.kinds)} tasks; {task.name} is of kind {task.info.kind}"
-    chosen = study.class_split or (task.default_class_split(),)
-    if contestant.trains and any(split in (None, "all") for split in chosen):
-        return f"{task.name} has no training classes; name tasks to be trained on, as in {_with_train(contestant.name)}"
     try:
         learner = contestant.build(study.seed[0])
         if isinstance(learner, MetaLearner) and learner.trained:
             learner.describe()  # reads the folder that it comes from: what is wrong with it is told before all work
     except ModelUnavailable as error:
         return str(error)
+    chosen = study.class_split or (task.default_class_split(),)
+    if lacks_training(learner) and any(split in (None, "all") for split in chosen):
+        return f"{task.name} has no training classes; name tasks to be trained on, as in {_with_train(contestant.name)}"
     return None
 
 
+def lacks_training(learner: Learner) -> bool:
+    """Whether it has to be meta-trained on other classes or tasks, and does not say on which."""
+    return isinstance(learner, MetaLearner) and not learner.trained and getattr(learner, "train", None) is None
+
+
 def _from_spec(name: str, spec: str, trust: bool) -> Contestant:
-    entry, params = LEARNERS.check(spec), parse_spec(spec).params
-    return Contestant(
-        name=name,
-        build=partial(_build, spec, trust),
-        baseline=entry.baseline,
-        trains=entry.needs_meta_training and not {"train", "from"} & params.keys(),
-        own_training=entry.needs_meta_training,
-        kinds=entry.kinds,
-    )
+    LEARNERS.require(spec)
+    entry = LEARNERS.check(spec)
+    return Contestant(name=name, build=partial(_build, spec, trust), baseline=entry.baseline, kinds=entry.kinds)
 
 
 def _from_object(name: str, learner: Learner) -> Contestant:
-    meta = isinstance(learner, MetaLearner)
-    return Contestant(
-        name=name,
-        build=partial(_copy if meta else _same, learner),
-        trains=meta and not learner.trained and getattr(learner, "train", None) is None,
-        own_training=meta,
-    )
+    build = _copy if isinstance(learner, MetaLearner) else _same
+    return Contestant(name=name, build=partial(build, learner), kinds=getattr(learner, "kinds", None))
 
 
 def _build(spec: str, trust: bool, seed: int) -> Learner:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evals.comparison.contestants import Contestant, contestants
+from evals.comparison.contestants import Contestant, contestants, lacks_training
 from evals.learner import Context, Learner
 from evals.loading import load_task
 from evals.predictor import Predictor
@@ -208,13 +208,14 @@ def _predictor(
 
 def _build(contestant: Contestant, seed: int) -> Learner | LeftOut:
     """The learner, or why there is none. What is named wrongly is an error, before any work begins."""
-    if contestant.trains:
-        why = "it has to be trained on other tasks first; name them (train=TASK+TASK), or a trained one (from=FOLDER)"
-        return LeftOut(contestant.name, why)
     try:
-        return contestant.build(seed)
+        learner = contestant.build(seed)
     except ModelUnavailable as error:
         return LeftOut(contestant.name, str(error))
+    if lacks_training(learner):
+        why = "it has to be trained on other tasks first; name them (train=TASK+TASK), or a trained one (from=FOLDER)"
+        return LeftOut(contestant.name, why)
+    return learner
 
 
 def _nothing_tried(left_out: Sequence[LeftOut]) -> FewshotError:

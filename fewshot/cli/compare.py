@@ -77,7 +77,7 @@ def compare(
 
     if output is not None:
         require_format(output)
-    ENGINES.check(engine)
+    ENGINES.require(engine)
     if device != "auto":
         resolve_device(device)
     given = {

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fewshot.cli.output import show_json, show_table
+
+if TYPE_CHECKING:
+    from fewshot.core.registry import Entry
 
 app = typer.Typer(no_args_is_help=True, help="Learners, selectors, models: everything a spec can name.")
 
@@ -25,8 +28,22 @@ def list_learners(
     chosen = [family.removesuffix("s")] if family else list(FAMILIES)
     entries = {name: FAMILIES[name].entries() for name in chosen}
     if as_json:
-        show_json({name: [vars(entry) for entry in known.values()] for name, known in entries.items()})
+        show_json({name: [_described(entry) for entry in known.values()] for name, known in entries.items()})
         return
     for name, known in entries.items():
         rows = [[entry.name, entry.summary, ", ".join(entry.flags), entry.extra or ""] for entry in known.values()]
         show_table([name, "what it does", "flags", "extra"], rows)
+
+
+def _described(entry: Entry) -> dict[str, Any]:
+    """What is known of a part, JSON-ready."""
+    flags = ("needs_meta_training", "transductive", "baseline")
+    return {
+        "name": entry.name,
+        "target": entry.target,
+        "summary": entry.summary,
+        "kinds": entry.kinds,
+        "extra": entry.extra,
+        **{flag: getattr(entry, flag) for flag in flags},
+        "positional": entry.positional,
+    }

@@ -4,56 +4,21 @@ from __future__ import annotations
 
 from fewshot.core.registry import Entry, Registry
 
-
-def _frozen(name: str, target: str, summary: str, extra: str = "local") -> Entry:
-    """A learner on text vectors that learns from the support alone."""
-    return Entry(name, target, summary, extra=extra)
-
-
-def _meta(name: str, target: str, summary: str) -> Entry:
-    """A learner that is trained on other classes first."""
-    return Entry(name, target, summary, extra="local", needs_meta_training=True)
-
-
-LEARNERS = Registry(
-    "learner",
+ENCODERS = Registry(
+    "encoder",
     [
-        Entry("icl", "icl.learner:ICLLearner", "in-context learning with a language model", extra="local"),
-        _meta("metaicl", "icl.metaicl:MetaICL", "a language model meta-trained to learn in context"),
-        Entry("crosslingual", "icl.crosslingual:CrossLingualPrototypes", "nearest class mean, in another language"),
-        _frozen("prototypes", "classic.learners.prototypes:Prototypes", "nearest class mean of a frozen encoder"),
-        _frozen("probe", "classic.learners.probe:Probe", "logistic regression on a frozen encoder"),
-        _meta("protonet", "classic.learners.protonet:ProtoNet", "nearest class mean in a meta-learned space"),
-        _meta("matching", "classic.learners.matching:Matching", "attention over the support, meta-learned"),
-        _meta("relation", "classic.learners.relation:Relation", "a meta-learned similarity"),
-        _meta("siamese", "classic.learners.siamese:Siamese", "pairs of texts, same class or not, meta-learned"),
-        _meta("maml", "classic.learners.maml:MAML", "meta-learned start of a few gradient steps"),
-        _meta("fomaml", "classic.learners.fomaml:FOMAML", "MAML without second derivatives"),
-        _meta("anil", "classic.learners.anil:ANIL", "MAML that adapts the head alone"),
-        _meta("metasgd", "classic.learners.metasgd:MetaSGD", "MAML that learns its step sizes"),
-        _meta("reptile", "classic.learners.reptile:Reptile", "meta-learned start, towards every task's solution"),
-        _meta("r2d2", "classic.learners.r2d2:R2D2", "ridge regression on meta-learned features"),
-        _meta("multitask", "classic.learners.multitask:Multitask", "a classifier of all base classes, then a new head"),
-        _frozen("finetune", "classic.learners.finetune:FineTune", "an encoder fine-tuned on the support"),
-        _frozen("lora", "classic.learners.lora:LoRA", "low-rank adapters trained on the support", extra="peft"),
-        _frozen("setfit", "classic.learners.setfit:SetFit", "pairs of the support, then a probe", extra="setfit"),
-        Entry("chance", "classic.baselines:Chance", "a uniform guess", baseline=True),
-        Entry("majority", "classic.baselines:Majority", "the most frequent label of the support", baseline=True),
-        Entry("nn", "classic.baselines:NearestNeighbour", "the label of the nearest support text", baseline=True),
-        Entry("tfidf", "classic.baselines:LexicalPrototypes", "nearest class mean of TF-IDF vectors", baseline=True),
+        Entry("lexical", "fewshot.encoders.lexical:Lexical", "TF-IDF of words and character n-grams"),
+        Entry("minilm", "fewshot.encoders.transformer:MiniLM", "embedded English sentence encoder", extra="local"),
+        Entry("e5-small", "fewshot.encoders.transformer:E5Small", "embedded encoder for 94 languages", extra="local"),
+        Entry(
+            "hf",
+            "fewshot.encoders.transformer:TransformerEncoder",
+            "any sentence-transformers or Hugging Face model",
+            extra="local",
+            positional="model",
+        ),
     ],
-)
-
-#: What `recommend` tries on someone's own texts beside the baselines, in the order of cost. Models are spelt out: a
-#: rung is left out where its model is not on the machine, or not made for the language.
-LADDER = (
-    "tfidf",
-    "probe:encoder=lexical",
-    "prototypes:encoder=minilm",
-    "probe:encoder=minilm",
-    "icl:model=ko-mini,selector=knn,demos=8,order=nearest-last",
-    "icl:model=smollm2,selector=knn,demos=8,order=nearest-last",
-    "setfit:encoder=minilm",
+    paths="hf",
 )
 
 SELECTORS = Registry(
@@ -65,6 +30,7 @@ SELECTORS = Registry(
         Entry("knn", "icl.selectors.knn:KNN", "the M examples most similar to the query"),
         Entry("mmr", "icl.selectors.mmr:MMR", "M examples, similar to the query and unlike each other"),
     ],
+    parts={"encoder": (ENCODERS,)},
 )
 
 ORDERINGS = Registry(
@@ -92,25 +58,8 @@ CALIBRATORS = Registry(
     [
         Entry("none", "icl.calibration:NoCalibration", "scores as they are"),
         Entry("contextual", "icl.calibration:Contextual", "divide by the scores of content-free inputs"),
-        Entry("batch", "icl.calibration:Batch", "divide by the mean score of the queries", transductive=True),
+        Entry("batch", "icl.calibration:Batch", "divide by the mean score of the queries"),
     ],
-)
-
-ENCODERS = Registry(
-    "encoder",
-    [
-        Entry("lexical", "fewshot.encoders.lexical:Lexical", "TF-IDF of words and character n-grams"),
-        Entry("minilm", "fewshot.encoders.transformer:MiniLM", "embedded English sentence encoder", extra="local"),
-        Entry("e5-small", "fewshot.encoders.transformer:E5Small", "embedded encoder for 94 languages", extra="local"),
-        Entry(
-            "hf",
-            "fewshot.encoders.transformer:TransformerEncoder",
-            "any sentence-transformers or Hugging Face model",
-            extra="local",
-            positional="model",
-        ),
-    ],
-    paths="hf",
 )
 
 NETWORKS = Registry(
@@ -168,6 +117,55 @@ MODELS = Registry(
     paths="hf",
 )
 
+LEARNERS = Registry(
+    "learner",
+    [
+        Entry("icl", "icl.learner:ICLLearner", "in-context learning with a language model"),
+        Entry("metaicl", "icl.metaicl:MetaICL", "a language model meta-trained to learn in context"),
+        Entry("crosslingual", "icl.crosslingual:CrossLingualPrototypes", "nearest class mean, in another language"),
+        Entry("prototypes", "classic.learners.prototypes:Prototypes", "nearest class mean of a frozen encoder"),
+        Entry("probe", "classic.learners.probe:Probe", "logistic regression on a frozen encoder"),
+        Entry("protonet", "classic.learners.protonet:ProtoNet", "nearest class mean in a meta-learned space"),
+        Entry("matching", "classic.learners.matching:Matching", "attention over the support, meta-learned"),
+        Entry("relation", "classic.learners.relation:Relation", "a meta-learned similarity"),
+        Entry("siamese", "classic.learners.siamese:Siamese", "pairs of texts, same class or not, meta-learned"),
+        Entry("maml", "classic.learners.maml:MAML", "meta-learned start of a few gradient steps"),
+        Entry("fomaml", "classic.learners.fomaml:FOMAML", "MAML without second derivatives"),
+        Entry("anil", "classic.learners.anil:ANIL", "MAML that adapts the head alone"),
+        Entry("metasgd", "classic.learners.metasgd:MetaSGD", "MAML that learns its step sizes"),
+        Entry("reptile", "classic.learners.reptile:Reptile", "meta-learned start, towards every task's solution"),
+        Entry("r2d2", "classic.learners.r2d2:R2D2", "ridge regression on meta-learned features"),
+        Entry("multitask", "classic.learners.multitask:Multitask", "a classifier of all base classes, then a new head"),
+        Entry("finetune", "classic.learners.finetune:FineTune", "an encoder fine-tuned on the support"),
+        Entry("lora", "classic.learners.lora:LoRA", "low-rank adapters trained on the support"),
+        Entry("setfit", "classic.learners.setfit:SetFit", "pairs of the support, then a probe"),
+        Entry("chance", "classic.baselines:Chance", "a uniform guess"),
+        Entry("majority", "classic.baselines:Majority", "the most frequent label of the support"),
+        Entry("nn", "classic.baselines:NearestNeighbour", "the label of the nearest support text"),
+        Entry("tfidf", "classic.baselines:LexicalPrototypes", "nearest class mean of TF-IDF vectors"),
+    ],
+    parts={
+        "encoder": (ENCODERS, NETWORKS),
+        "model": (MODELS,),
+        "selector": (SELECTORS,),
+        "order": (ORDERINGS,),
+        "method": (SCORERS,),
+        "calibrate": (CALIBRATORS,),
+    },
+)
+
+#: What `recommend` tries on someone's own texts beside the baselines, in the order of cost. Models are spelt out: a
+#: rung is left out where its model is not on the machine, or not made for the language.
+LADDER = (
+    "tfidf",
+    "probe:encoder=lexical",
+    "prototypes:encoder=minilm",
+    "probe:encoder=minilm",
+    "icl:model=ko-mini,selector=knn,demos=8,order=nearest-last",
+    "icl:model=smollm2,selector=knn,demos=8,order=nearest-last",
+    "setfit:encoder=minilm",
+)
+
 ENGINES = Registry(
     "engine",
     [
@@ -176,6 +174,7 @@ ENGINES = Registry(
             "ray", "evals.engines.cluster:RayEngine", "the workers of a Ray cluster", extra="ray", positional="workers"
         ),
     ],
+    option="--engine",
 )
 
 TRACKERS = Registry(

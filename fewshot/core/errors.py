@@ -48,10 +48,13 @@ class ModelUnavailable(FewshotError):
 
 
 class MissingExtra(ModelUnavailable):
-    """A feature needs packages that are not installed."""
+    """A feature needs packages that are not installed. Exit code 2: the request is at fault until they are."""
 
-    def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f'{feature} needs packages that are not installed. Run: pip install "fewshot[{extra}]"')
+    exit_code = 2
+
+    def __init__(self, feature: str, extra: str, *others: str) -> None:
+        wanted = ",".join([extra, *others])
+        super().__init__(f'{feature} needs packages that are not installed. Run: pip install "fewshot[{wanted}]"')
 
 
 class OfflineError(ModelUnavailable):

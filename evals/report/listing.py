@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from evals.comparison.conduct import NAME
-from evals.rundir import MAIN
+from evals.comparison.conduct import NAME, read_conducted
+from evals.rundir import MAIN, checked_config
 from evals.store import FILE_NAME
+from fewshot.core.errors import FewshotError
+from fewshot.core.stored import read_object
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,10 @@ def _folders(root: Path) -> Iterator[Path]:
     if not root.is_dir():
         return
     for path in root.iterdir():
-        is_run = (path / NAME).is_file() or (path / FILE_NAME).is_file()
-        if is_run and path.is_dir() and not path.is_symlink():
-            yield path
+        with suppress(PermissionError):  # a folder of somebody else's
+            is_run = (path / NAME).is_file() or (path / FILE_NAME).is_file()
+            if is_run and path.is_dir() and not path.is_symlink():
+                yield path
 
 
 def _modified(path: Path) -> float:
@@ -62,37 +66,37 @@ def _modified(path: Path) -> float:
 
 
 def _listed(path: Path, when: float) -> Listed:
-    what, learners, state = _of_comparison(path) if (path / NAME).is_file() else _of_run(path)
+    try:
+        what, learners, state = _of_comparison(path) if (path / NAME).is_file() else _of_run(path)
+    except (FewshotError, OSError) as error:
+        what, learners, state = "", "", f"cannot be read: {error}"
     updated = datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return Listed(path.name, f"/runs/{quote(path.name, safe='')}", what, learners, state, updated)
+    return Listed(path.name, f"/runs/{quote(os.fsencode(path.name), safe='')}", what, learners, state, updated)
 
 
 def _of_comparison(path: Path) -> tuple[str, str, str]:
-    study = _read(path / NAME).get("study") or {}
-    runs = list(path.glob(f"*/{FILE_NAME}"))
-    finished = sum(bool(_read(run.parent / "run.json").get("result")) for run in runs)
-    what = f"{', '.join(study.get('task') or [])}: {', '.join(map(str, study.get('shot') or []))} shots"
-    return what, ", ".join(study.get("learner") or []), f"{finished} of {len(runs)} runs finished"
+    study = read_conducted(path).study
+    runs = [_parsed(run.parent / "run.json") for run in path.glob(f"*/{FILE_NAME}")]
+    finished = sum(bool(run.get("result")) for run in runs)
+    what = f"{', '.join(study.task)}: {', '.join(map(str, study.shot))} shots"
+    return what, ", ".join(study.learner), f"{finished} of {len(runs)} runs finished"
 
 
 def _of_run(path: Path) -> tuple[str, str, str]:
-    content = _read(path / "run.json")
+    content = _parsed(path / "run.json")
     if not content:
         return "", "", "no description yet"
-    config = content["config"]
+    config = checked_config(content.get("config"), path / "run.json")
     what = f"{config['task']['name']}: {config['episodes']['way']}-way {config['episodes']['shot']}-shot"
-    return what, config["learners"][MAIN].get("name", ""), "finished" if content.get("result") else "not finished"
+    learner = str(config["learners"][MAIN].get("name", ""))
+    return what, learner, "finished" if content.get("result") else "not finished"
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A JSON file; nothing where there is none, or half of one."""
-    try:
-        return _parsed(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError):
-        return {}
+def _parsed(path: Path) -> dict[str, Any]:
+    """The description of a run; nothing where there is none yet."""
+    return _read(path, path.stat().st_mtime_ns) if path.is_file() else {}
 
 
 @lru_cache(maxsize=4096)
-def _parsed(path: Path, modified: int) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return content if isinstance(content, dict) else {}
+def _read(path: Path, modified: int) -> dict[str, Any]:
+    return read_object(path)

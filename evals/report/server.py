@@ -54,6 +54,8 @@ class ReportServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    #: Seconds after which a connection that sends nothing is closed; the library gives it to the socket.
+    timeout = 30.0
     server: ReportServer  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_GET(self) -> None:
@@ -67,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
             runs = [asdict(run) for run in list_runs(self.server.root)]
             self._send(HTTPStatus.OK, json.dumps(runs), _JSON)
         elif path.startswith("/runs/"):
-            self._report(unquote(path.removeprefix("/runs/")))
+            self._report(unquote(path.removeprefix("/runs/"), errors="surrogateescape"))
         else:
             self._send(HTTPStatus.NOT_FOUND, "not found\n", _TEXT)
 
@@ -87,6 +89,10 @@ class _Handler(BaseHTTPRequestHandler):
             page = self.server.report(folder)
         except FewshotError as error:
             self._send(HTTPStatus.CONFLICT, f"{error}\n", _TEXT)
+            return
+        except Exception as error:  # noqa: BLE001 - one odd run must not look like a broken server
+            told = f"{name} cannot be shown: {type(error).__name__}: {error}\n"
+            self._send(HTTPStatus.INTERNAL_SERVER_ERROR, told, _TEXT)
             return
         self._send(HTTPStatus.OK, page, _HTML, assets("report.js")["policy"])
 

@@ -18,7 +18,7 @@ from typing import Any
 from fewshot.core.catalog import FAMILIES
 from fewshot.core.errors import NotTrusted, UsageError
 from fewshot.core.hashing import digest
-from fewshot.core.paths import cache_dir
+from fewshot.core.paths import cache_dir, write_atomically
 from fewshot.core.spec import Spec, parse_spec
 
 #: Parameters that reach outside whatever their value, in whichever part they stand.
@@ -75,9 +75,13 @@ def require_consent(stored: Any, owner: str | Path, *, trust: bool, place: Path 
 
 
 def remember(stored: Any, place: Path) -> None:
-    """Note that the user wants this carried out in this folder, so that going on with it asks nothing."""
+    """Note that the user wants this carried out in this folder, so that going on with it asks nothing.
+
+    Raises:
+        StorageError: the note cannot be written.
+    """
     for act in acts(stored):
-        _mark(act, place).touch()
+        write_atomically(_mark(act, place), f"{place}: {act}\n")
 
 
 def _mark(act: str, place: Path) -> Path:

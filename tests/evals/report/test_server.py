@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import shutil
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,3 +140,52 @@ def test_a_damaged_run_is_an_error_message(get, root: Path) -> None:
     finally:
         (broken / "run.sqlite").unlink()
         broken.rmdir()
+
+
+_STUDY = {"task": ["a"], "learner": ["tfidf"]}
+
+
+@pytest.mark.promise(52)
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("comparison.json", '{"study": [1]}'),
+        ("comparison.json", "[" * 100_000),
+        ("comparison.json", "5"),
+        ("comparison.json", ""),
+        ("comparison.json", json.dumps({"study": {**_STUDY, "shot": {"a": 1}}, "absent": [], "folders": []})),
+        ("comparison.json", json.dumps({"study": _STUDY, "absent": [3], "folders": []})),
+        ("comparison.json", json.dumps({"study": {**_STUDY, "learner": ["a:(("]}, "absent": [], "folders": []})),
+        ("run.json", '{"config": 5}'),
+        ("run.json", '{"config": {"task": {"name": 3}}}'),
+        ("run.json", "9" * 5000),
+        ("run.json", '{"config": ' * 50_000),
+    ],
+)
+def test_one_odd_folder_does_not_take_the_list_down(root: Path, get, tmp_path: Path, file: str, content: str) -> None:
+    odd = root / os.fsdecode(b"odd \xff")
+    odd.mkdir()
+    try:
+        (odd / file).write_text(content, encoding="utf-8")
+        (odd / "run.sqlite").touch()
+        listed = {run["name"]: run for run in json.loads(get("/runs.json")[1])}
+        assert set(listed) == {"study 하나 #1", odd.name}
+        assert listed[odd.name]["state"].startswith("cannot be read: ")
+        assert listed["study 하나 #1"]["state"] == "5 of 5 runs finished"
+        assert get("/")[0] == 200
+        assert get(listed[odd.name]["link"])[0] in (409, 500)
+    finally:
+        shutil.rmtree(odd)
+
+
+def test_connections_that_say_nothing_are_closed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from evals.report import server
+
+    monkeypatch.setattr(server._Handler, "timeout", 0.05)
+    with server.ReportServer(root) as serving:
+        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        with socket.create_connection(("127.0.0.1", serving.server_port)) as idle:
+            assert idle.recv(1) == b""
+        serving.shutdown()
+        thread.join()

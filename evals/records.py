@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -11,6 +13,7 @@ from pydantic_core import from_json
 from evals.episode import Episode
 from evals.kinds import kind_named
 from evals.types import Answer, Gold, Prediction, Status, Trace, Usage
+from fewshot.core.errors import StorageError
 from fewshot.core.hashing import canonical_json
 
 _STATUSES = {status.value: status for status in Status}
@@ -57,8 +60,9 @@ def write_episode(record: EpisodeRecord) -> str:
 
 
 def read_episode(text: str) -> EpisodeRecord:
-    """The inverse of `write_episode`."""
-    return EpisodeRecord(**_tupled(json.loads(text)))
+    """The inverse of `write_episode`. Raises StorageError for what is no episode."""
+    with _expecting("an episode"):
+        return EpisodeRecord(**_tupled(json.loads(text)))
 
 
 def write_prediction(prediction: Prediction) -> str:
@@ -73,14 +77,23 @@ def write_prediction(prediction: Prediction) -> str:
 
 
 def read_prediction(text: str) -> Prediction:
-    """The inverse of `write_prediction`."""
-    content = from_json(text)  # twice as fast as json.loads, and as exact
-    return Prediction(
-        problem_id=content["problem_id"],
-        answers=tuple(_answer(answer) for answer in content["answers"]),
-        usage={phase: Usage(**usage) for phase, usage in content["usage"].items()},
-        trace=Trace(**_tupled(content["trace"])),
-    )
+    """The inverse of `write_prediction`. Raises StorageError for what is no prediction."""
+    with _expecting("a prediction"):
+        content = from_json(text)  # twice as fast as json.loads, and as exact
+        return Prediction(
+            problem_id=content["problem_id"],
+            answers=tuple(_answer(answer) for answer in content["answers"]),
+            usage={phase: Usage(**usage) for phase, usage in content["usage"].items()},
+            trace=Trace(**_tupled(content["trace"])),
+        )
+
+
+@contextmanager
+def _expecting(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise StorageError(f"what is stored is not {what}: {type(error).__name__}: {error}") from error
 
 
 def _answer(content: dict[str, Any]) -> Answer:

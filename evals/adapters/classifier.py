@@ -34,6 +34,7 @@ class EpisodeClassifier:
         on_failure: "raise", or "none" to predict None (and NaN probabilities) where the learner gave no answer.
         seed: for learners that draw at random.
         device: a torch device name, or "auto".
+        trust: whether a trained learner that the spec loads may do more than compute; see SECURITY.md.
 
     Attributes:
         classes_: (n_classes,) the labels, sorted.
@@ -55,6 +56,7 @@ class EpisodeClassifier:
         on_failure: Literal["raise", "none"] = "raise",
         seed: int = 0,
         device: str = "auto",
+        trust: bool = False,
     ) -> None:
         self.learner = learner
         self.task = task
@@ -63,6 +65,7 @@ class EpisodeClassifier:
         self.on_failure = on_failure
         self.seed = seed
         self.device = device
+        self.trust = trust
 
     def fit(self, texts: Iterable[str], labels: Iterable[Hashable]) -> Self:
         """Take labelled texts as the support.
@@ -176,7 +179,7 @@ class EpisodeClassifier:
     def _build_learner(self) -> Learner:
         """The learner that `fit` puts in `learner_`."""
         if isinstance(self.learner, str):
-            return LEARNERS.build(self.learner, device=self.device, seed=self.seed)
+            return LEARNERS.build(self.learner, device=self.device, seed=self.seed, trust=self.trust)
         return self.learner
 
     @property

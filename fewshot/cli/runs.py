@@ -99,10 +99,11 @@ def export_run(
 
 def _items(run: Path, only: str | None) -> Iterator[dict[str, Any]]:
     """One flat record per query and learner."""
+    from evals.rundir import read_config
     from evals.store import Store
 
     with Store.read(run) as store:
-        names = list(store.config["learners"])
+        names = list(read_config(store)["learners"])
         if only is not None and only not in names:
             raise UsageError(f"{run} holds no learner {only!r}; it holds {', '.join(names)}")
         episodes = {record.problem_id: record for record in store.episodes()}
@@ -134,15 +135,15 @@ def _plain(value: Any) -> str:
 def _write_csv(items: Iterator[dict[str, Any]], file: IO[bytes], *, raw: bool) -> int:
     """CSV in which no cell is a formula: a leading quote disarms those that begin like one."""
     count = 0
-    with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
-        writer: csv.DictWriter[str] | None = None
-        for item in items:
-            count += 1
-            if writer is None:
-                writer = csv.DictWriter(text, list(item))
-                writer.writeheader()
-            writer.writerow(item if raw else {key: disarmed(value) for key, value in item.items()})
-        text.detach()
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    writer: csv.DictWriter[str] | None = None
+    for item in items:
+        count += 1
+        if writer is None:
+            writer = csv.DictWriter(text, list(item))
+            writer.writeheader()
+        writer.writerow(item if raw else {key: disarmed(value) for key, value in item.items()})
+    text.detach()
     return count
 
 

@@ -14,12 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from fewshot.core.errors import UsageError
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WORDS: dict[str, Any] = {"true": True, "false": False, "none": None, "null": None}
+_DEEPEST = 50
 _FILE = re.compile(r"^(?P<name>[^()=,]*\.py:[A-Za-z_]\w*)(?::(?P<rest>.*))?$", re.DOTALL)
 
 
@@ -44,13 +46,15 @@ def parse_spec(source: str | Mapping[str, Any] | Spec) -> Spec:
         source: the one-line form, the long form (a mapping with a `name`), or a Spec, returned as it is.
 
     Raises:
-        UsageError: unbalanced parentheses, a missing name or a key given twice.
+        UsageError: unbalanced or too many parentheses, a missing name or a key given twice.
     """
     if isinstance(source, Spec):
         return source
     if isinstance(source, Mapping):
         return _from_mapping(source)
     text = source.strip()
+    if _depth(text) > _DEEPEST:
+        raise UsageError(f"a spec is nested at most {_DEEPEST} deep, but {text[:40]!r}... is deeper")
     while text.startswith("(") and _closing(text) == len(text) - 1:
         text = text[1:-1].strip()
     if matched := _FILE.match(text):
@@ -94,6 +98,11 @@ def _split(text: str, whole: str) -> list[str]:
     if depth != 0:
         raise UsageError(f"the parentheses in {whole!r} do not match")
     return [part for part in [*parts, text[start:]] if part.strip()]
+
+
+def _depth(text: str) -> int:
+    """How many parentheses are open at once, at most."""
+    return max(accumulate((char == "(") - (char == ")") for char in text), default=0) if "(" in text else 0
 
 
 def _closing(text: str) -> int:

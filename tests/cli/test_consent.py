@@ -301,6 +301,13 @@ def test_only_known_settings_are_taken(
     assert (done.code, message in done.stderr) == (1, True), done.stderr
 
 
+def test_a_classifier_that_trusts_takes_what_is_there(tmp_path: Path, trained: Path) -> None:
+    (tmp_path / "mine.py").write_text("from fewshot.encoders.lexical import Lexical as Mine\n", encoding="utf-8")
+    folder = with_config(trained, tmp_path / "trained", encoder=f"{tmp_path / 'mine.py'}:Mine")
+    classifier = EpisodeClassifier(f"protonet:from={folder}", trust=True)
+    assert list(classifier.fit(["red apple", "blue sea"], ["a", "b"]).predict(["red apple"])) == ["a"]
+
+
 def test_who_trusts_lets_it_run(fewshot: Callable, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
         "from pathlib import Path\nfrom tests.evals.fakes import FirstLabel as Mine\n"

@@ -60,3 +60,9 @@ specs = st.recursive(
 @given(specs)
 def test_what_is_written_is_read_back(spec: Spec) -> None:
     assert parse_spec(str(spec)) == spec
+
+
+@pytest.mark.parametrize("text", ["(" * 100_000 + "x" + ")" * 100_000, "a:x=(" * 5_000 + "b" + ")" * 5_000, "(" * 60])
+def test_a_spec_that_is_nested_too_deeply_is_refused_at_once(text: str) -> None:
+    with pytest.raises(UsageError, match="nested at most 50 deep"):
+        parse_spec(text)

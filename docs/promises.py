@@ -69,6 +69,8 @@ PROMISES = {
     75: "Every row of an input has one row of answers with its number; one without text has a status of its own.",
     76: "Two trainings or comparisons never write into one folder: the second is told which process owns it.",
     77: "A run whose writer was killed in the middle of a step is read and resumed; reading finishes that step first.",
+    78: "A run goes on from any folder; where its data was moved or changed, the fingerprint decides.",
+    79: "Results on two versions of a task's data are never shown under one title.",
 }
 
 _INTRO = """# Reliability

@@ -25,7 +25,7 @@ from fewshot.core.stored import checked
 #: Under this name the store keeps the learner that the run is about; all others are baselines.
 MAIN = "main"
 #: Recorded with every run, but no reason to refuse `--resume`.
-_UNGUARDED = ("versions",)
+_UNGUARDED = ("versions", "begun_in")
 _PACKAGES = ("fewshot", "numpy", "torch", "transformers", "sentence-transformers")
 
 
@@ -71,6 +71,7 @@ def describe_run(
         "transductive": {name: learner.transductive for name, learner in learners.items()},
         "seed": seed,
         "settings": dict(extra),
+        "begun_in": str(Path.cwd()),
         "versions": versions(),
     }
     try:

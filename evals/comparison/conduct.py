@@ -227,17 +227,22 @@ def _write(folder: Path, plan: Plan, absent: Sequence[Absent]) -> None:
         "sha256": plan.study.sha256,
         "folders": plan.folders,
         "absent": [asdict(missing) for missing in absent],
+        "begun_in": str(Path.cwd()),
     }
     write_atomically(folder / NAME, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
 @dataclass(frozen=True)
 class Conducted:
-    """What a comparison's folder says of itself: the study, the learners without a result, the folders of its runs."""
+    """What a comparison's folder says of itself: the study, the learners without a result, the folders of its runs.
+
+    `begun_in` is the folder that its relative paths start from, where it is known.
+    """
 
     study: Study
     absent: tuple[Absent, ...]
     folders: tuple[str, ...]
+    begun_in: str | None = None
 
 
 def read_conducted(folder: Path) -> Conducted:

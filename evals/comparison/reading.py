@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class _TableKey:
 
 
 _CellKey = tuple[str, int]
+_Cells = Mapping[_CellKey, list[_Stored]]
 
 #: A column of the compact form of answers, and a row of it where there is no answer.
 _DECISION = 1
@@ -81,10 +82,21 @@ def read_tables(folders: Sequence[Path]) -> list[Table]:
     for folder in folders:
         for table, cell, stored in _read(folder, known):
             _add(grouped.setdefault(table, {}).setdefault(cell, []), stored)
-    tables = [_table(key, cells) for key, cells in sorted(grouped.items(), key=lambda item: item[0])]
+    tables = [_table(key, cells) for key, cells in sorted(_told_apart(grouped).items(), key=lambda item: item[0])]
     if not tables:
         raise UsageError("no episode has been answered in these runs; there is nothing to compare")
     return tables
+
+
+def _told_apart(grouped: Mapping[_TableKey, _Cells]) -> dict[_TableKey, _Cells]:
+    """The same, where a name that stands for several versions of data says which: by the start of its fingerprint."""
+    versions: dict[str, set[str]] = {}
+    for key in grouped:
+        versions.setdefault(key.task, set()).add(key.data)
+    return {
+        replace(key, task=f"{key.task} (data {key.data[:8]})") if len(versions[key.task]) > 1 else key: cells
+        for key, cells in grouped.items()
+    }
 
 
 def _read(folder: Path, known: dict[str, EpisodeRecord]) -> Iterable[tuple[_TableKey, _CellKey, _Stored]]:
@@ -146,7 +158,7 @@ def _add(present: list[_Stored], stored: _Stored) -> None:
     present.append(stored)
 
 
-def _table(key: _TableKey, cells: Mapping[_CellKey, list[_Stored]]) -> Table:
+def _table(key: _TableKey, cells: _Cells) -> Table:
     kind = kind_named(key.kind)
     notes: list[str] = []
     episodes: list[EpisodeRecord] = []

@@ -140,6 +140,7 @@ def run(
     begun = resume is not None and (resume / FILE_NAME).is_file()
     if resume is not None and begun:
         options = experiment.resumed_options(ctx, resume, options, trust=trust)
+        resume, output = experiment.return_to(ctx, experiment.begun_in(resume), [options["task"]], resume, output)
     wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
     named = {name: options[name] for name in ("encoder", "train", "steps")}
     learner = _learner(options["algorithm"], wanted.seed, options["source"], trust=trust, **named)

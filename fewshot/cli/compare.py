@@ -27,6 +27,7 @@ _DEFAULT_LEARNERS = ("icl", "prototypes:encoder=minilm")
 
 
 def compare(
+    ctx: typer.Context,
     study: Annotated[
         Path | None, typer.Argument(metavar="[STUDY.yaml]", help="A study file, instead of options.")
     ] = None,
@@ -64,14 +65,14 @@ def compare(
 ) -> None:
     """Let learners meet the same episodes; say who wins, by how much, and from how many examples on that changes."""
     from evals.comparison import Comparison
-    from evals.comparison.conduct import conduct, make_plan
+    from evals.comparison.conduct import conduct, make_plan, read_conducted
     from evals.comparison.contestants import contestants
     from evals.learner import Context
     from evals.report import require_format, write_report
     from evals.rundir import new_run_dir
     from evals.runner import interruptible
     from evals.trackers import track
-    from fewshot.cli.experiment import prepare_task
+    from fewshot.cli.experiment import prepare_task, return_to
     from fewshot.core.catalog import ENGINES
     from fewshot.core.devices import resolve_device
 
@@ -93,6 +94,8 @@ def compare(
         "until_ci": until_ci,
     }
     wanted = _study(study, resume, {name: value for name, value in given.items() if value is not None}, trust)
+    if resume is not None:
+        resume, output = return_to(ctx, read_conducted(resume).begun_in, wanted.task, resume, output)
     tasks = {name: prepare_task(name, output=output) for name in wanted.task}
     plan = make_plan(wanted, contestants(wanted.learner, trust=trust), tasks, _shard(shard))
     context = Context(device=device, notify=say)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,6 +118,39 @@ def _as_options(ctx: typer.Context, stored: Any, known: Mapping[str, Any], origi
     declared = inspect.signature(ctx.command.callback, eval_str=True).parameters if ctx.command.callback else {}
     hints = {name: declared[name].annotation for name in known}
     return {**known, **known_arguments(hints, stored, f"{origin} (settings)")}
+
+
+def begun_in(folder: Path) -> str | None:
+    """The folder that a run was begun in, where it is known."""
+    from evals.store import Store
+
+    with Store.read(folder) as store:
+        return store.config.get("begun_in")
+
+
+def return_to(
+    ctx: typer.Context, begun: str | None, tasks: Iterable[str], *paths: Path | None
+) -> tuple[Path | None, ...]:
+    """Go back, for the rest of the command, to the folder in which a run was begun: there its paths mean what they did.
+
+    It stays where it is if that folder is gone, or if data that is not there is here: what was moved as a whole goes on
+    in its new place. Whether the data is the same is seen from its fingerprint.
+
+    Args:
+        begun: the folder, where it is known.
+        tasks: as they were named.
+        paths: given this time, relative to the folder the command is called in.
+
+    Returns:
+        the paths, as they are to be used from now on.
+    """
+    there = Path(begun or ".").absolute()
+    moved = any(Path(name).exists() and not (there / name).exists() for name in tasks)
+    if there == Path.cwd() or moved or not there.is_dir():
+        return paths
+    found = tuple(path and path.absolute() for path in paths)
+    ctx.with_resource(chdir(there))
+    return found
 
 
 def describe_plan(task: Task, sampler: EpisodeSampler, n_episodes: int, learner: Learner, ctx: Context) -> Estimate:

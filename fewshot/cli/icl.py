@@ -111,6 +111,7 @@ def run(
     options = {k: v for k, v in ctx.params.items() if k not in (*PRESENTATION, *names(Connection))}
     if resume is not None:
         options = experiment.resumed_options(ctx, resume, options, trust=trust)
+        resume, output = experiment.return_to(ctx, experiment.begun_in(resume), [options["task"]], resume, output)
     connection = {key: ctx.params[key] for key in names(Connection)}
     wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
     loaded = experiment.prepare_task(options["task"], output=output)

@@ -63,6 +63,7 @@ PROMISES = {
     62: "What is on this machine is asked directly, whatever proxy the environment names; that one is used is told.",
     63: "A key goes to the server that was named. Variables of an SDK add no header; a server named by one is told.",
     64: "A reply is read up to 4 MiB, counted as it comes and as it unpacks; a larger one is a bad response.",
+    65: "One label for nearly all answers is an alarm in every command; failures are counted, with their cause.",
     68: "Packages that a learner or a part of it needs are told before the first episode, with the command.",
     69: "A meta-learner, whoever wrote it, is trained anew for every class split that it is tested on.",
     74: "No command writes over what it reads, by whatever path or link: outputs are compared with inputs first.",

@@ -10,14 +10,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from evals.alarms import alarm_of
 from evals.kinds.base import Scored
 from evals.types import Answer, Gold, Status
 from fewshot.core.hashing import text_key
 
 Item = TypeVar("Item")
-
-#: An episode is answered constantly if one label is given to this share of its answered queries.
-_NEARLY_ALL = 0.95
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -138,23 +136,12 @@ def calibration_error(episodes: Iterable[Scored], bins: int = 15) -> float | Non
 
 
 def constant_predictor(episodes: Sequence[Scored]) -> dict[str, Any]:
-    """Alarm for a learner that ignores its queries.
-
-    An episode counts as constant if one label is given to at least 95 % of its ok answers although the gold varies.
-
-    Returns:
-        `share`, the constant share of the episodes that can tell (None if none can), and `flag`, whether it is more
-        than half.
-    """
-    share = mean(_is_constant(episode) for episode in episodes)
-    return {"flag": share is not None and share > 0.5, "share": share}
+    """Alarm for a learner that ignores its queries, as `alarm_of` its ok answers."""
+    return alarm_of([(_decisions(episode.answers), Counter(episode.gold)) for episode in episodes])
 
 
-def _is_constant(episode: Scored) -> float | None:
-    decisions = Counter(answer.decision for answer in episode.answers if answer.status is Status.OK)
-    if len(set(episode.gold)) < 2 or decisions.total() < 2:
-        return None
-    return float(max(decisions.values()) >= _NEARLY_ALL * decisions.total())
+def _decisions(answers: Iterable[Answer]) -> Counter[Any]:
+    return Counter(answer.decision for answer in answers if answer.status is Status.OK)
 
 
 def _label_sets(gold: Sequence[Gold], answers: Sequence[Answer]) -> Iterator[tuple[set[Gold], set[Gold]]]:

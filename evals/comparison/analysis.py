@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evals import stats
+from evals.alarms import Group, alarm_of
 from evals.comparison.tables import STATUSES, Floats, Outcome, Table
 from evals.stats import DIFFERENCES, ClusterBootstrap, ClusterEstimate, Interval
 from evals.types import Status, Usage
@@ -31,7 +33,7 @@ class Standing:
         accuracy_ok: over the answers with status ok alone, or None where there are none.
         status: "ok"; "stopped" where an early stop was asked for and reached; "partial" where episodes of the table
             have no answer.
-        constant_share: the share of the answers that are its most frequent label, across all episodes.
+        constant_predictor: the alarm about a learner that gives one label to nearly all, as in a run's result.
         letters: learners that share a letter are not told apart, on new texts.
         on_front: whether no other learner is both cheaper and better (seconds, and USD where money is spent).
         usd: None is unknown.
@@ -48,7 +50,7 @@ class Standing:
     n_episodes: int
     n_queries: int
     status: str
-    constant_share: float | None
+    constant_predictor: Mapping[str, Any]
     letters: str
     on_front: bool
     seconds: float
@@ -158,7 +160,7 @@ def analyse(table: Table, *, seed: int = 0) -> Analysis:
     letters = _letters(ranked, pairs)
     front = _front(ranked)
     standings = tuple(
-        _standing(outcome, means[outcome.learner], statuses[outcome.learner], estimator, letter, on_front)
+        _standing(table, outcome, means[outcome.learner], statuses[outcome.learner], estimator, letter, on_front)
         for outcome, letter, on_front in zip(ranked, letters, front, strict=True)
     )
     return Analysis(table, standings, tuple(pairs), _verdict(standings, pairs, table.chance))
@@ -172,13 +174,12 @@ def _status(outcome: Outcome, means: Floats) -> str:
 
 
 def _standing(
-    outcome: Outcome, means: Floats, status: str, estimator: _Estimator, letters: str, on_front: bool
+    table: Table, outcome: Outcome, means: Floats, status: str, estimator: _Estimator, letters: str, on_front: bool
 ) -> Standing:
     answered = outcome.answered
     scored = means[np.isfinite(means)]
     ok = outcome.status == STATUSES.index(Status.OK)
     statuses = Counter(STATUSES[code].value for code in outcome.status[answered].tolist())
-    decided = np.bincount(outcome.decision[outcome.decision >= 0])
     return Standing(
         learner=outcome.learner,
         baseline=outcome.baseline,
@@ -191,13 +192,23 @@ def _standing(
         n_episodes=len(scored),
         n_queries=int(answered.sum()),
         status=status,
-        constant_share=float(decided.max() / decided.sum()) if decided.sum() else None,
+        constant_predictor=_constant_predictor(table, outcome),
         letters=letters,
         on_front=on_front,
         seconds=outcome.seconds,
         usage=outcome.usage,
         usd=outcome.usd,
     )
+
+
+def _constant_predictor(table: Table, outcome: Outcome) -> dict[str, Any]:
+    groups: list[Group] = [(Counter(), Counter()) for _ in range(table.n_episodes)]
+    known = (outcome.status == STATUSES.index(Status.OK)) & (outcome.decision >= 0)
+    for episode, decision in zip(table.episode[known].tolist(), outcome.decision[known].tolist(), strict=True):
+        groups[episode][0][decision] += 1
+    for episode, gold in zip(table.episode.tolist(), table.gold.tolist(), strict=True):
+        groups[episode][1][gold] += 1
+    return alarm_of(groups)
 
 
 class _Estimator:

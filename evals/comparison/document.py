@@ -100,7 +100,7 @@ def entry(analysis: Analysis, standing: Standing) -> dict[str, Any]:
         "chance": analysis.table.chance,
         "non_ok_rate": standing.non_ok_rate,
         "statuses": dict(standing.statuses),
-        "constant_share": standing.constant_share,
+        "constant_predictor": dict(standing.constant_predictor),
         "n_episodes": standing.n_episodes,
         "n_queries": standing.n_queries,
         "letters": standing.letters,

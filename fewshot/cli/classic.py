@@ -173,6 +173,7 @@ def run(
             output=output,
         )
         tracking.finish(finished.result)
+    experiment.require_answered(finished)
 
 
 @app.command("predict")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fewshot.cli.answers import require_answers, tell_constant, tell_failures
 from fewshot.cli.options import AsJson, Device, DryRun, RunDir, Tracker, Trust, Way
 from fewshot.cli.output import say, show, show_json, show_table
 from fewshot.core.errors import UsageError
@@ -119,8 +120,21 @@ def compare(
         write_report(comparison, output)
     say(f"files: {folder}")
     say(f"next: fewshot report {folder} -o report.html")
+    require_answers(*_tell_answers(comparison))
     if any(missing.status == "failed" for missing in comparison.absent):
         raise typer.Exit(1)
+
+
+def _tell_answers(comparison: Comparison) -> list[str]:
+    """Tell of alarms and failures; return those of learners that answered nothing at all."""
+    failures = []
+    for analysis in comparison.analyses:
+        for standing in analysis.standings:
+            if not standing.baseline:
+                name = f"{standing.learner} ({analysis.table.task}, {analysis.table.shot}-shot)"
+                tell_constant(name, standing.constant_predictor)
+                failures.append(tell_failures(name, standing.statuses))
+    return failures
 
 
 def _study(path: Path | None, resume: Path | None, given: dict[str, Any], trust: bool) -> Study:

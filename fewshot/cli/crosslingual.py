@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fewshot.cli.answers import require_answers, tell_constant, tell_failures
 from fewshot.cli.output import say, show, show_json, show_table
 from fewshot.core.errors import FewshotError, UsageError
 
@@ -104,6 +105,12 @@ def crosslingual(
         show_json(document)
     else:
         _show_matrix(document)
+    failures = []
+    for cell in cells:
+        name = f"{learner.name} ({cell['from']} -> {cell['to']})"
+        tell_constant(name, cell["constant_predictor"])
+        failures.append(tell_failures(name, cell["statuses"]))
+    require_answers(*failures)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from evals.learner import Context, Estimate, Learner
 from evals.rundir import MAIN
 from evals.runner import Progress, Run
 from evals.task import Task
+from fewshot.cli.answers import causes_in, require_answers, tell_constant, tell_failures
 from fewshot.cli.output import messages, offline, say, show, show_json, show_table
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import ResumeMismatch, UsageError
@@ -257,7 +258,19 @@ def run_and_show(
     if used and (used["usd"] != 0 or (used["tokens_cached"] and not used["requests"])):
         say(f"used: {_used(used)}")
     say(f"files: {finished.folder}")
+    tell_constant(finished.result["learner"], finished.result.get("constant_predictor"))
     return finished
+
+
+def require_answered(finished: Run) -> None:
+    """Tell which texts were not answered.
+
+    Raises:
+        FewshotError: all of them.
+    """
+    result = finished.result
+    causes = causes_in(finished.folder) if result["non_ok_rate"] else ()
+    require_answers(tell_failures(result["learner"], result["statuses"], causes))
 
 
 def _used(usage: Mapping[str, Any]) -> str:
@@ -280,9 +293,6 @@ def show_summary(summary: Mapping[str, Any], as_json: bool) -> None:
     show(f"chance {summary['chance']:.3f}, {summary['n_queries']} queries per learner; intervals: t over episodes")
     if summary["transductive"]:
         show("transductive: the answer to a query used the other queries of its episode; not comparable with the rest")
-    alarm = summary["constant_predictor"]
-    if alarm["flag"]:
-        show(f"ALARM: {summary['learner']} gave one label to {alarm['share']:.0%} of the queries: a bias, not a skill")
 
 
 def _row(name: str, entry: Mapping[str, Any]) -> list[str]:

@@ -137,6 +137,7 @@ def run(
             output=output,
         )
         tracking.finish(finished.result)
+    experiment.require_answered(finished)
     _tell_next(folder, finished.result)
 
 

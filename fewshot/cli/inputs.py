@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from evals.sources import SUFFIXES, read_rows, text_of
+from fewshot.cli.answers import Tally
 from fewshot.core.errors import TaskError
 from fewshot.core.hashing import text_key
 from fewshot.core.paths import opened_atomically
@@ -109,11 +111,14 @@ def _text_in_json(line: str, where: str) -> str:
 def write_predictions(classifier: Any, texts: Iterable[NewText], output: Path | None) -> None:
     """Label texts in batches; one JSON line per text: row, text, label, status, probabilities by label.
 
-    A file is written whole or not at all; stdout sees every batch as it is answered.
+    A file is written whole or not at all; stdout sees every batch as it is answered. In the end stderr is told what
+    puts the labels in question.
 
     Raises:
         StorageError: the output cannot be written.
+        FewshotError: no text was answered.
     """
+    tally = Tally()
     stream = iter(texts)
     batch = list(islice(stream, BATCH))  # read before the output is opened: bad input is told first
     with nullcontext(sys.stdout.buffer) if output is None else opened_atomically(output) as file:
@@ -122,10 +127,12 @@ def write_predictions(classifier: Any, texts: Iterable[NewText], output: Path | 
             answers = iter(classifier.predict_detailed(asked) if asked else ())
             for new in batch:
                 answer = next(answers) if text_key(new.text) else None
+                tally.add(answer)
                 line = {"row": new.row, "text": new.text, **_answered(answer, classifier.classes_)}
                 file.write(f"{json.dumps(line, ensure_ascii=False)}\n".encode())
             file.flush()
             batch = list(islice(stream, BATCH))
+    tally.tell(Counter(str(example.label) for example in classifier.support_))
 
 
 def _answered(answer: Answer | None, classes: Iterable[Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fewshot.cli.answers import tell_alarm
 from fewshot.cli.options import AsJson, ClassSplit, Device, Labels, Part, Query, Shot, Task, Texts, Trust, Way
 from fewshot.cli.output import offline, say, show, show_json, show_table
 from fewshot.core.errors import UsageError
@@ -82,6 +83,8 @@ def recommend(
     )
     folder = out or _new_folder(task.name)  # anew: another process may have taken the first one meanwhile
     show_json({**found.document, "predictor": str(folder)}) if as_json else _show(found)
+    for alarm in found.alarms:
+        tell_alarm(alarm)
     found.save(folder)
     say(f"files: {folder}")
     say(f"next: fewshot predict --from {folder}{' --trust' if found.predictor.needs_trust else ''} NEW.csv")
@@ -233,8 +236,6 @@ def _show(found: Recommendation) -> None:
         show(f"note: {note}")
     for missing in found.left_out:
         show(f"left out: {missing.learner}: {missing.why}")
-    for alarm in found.alarms:
-        show(f"ALARM: {alarm}")
     _show_doubts(found)
     show()
     show(found.sentence("en"), "bold")

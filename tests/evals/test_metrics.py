@@ -112,15 +112,15 @@ def test_empty_input_gives_none_not_nan() -> None:
     assert metrics.log_loss([]) is None
     assert metrics.calibration_error([]) is None
     assert metrics.recall_per_class([]) == {}
-    assert metrics.constant_predictor([]) == {"flag": False, "share": None}
+    assert metrics.constant_predictor([]) == {"flag": False, "share": None, "expected": None}
 
 
 @pytest.mark.parametrize(
     ("run", "flag", "share"),
     [
         pytest.param(["aaaa", "bbbb", "aaaa"], True, 1.0, id="one label per episode"),
-        pytest.param(["aaaa", "abab", "abab"], False, 1 / 3, id="one episode in three"),
-        pytest.param(["aaa-", "bbb-"], True, 1.0, id="what is not ok does not hide it"),
+        pytest.param(["aaaa", "abab", "abab"], False, 2 / 3, id="one episode in three"),
+        pytest.param(["aaa-", "bbb-", "aaa-", "bbb-"], True, 1.0, id="what is not ok does not hide it"),
         pytest.param(["----"], False, None, id="no ok answer at all"),
     ],
 )
@@ -133,12 +133,13 @@ def test_constant_predictor(run: list[str], flag: bool, share: float | None) -> 
         )
         for decisions in run
     ]
-    assert metrics.constant_predictor(scored) == {"flag": flag, "share": pytest.approx(share) if share else share}
+    expected = {"flag": flag, "share": pytest.approx(share) if share else None, "expected": 0.5 if share else None}
+    assert metrics.constant_predictor(scored) == expected
 
 
 def test_constant_predictor_needs_gold_that_varies() -> None:
     run = [Scored(("a", "b"), ("a", "a"), (Answer("a"), Answer("a")))]
-    assert metrics.constant_predictor(run) == {"flag": False, "share": None}
+    assert metrics.constant_predictor(run) == {"flag": False, "share": None, "expected": None}
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_accuracy_over_all_and_over_ok(tmp_path: Path) -> None:
 
 def test_a_constant_predictor_raises_the_alarm(tmp_path: Path) -> None:
     result = result_of(tmp_path, FirstLabel())
-    assert result["constant_predictor"] == {"flag": True, "share": 1.0}
+    assert result["constant_predictor"] == {"flag": True, "share": 1.0, "expected": pytest.approx(1 / 3)}
     assert result["log_loss"] is None
     assert result["calibration_error"] is None
 

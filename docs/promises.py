@@ -60,6 +60,8 @@ PROMISES = {
     50: "Going on with a run of one's own asks nothing; a run that was copied, replaced or changed asks again.",
     51: "Of stored settings and trained learners only known arguments of the right type are taken.",
     52: "A folder of runs is listed whatever is in it, and a report builds no learner that would do more than compute.",
+    54: "Work on the cache of models that is interrupted or killed leaves no folder behind for long.",
+    55: "Models and tokenizers are loaded in one place, which runs nothing that they bring along and asks nothing.",
     62: "What is on this machine is asked directly, whatever proxy the environment names; that one is used is told.",
     63: "A key goes to the server that was named. Variables of an SDK add no header; a server named by one is told.",
     64: "A reply is read up to 4 MiB, counted as it comes and as it unpacks; a larger one is a bad response.",

@@ -23,6 +23,7 @@ from evals.learner import BaseLearner, Context, failure, require_kind
 from evals.types import Answer, Problem, Status
 from fewshot.core.devices import resolve_device
 from fewshot.core.errors import MissingExtra
+from fewshot.core.pretrained import load_sentence_model
 from fewshot.core.seeds import seed_of
 
 
@@ -75,12 +76,16 @@ class SetFit(BaseLearner):
             from setfit import SetFitModel, Trainer, TrainingArguments  # pyright: ignore[reportAttributeAccessIssue]
         except ImportError as error:
             raise MissingExtra("learner 'setfit'", "setfit") from error
+        from sklearn.linear_model import LogisticRegression
+
         from classic.networks.hub import model_folder
 
         logging.getLogger("setfit").setLevel(logging.WARNING)
         folder = model_folder(self.encoder)
-        model = SetFitModel.from_pretrained(str(folder), device=resolve_device(ctx.device), local_files_only=True)
-        model.model_body.max_seq_length = self.max_length
+        # Its own loader would unpickle a head that lies beside the encoder.
+        body = load_sentence_model(folder, resolve_device(ctx.device))
+        body.max_seq_length = self.max_length
+        model = SetFitModel(model_body=body, model_head=LogisticRegression())
         with tempfile.TemporaryDirectory() as scratch:
             arguments = TrainingArguments(
                 output_dir=scratch,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from classic.functional.base import Described
 from classic.networks.text import mean_over_tokens, unit, whole
 from fewshot.core.catalog import ENCODERS
-from fewshot.core.errors import MissingExtra, ModelUnavailable, UsageError
+from fewshot.core.errors import UsageError
 from fewshot.core.hashing import digest
+from fewshot.core.pretrained import load_encoder, load_tokenizer, transformers
 
 if TYPE_CHECKING:
     import torch
@@ -64,9 +65,7 @@ class ModelIds:
 
     @cached_property
     def _tokenizer(self) -> Any:
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = load_tokenizer(self.folder)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         # Short rows end in padding, which the table cuts off.
@@ -152,20 +151,7 @@ def load_module(folder: Path) -> Any:
     Raises:
         MissingExtra, ModelUnavailable: it does not load.
     """
-    try:
-        import torch
-        from transformers import AutoModel
-    except ImportError as error:
-        raise MissingExtra("fine-tuning an encoder", "local") from error
-    try:
-        module = AutoModel.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            attn_implementation="eager",
-        )
-    except Exception as error:
-        raise ModelUnavailable(f"{folder} does not load as an encoder: {error}") from error
-    return module.eval()
+    transformers("fine-tuning an encoder")
+    import torch
+
+    return load_encoder(folder, dtype=torch.float32, attn_implementation="eager").eval()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from fewshot.core.errors import MissingExtra, ModelUnavailable
+from fewshot.core.errors import ModelUnavailable
 from fewshot.core.model_cache import complete, file_sha256, locked, model_home, publish, staging
+from fewshot.core.pretrained import load_language_model, load_tokenizer, quiet, transformers
 
 Notify = Callable[[str], None]
 
@@ -40,38 +41,25 @@ def convert(gguf: Path, target: Path, notify: Notify) -> Path:
         MissingExtra: torch or transformers are not installed.
         ModelUnavailable: the file is no model that transformers can read.
     """
-    try:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    except ImportError as error:
-        raise MissingExtra("a GGUF model", "local") from error
+    library = transformers("a GGUF model")
+    import torch
+
     notify(f"converting {gguf.name} to safetensors, once (about 15 seconds per 100 MB)")
-    with quiet():
+    with quiet(), tempfile.TemporaryDirectory(dir=target.parent) as alone:
+        # Only what the file itself says decides the result: no file of another model beside it is read.
+        (Path(alone) / gguf.name).symlink_to(gguf.resolve())
+        source = Path(alone)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
-            model = AutoModelForCausalLM.from_pretrained(
-                gguf.parent,
+            tokenizer = load_tokenizer(source, gguf_file=gguf.name)
+            model = load_language_model(
+                source,
                 gguf_file=gguf.name,
-                local_files_only=True,
-                quantization_config=GgufConfig(dequantize=True),
+                quantization_config=library.GgufConfig(dequantize=True),
                 dtype=torch.float32,
             )
-        except Exception as error:  # an empty, cut off or foreign file fails in many ways
-            raise ModelUnavailable(f"{gguf} cannot be read as a GGUF model ({error}). Download it again") from error
+        except ModelUnavailable as error:  # an empty, cut off or foreign file
+            reason = str(error).replace(str(source / gguf.name), gguf.name).replace(f"{source}", str(gguf.parent))
+            raise ModelUnavailable(f"{gguf} cannot be read as a GGUF model ({reason}). Download it again") from error
         model.save_pretrained(target)
         tokenizer.save_pretrained(target)
     return target
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """No progress bars of transformers within."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,9 +52,34 @@ def locked(home: Path) -> Iterator[None]:
 
 @contextmanager
 def staging(home: Path) -> Iterator[Path]:
-    """A folder beside `home` to work in, gone afterwards whatever happens."""
-    with writing(home), tempfile.TemporaryDirectory(dir=home.parent, prefix=f".{home.name}.") as folder:
-        yield Path(folder)
+    """A folder beside `home` to work in, gone afterwards: also where the process is told to end, or was killed before.
+
+    The caller holds the lock of `home`, so whatever lies there from before belongs to nobody.
+    """
+    prefix = f".{home.name}."
+    with writing(home), _ended_politely():
+        for left in home.parent.glob(f"{prefix}*/"):
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(dir=home.parent, prefix=prefix) as folder:
+            yield Path(folder)
+
+
+@contextmanager
+def _ended_politely() -> Iterator[None]:
+    """Within, SIGTERM unwinds the process as Ctrl-C does, where nobody else listens to it."""
+    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not mine:
+        yield
+        return
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

@@ -2,66 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from fewshot.core.embedded import is_offline
-from fewshot.core.errors import MissingExtra, ModelUnavailable, OfflineError
+from fewshot.core.errors import ModelUnavailable
 from fewshot.core.hashing import digest
+from fewshot.core.hub import hub_folder, with_revision
 from fewshot.core.model_cache import RECORD, file_sha256
 
-#: Everything that decides a vector. Weights in other formats (pickles, ONNX) are neither fetched nor read.
+#: Everything that decides a vector. Weights in other formats (pickles, ONNX) are not read.
 _FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
-_IGNORED = ("onnx/*", "openvino/*")
 
 
-def fetch(model: str, offline: bool) -> Path:
+def fetch(model: str, offline: bool, notify: Callable[[str], None]) -> Path:
     """The folder of a hub model: from the hub's cache, else from the network.
 
     Args:
-        model: an id on the Hugging Face hub.
-        offline: whether downloads are forbidden.
+        model: an id on the Hugging Face hub, with `@revision` where it is not the main branch.
+        offline: whether downloads are forbidden. notify: told about a download.
 
     Raises:
         ModelUnavailable: no such model, or no network.
         OfflineError: a download is needed and forbidden.
         MissingExtra: the hub's client is not installed.
     """
-    if Path(model).is_absolute() or model.startswith(("./", "../", "~")):
-        raise ModelUnavailable(f"no such directory: {model}")
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingExtra(f"encoder {model!r}", "local") from error
-
-    def snapshot(local: bool) -> Path:
-        return Path(
-            snapshot_download(
-                model, local_files_only=local, allow_patterns=list(_FILES), ignore_patterns=list(_IGNORED)
-            )
-        )
-
-    try:
-        # Another program may have fetched a part of the model only.
-        if (cached := snapshot(local=True)) and any(cached.glob("*.safetensors")):
-            return cached
-    except ValueError as error:
-        raise ModelUnavailable(
-            f"{model!r} is neither a directory nor an id on the Hugging Face hub: {error}"
-        ) from error
-    except OSError:
-        pass
-    if is_offline(offline):
-        raise OfflineError(
-            f"encoder {model!r} is not on this machine and downloads are off. "
-            "Run once without --offline, or give a directory"
-        )
-    try:
-        return snapshot(local=False)
-    except OSError as error:
-        raise ModelUnavailable(
-            f"encoder {model!r} cannot be fetched: {str(error).splitlines()[0]}. "
-            "Check the name and the network, or give a directory"
-        ) from error
+    name, revision = with_revision(model)
+    return hub_folder(name, revision, weights=True, offline=is_offline(offline), notify=notify)
 
 
 def checked(folder: Path) -> Path:

@@ -12,9 +12,9 @@ import numpy as np
 
 from fewshot.core.devices import resolve_device
 from fewshot.core.embedded import ensure
-from fewshot.core.errors import FewshotError, MissingExtra, ModelUnavailable, UsageError, unknown_name
-from fewshot.core.gguf import quiet
+from fewshot.core.errors import UsageError, unknown_name
 from fewshot.core.hashing import digest
+from fewshot.core.pretrained import load_encoder, load_sentence_model, load_tokenizer
 from fewshot.encoders.files import checked, fetch, hash_files
 
 _LOG = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class TransformerEncoder:
         prefix: put before every text, for models that were trained with one ("query: ").
         offline: whether downloads are forbidden.
         layer: whose hidden states are pooled: 0 for the embeddings, 1 for the first block, -1 or None for the last.
+        notify: told in one line about downloads and cut texts.
 
     Raises:
         UsageError: an unknown pooling, or a number below 1.
@@ -55,6 +56,7 @@ class TransformerEncoder:
         prefix: str = "",
         offline: bool = False,
         layer: int | None = None,
+        notify: Callable[[str], None] = _LOG.warning,
     ) -> None:
         if pooling not in get_args(Pooling):
             raise unknown_name("pooling", pooling, get_args(Pooling))
@@ -69,6 +71,7 @@ class TransformerEncoder:
         self.prefix = prefix
         self.offline = offline
         self.layer = layer
+        self._notify = notify
 
     @cached_property
     def fingerprint(self) -> str:
@@ -113,24 +116,16 @@ class TransformerEncoder:
         given = Path(self.model).expanduser()
         if given.is_dir():
             return checked(given)
-        return checked(fetch(self.model, self.offline))
+        return checked(fetch(self.model, self.offline, self._notify))
 
     @cached_property
     def _forward(self) -> _PooledModel | _SentenceModel:
-        try:
-            with quiet():
-                if self.pooling == "auto" and (self.folder / "modules.json").is_file():
-                    if self.layer is not None:
-                        raise UsageError(f"layer={self.layer} needs a pooling of yours beside it: mean or cls")
-                    return _SentenceModel(self.folder, self.device, self.max_length)
-                pooling = "mean" if self.pooling == "auto" else self.pooling
-                return _PooledModel(self.folder, pooling, self.device, self.max_length, self.layer)
-        except FewshotError:
-            raise
-        except ImportError as error:
-            raise MissingExtra(f"encoder {self.model!r}", "local") from error
-        except Exception as error:
-            raise ModelUnavailable(f"{self.folder} does not load as an encoder: {error}") from error
+        if self.pooling == "auto" and (self.folder / "modules.json").is_file():
+            if self.layer is not None:
+                raise UsageError(f"layer={self.layer} needs a pooling of yours beside it: mean or cls")
+            return _SentenceModel(self.folder, self.device, self.max_length)
+        pooling = "mean" if self.pooling == "auto" else self.pooling
+        return _PooledModel(self.folder, pooling, self.device, self.max_length, self.layer)
 
 
 class MiniLM(TransformerEncoder):
@@ -151,8 +146,7 @@ class MiniLM(TransformerEncoder):
         notify: Callable[[str], None] = _LOG.warning,
     ) -> None:
         # The pooling is known, so the slow import of sentence-transformers is not needed.
-        super().__init__("all-MiniLM-L6-v2", "mean", device, batch_size, max_length=256, offline=offline)
-        self._notify = notify
+        super().__init__("all-MiniLM-L6-v2", "mean", device, batch_size, 256, offline=offline, notify=notify)
 
     @cached_property
     def folder(self) -> Path:
@@ -201,14 +195,11 @@ class _PooledModel:
         layer: int | None,
     ) -> None:
         import torch
-        from transformers import AutoModel, AutoTokenizer
 
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        self._tokenizer = load_tokenizer(folder)
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        self._model = AutoModel.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
-        )
+        self._model = load_encoder(folder, dtype=torch.float32)
         self._device = resolve_device(device)
         self._model.eval().to(self._device)
         self._pooling = pooling
@@ -265,15 +256,7 @@ class _SentenceModel:
     """A sentence-transformers model with its own modules. Calls return (n, dimension)."""
 
     def __init__(self, folder: Path, device: str, max_length: int | None) -> None:
-        from sentence_transformers import SentenceTransformer
-
-        self._model = SentenceTransformer(
-            str(folder),
-            device=resolve_device(device),
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"use_safetensors": True},
-        )
+        self._model = load_sentence_model(folder, resolve_device(device))
         if max_length is not None:
             own = self._model.max_seq_length
             self._model.max_seq_length = min(max_length, own or max_length)

@@ -1,8 +1,7 @@
-"""Where a model of transformers comes from, and how its parts are loaded: no foreign code, no pickles."""
+"""Where a language model of transformers lies, and what pins it. Its parts are loaded by `pretrained`."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,13 +10,12 @@ from typing import Any
 
 from fewshot.core.devices import resolve_device, resolve_dtype
 from fewshot.core.embedded import EMBEDDED, EmbeddedModel, ShippedModel, ensure, is_offline
-from fewshot.core.errors import MissingExtra, ModelUnavailable
-from fewshot.core.gguf import converted, quiet
-from fewshot.core.hub import require_hub
+from fewshot.core.errors import ModelUnavailable
+from fewshot.core.gguf import converted
+from fewshot.core.hub import hub_folder
 from fewshot.core.model_cache import file_sha256
+from fewshot.core.pretrained import load_config, load_language_model, load_tokenizer
 from icl.models.weights import check_hashes
-
-_MEND = "Check the name and the network, or name a folder with a transformers model or a .gguf file"
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,11 @@ class Checkpoint:
 
     @cached_property
     def config(self) -> Any:
-        return self._load("AutoConfig")
+        return load_config(self._description)
 
     @cached_property
     def tokenizer(self) -> Any:
-        return self._load("AutoTokenizer")
+        return load_tokenizer(self._description)
 
     @cached_property
     def weights(self) -> Any:
@@ -57,8 +55,7 @@ class Checkpoint:
 
         device = resolve_device(self.device)
         dtype = getattr(torch, resolve_dtype(self.dtype, device))
-        with quiet():
-            return self._load("AutoModelForCausalLM", dtype=dtype, use_safetensors=True).to(device)
+        return load_language_model(self._folder(weights=True), dtype=dtype).to(device)
 
     @cached_property
     def identity(self) -> dict[str, str]:
@@ -70,63 +67,30 @@ class Checkpoint:
             return {"sha256": file_sha256(path)}
         if path.is_dir():
             return {f"sha256 {file.name}": file_sha256(file) for file in sorted(path.glob("*.safetensors"))}
-        return {"revision": str(self.config._commit_hash)}
+        # The hub's cache names its folders by the commit.
+        return {"revision": self._description.name}
 
     @cached_property
-    def _source(self) -> str:
-        """What `from_pretrained` is given: a folder, or a hub id."""
+    def _description(self) -> Path:
+        """The folder with configuration and tokenizer."""
+        return self._folder(weights=False)
+
+    def _folder(self, weights: bool) -> Path:
+        """Where the files lie; fetched if need be."""
         if self.embedded:
             folder = ensure(self.model, offline=self.offline, notify=self.notify)
             check_hashes(folder)
-            return str(folder)
+            return folder
         path = Path(self.model).expanduser()
         if path.suffix == ".gguf":
             if not path.is_file():
                 raise ModelUnavailable(f"there is no GGUF file {path}")
-            return str(converted(path, notify=self.notify))
-        if not path.is_dir():
-            if path.is_absolute() or self.model.startswith((".", "~")):
-                raise ModelUnavailable(f"there is no model folder {path}")
-            return self.model
-        if not any(path.glob("*.safetensors")):
-            raise ModelUnavailable(f"{path} has no safetensors weights. Pickled weights can run code and are not read")
-        check_hashes(path)
-        return str(path)
-
-    def _load(self, auto: str, **options: Any) -> Any:
-        """Load a part from this machine, or from the hub if it is not here. A cached model is not asked for again."""
-        factory = getattr(_transformers(), auto)
-        options |= {"trust_remote_code": False, "revision": self.revision or "main"}
-        try:
-            return factory.from_pretrained(self._source, local_files_only=True, **options)
-        except (OSError, ValueError) as error:
-            if is_offline(self.offline) or Path(self._source).is_dir():
-                raise self._unavailable(error) from error
-        self.notify(f"looking for {self.model} on the Hugging Face hub")
-        require_hub(f"the model {self.model!r}", _MEND)
-        try:
-            return factory.from_pretrained(self._source, **options)
-        except (OSError, ValueError) as error:
-            raise self._unavailable(error) from error
-
-    def _unavailable(self, error: Exception) -> ModelUnavailable:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        hint = "It is not on this machine, and --offline forbids the download. " if is_offline(self.offline) else ""
-        return ModelUnavailable(f"cannot load the model {self.model!r}: {reason} {hint}{_MEND}")
-
-
-def _transformers() -> Any:
-    # Otherwise the first look into the hub's cache asks a server which program is calling, network or not.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    try:
-        import torch  # noqa: F401
-        import transformers
-    except ImportError as error:
-        raise MissingExtra("a local model", "local") from error
-    version = tuple(int(part) for part in transformers.__version__.split(".")[:2])
-    if version < (5, 3):
-        raise ModelUnavailable(
-            f"transformers {transformers.__version__} can be made to run code by a model's configuration. "
-            'Run: pip install "fewshot[local]"'
+            return converted(path, notify=self.notify)
+        if path.is_file():
+            raise ModelUnavailable(f"{path} is neither a model folder nor a .gguf file")
+        if path.is_dir():
+            check_hashes(path)
+            return path
+        return hub_folder(
+            self.model, self.revision, weights=weights, offline=is_offline(self.offline), notify=self.notify
         )
-    return transformers

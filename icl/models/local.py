@@ -14,6 +14,7 @@ from evals.learner import ignore
 from evals.types import Status
 from fewshot.core.devices import resolve_device, resolve_dtype
 from fewshot.core.errors import ModelUnavailable, UsageError, unknown_name
+from fewshot.core.hub import with_revision
 from icl.models.base import (
     Capabilities,
     GenerateRequest,
@@ -39,7 +40,7 @@ class LocalModel:
     is never run, and weights are read from safetensors or GGUF only, never from pickles.
 
     Args:
-        model: a Hugging Face id, a folder, a GGUF file, or the name of an embedded model.
+        model: a Hugging Face id (with `@revision`, if need be), a folder, a GGUF file, or an embedded model's name.
         revision: branch, tag or commit of a Hugging Face id.
         dtype: "auto" (see `resolve_dtype`), "float32", "bfloat16" or "float16".
         device: "auto", or a torch device name.
@@ -67,9 +68,8 @@ class LocalModel:
             raise unknown_name("execution", execution, _EXECUTIONS)
         if chunk_tokens is not None and chunk_tokens < 1:
             raise UsageError(f"chunk_tokens is {chunk_tokens}, but at least one token must fit in a forward pass")
-        self.model = str(model)
-        self.name = self.model
-        self.revision = revision
+        self.name = str(model)
+        self.model, self.revision = with_revision(self.name, revision)
         self.dtype = dtype
         self.device = device
         self.offline = offline
@@ -77,7 +77,7 @@ class LocalModel:
         self.chunk_tokens = chunk_tokens
         self.notify = notify
         self.notes: tuple[str, ...] = ()
-        self._checkpoint = Checkpoint(self.model, revision, dtype, device, offline, notify)
+        self._checkpoint = Checkpoint(self.model, self.revision, dtype, device, offline, notify)
 
     @cached_property
     def capabilities(self) -> Capabilities:

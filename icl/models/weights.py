@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fewshot.core.errors import StorageError
-from fewshot.core.gguf import quiet
 from fewshot.core.model_cache import file_sha256
 from fewshot.core.paths import write_atomically
+from fewshot.core.pretrained import quiet
 
 if TYPE_CHECKING:
     from icl.models.local import LocalModel

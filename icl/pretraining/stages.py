@@ -17,8 +17,8 @@ from evals.episode import EpisodeSampler
 from evals.learner import Context
 from fewshot.core.differences import differences
 from fewshot.core.errors import ResumeMismatch
-from fewshot.core.gguf import quiet
 from fewshot.core.paths import write_atomically
+from fewshot.core.pretrained import quiet
 from fewshot.core.seeds import random_state, seed_of
 from fewshot.training.curves import Point
 from icl.learner import ICLLearner

@@ -74,6 +74,7 @@ PROMISES = {
     77: "A run whose writer was killed in the middle of a step is read and resumed; reading finishes that step first.",
     78: "A run goes on from any folder; where its data was moved or changed, the fingerprint decides.",
     79: "Results on two versions of a task's data are never shown under one title.",
+    80: "Whatever ends a command, a closed stdout or Ctrl-C while it starts too, is one line or none, no traceback.",
 }
 
 _INTRO = """# Reliability

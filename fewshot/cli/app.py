@@ -7,6 +7,7 @@ import os
 from typing import Annotated, Any
 
 import typer
+from typer._click.exceptions import ClickException
 from typer.core import TyperGroup
 
 from fewshot.cli import cache, classic, compare, doctor, icl, learners, models, recommend, report, runs, serve, tasks
@@ -32,11 +33,22 @@ class _Root(TyperGroup):
         except KeyboardInterrupt as error:
             complain(_explained(error, "interrupted"))
             raise typer.Exit(_EXIT_INTERRUPTED) from error
-        except OSError as error:
-            if ctx.params.get("debug") or error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
+        except (typer.Exit, typer.Abort, ClickException):
+            raise
+        except Exception as error:
+            if ctx.params.get("debug") or getattr(error, "errno", None) == errno.EPIPE:  # nobody reads on: just end
                 raise
-            complain(f"cannot write {error.filename or 'a file'}: {error.strerror}")
+            complain(_unexpected(error))
             raise typer.Exit(1) from error
+
+
+def _unexpected(error: Exception) -> str:
+    """One line about an error that is none of ours."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
+        return f"cannot write {error.filename or 'a file'}: {error.strerror}"
+    first = next(iter(str(error).splitlines()), "")
+    notes = "".join(f". {note}" for note in getattr(error, "__notes__", ()))
+    return f"unexpected {type(error).__name__}: {first}{notes} (fewshot --debug ... shows where)"
 
 
 def _explained(error: BaseException, otherwise: str = "") -> str:

@@ -44,10 +44,10 @@ def test_serves_until_interrupted() -> None:
             r"-m openai:any --base-url (http://127\.0\.0\.1:\d+)/v1  or  -m anthropic:any --base-url (\S+)\n", line
         )
         assert found is not None and found[1] == found[2], line
-        with urllib.request.urlopen(f"{found[1]}/v1/models", timeout=10) as reply:
+        with urllib.request.urlopen(f"{found[1]}/v1/models", timeout=200) as reply:
             assert json.load(reply)["data"][0]["id"] == "any"
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=10) == ("", "")
+        assert process.communicate(timeout=200) == ("", "")
         assert process.returncode == 0
 
 
@@ -56,7 +56,7 @@ def test_follows_a_script(tmp_path: Path) -> None:
     with serving("--script", tmp_path / "s.yaml") as process:
         assert process.stdout is not None
         url = process.stdout.readline().rpartition(" ")[2].strip()
-        with urllib.request.urlopen(f"{url}/v1/models", timeout=10) as reply:
+        with urllib.request.urlopen(f"{url}/v1/models", timeout=200) as reply:
             assert reply.read() == b"scripted"
 
 

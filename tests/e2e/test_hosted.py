@@ -84,8 +84,8 @@ def test_the_server_of_transformers() -> None:
     problems = [sampler[at].problem for at in range(2)]
     model, port = locate("smollm2"), _free_port()
     answered = []
-    with process(Path(sys.executable).with_name("transformers"), *_serve(model, port)):
-        _await(f"http://127.0.0.1:{port}/health")
+    with process(Path(sys.executable).with_name("transformers"), *_serve(model, port)) as server:
+        _await(server, f"http://127.0.0.1:{port}/health")
         for api in ("chat", "responses"):
             hosted = OpenAIModel(str(model), base_url=f"http://127.0.0.1:{port}/v1", api=api, cache=False)
             answered.append(list(ICLLearner(hosted).predict(problems, Context())))
@@ -106,11 +106,12 @@ def _free_port() -> int:
         return bound.getsockname()[1]
 
 
-def _await(url: str) -> None:
-    """Until the server answers; the test's own time limit ends the wait."""
-    while True:
+def _await(server: subprocess.Popen[str], url: str) -> None:
+    """Until the server answers or ends; the test's own time limit ends the wait."""
+    while server.poll() is None:
         try:
-            urllib.request.urlopen(url, timeout=5).close()
+            urllib.request.urlopen(url, timeout=60).close()
             return
         except OSError:
             time.sleep(0.2)
+    pytest.fail(f"the server ended with {server.returncode}")

@@ -101,7 +101,7 @@ def test_two_processes_share_one_file(tmp_path):
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     running = [subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE) for _ in range(2)]
     for process in running:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate()
         assert (process.returncode, errors) == (0, b"")
     inner = Hashing()
     CachedEncoder(inner, tmp_path).encode([f"text {n}" for n in range(420)])

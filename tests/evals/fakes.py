@@ -151,7 +151,7 @@ class FirstLabel(BaseLearner):
 
 @dataclass
 class Logging(Classifier):
-    """The classifier, writing the id of every problem that it begins to a file; slow enough to be killed."""
+    """The classifier, writing the id of every problem that it begins to a file; slow, after the first, to be killed."""
 
     log: Path
     seconds: float = 0.0
@@ -167,9 +167,10 @@ class Logging(Classifier):
         return {"name": self.name}
 
     def solve(self, problem: Problem, ctx: Context) -> Sequence[Answer]:
+        begun = self.log.exists()
         with self.log.open("a") as file:
             file.write(problem.id + "\n")
-        ctx.cancel.wait(self.seconds)
+        ctx.cancel.wait(self.seconds if begun else 0.0)
         return super().solve(problem, ctx)
 
 

@@ -85,14 +85,14 @@ def test_killed_while_starting(tmp_path: Path) -> None:
 
 def test_an_unfinished_run_can_be_looked_at(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    process = start(folder, tmp_path / "log", resume=False, seconds=0.3)
+    process = start(folder, tmp_path / "log", resume=False, seconds=1e6)
     assert process.stdout is not None
     process.stdout.readline()
     with Store.read(folder) as store:
         result = summarise(store)
     process.kill()
     process.communicate()
-    assert 1 <= result["n_episodes"] < N
+    assert result["n_episodes"] == 1
     assert not result["complete"]
     assert result["accuracy"]["n"] == result["n_episodes"]
     assert result["baselines"]["first"]["accuracy"] is None
@@ -103,13 +103,13 @@ def test_an_unfinished_run_can_be_looked_at(tmp_path: Path) -> None:
 def test_ctrl_c(presses: int, uninterrupted: dict[str, Any], tmp_path: Path) -> None:
     """Once lets the problem at hand finish and closes the store, twice does not wait; either way it can be resumed."""
     folder, log = tmp_path / "run", tmp_path / "log"
-    process = start(folder, log, resume=False, seconds=0.2)
+    process = start(folder, log, resume=False, seconds=1e6)
     assert process.stdout is not None
     process.stdout.readline()
     for _ in range(presses):
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate()
     assert process.returncode in (130, -signal.SIGINT)
     if presses == 1:
         assert f"continue with --resume {folder}" in errors

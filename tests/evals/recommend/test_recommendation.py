@@ -141,15 +141,15 @@ def test_what_is_recommended_can_be_kept_and_used(found: Recommendation, tmp_pat
 
 def test_what_does_not_fit_into_the_time_is_left_out_and_named() -> None:
     steps: list[Trial | LeftOut] = []
-    found = recommend(TASK, [spec(Slow, "seconds=0.6")], minutes=0.1, on_step=steps.append)
-    assert "it would take about" in reasons(found)[spec(Slow, "seconds=0.6")]
+    found = recommend(TASK, [spec(Slow, "seconds=2")], minutes=0.5, on_step=steps.append)
+    assert "it would take about" in reasons(found)[spec(Slow, "seconds=2")]
     assert sum(isinstance(step, Trial) for step in steps) == len(found.findings.scores)
 
 
 def test_a_broken_learner_is_told_from_one_that_ran_out_of_time() -> None:
-    found = recommend(TASK, [spec(Broken), spec(Slow, "seconds=0.6")], minutes=0.1)
+    found = recommend(TASK, [spec(Broken), spec(Slow, "seconds=2")], minutes=0.5)
     limits = {missing.learner: missing.limit for missing in found.left_out}
-    assert limits == {spec(Broken): "", spec(Slow, "seconds=0.6"): "--budget"}
+    assert limits == {spec(Broken): "", spec(Slow, "seconds=2"): "--budget"}
 
 
 @pytest.mark.parametrize(

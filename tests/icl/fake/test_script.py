@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from pathlib import Path
@@ -21,7 +22,7 @@ CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 
 def post(server: FakeServer, text: str = "q", path: str = CHAT, **headers: str) -> tuple[HTTPResponse, bytes]:
     """One request by hand: what comes back is what was sent, not what an SDK makes of it."""
-    connection = HTTPConnection(urlsplit(server.url).netloc, timeout=10)
+    connection = HTTPConnection(urlsplit(server.url).netloc, timeout=200)
     body = {"model": "any", "max_tokens": 9, "messages": [{"role": "user", "content": text}]}
     connection.request("POST", path, json.dumps(body), {"content-type": "application/json", **headers})
     reply = connection.getresponse()
@@ -142,10 +143,12 @@ class TestReplies:
     def test_a_server_that_never_answers_can_be_left(self, serve: Callable) -> None:
         server = serve([{"delay_s": 1e6}])
         connection = HTTPConnection(urlsplit(server.url).netloc, timeout=0.1)
+        connection.request("POST", CHAT, "{}")
         with pytest.raises((TimeoutError, HTTPException)):
-            connection.request("POST", CHAT, "{}")
             connection.getresponse()
         connection.close()
+        while not server.hits(CHAT):
+            time.sleep(0.01)
         assert server.hits(CHAT) == 1
 
 

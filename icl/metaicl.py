@@ -45,6 +45,8 @@ from icl.models.weights import save_model
 _FILE = "learner.json"
 #: Arguments that say where things come from, and decide no result.
 _UNRECORDED = ("from_", "train", "offline", "trust")
+#: Arguments that name what training reads, and nothing reads afterwards: what came of it is in the folder.
+_ONLY_TRAINING = ("model", "templates")
 #: Texts by which is judged whether a model knows their language.
 _SAMPLE = 500
 #: Tokens per character above which a tokenizer spells a text out rather than reads it.
@@ -207,7 +209,8 @@ class MetaICL(BaseLearner):
         if changed := differences({name: config.get(name) for name in given}, given):
             raise UsageError(f"{folder} was trained with other arguments:\n{changed}\nLeave them out, or train anew")
         taken = {name: value for name, value in config.items() if name not in given}
-        require_consent(taken, folder / _FILE, trust=self.trust)
+        reached = {name: value for name, value in taken.items() if name not in _ONLY_TRAINING}
+        require_consent(reached, folder / _FILE, trust=self.trust)
         for name, value in taken.items():
             setattr(self, name, value)
         self._local, self._record, self.from_ = None, content["training"], str(folder)

@@ -10,7 +10,7 @@ import pytest
 from evals.learner import Background, Context, MetaLearner
 from evals.types import Status
 from fewshot.core.catalog import LEARNERS
-from fewshot.core.errors import StorageError, UsageError
+from fewshot.core.errors import NotTrusted, StorageError, UsageError
 from icl.learner import ICLLearner
 from icl.metaicl import MetaICL
 from icl.metatrain.validation import Validation
@@ -69,6 +69,17 @@ def test_a_loaded_learner_is_the_one_that_was_saved(trained: Path, toy: Path) ->
     assert one.describe()["model"] == str(toy)
     with pytest.raises(UsageError, match="was trained with other arguments"):
         MetaICL(lr=0.5, from_=str(trained)).describe()
+
+
+@pytest.mark.promise(49)
+@pytest.mark.parametrize("calibrate", ["evil.py:Evil", "(evil.py:Evil)", "./evil.py:Evil:alpha=2"])
+def test_a_trained_learner_runs_no_file_unasked(trained: Path, tmp_path: Path, calibrate: str) -> None:
+    content = json.loads((trained / "learner.json").read_text(encoding="utf-8"))
+    content["config"]["calibrate"] = calibrate
+    (tmp_path / "learner.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(NotTrusted, match="run the Python file"):
+        MetaICL(from_=str(tmp_path)).describe()
+    assert MetaICL(from_=str(tmp_path), trust=True).describe()["calibrate"] == calibrate
 
 
 def test_damaged_weights_are_told(trained: Path, tmp_path: Path) -> None:

@@ -18,9 +18,34 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode("utf-8")).hexdigest()
 
 
-def text_key(text: str) -> str:
-    """The form under which two texts count as the same one: NFC, case-folded, white space folded.
+class _WithoutInvisible(dict[int, int | None]):
+    """A table for `str.translate` that takes out what cannot be seen; it fills itself."""
 
-    Used for duplicates and leak guards only; a text is never changed by it.
+    #: Besides format characters (Cf): marks that choose a variant, joiners and fillers, all of them without a glyph.
+    OTHERS = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x3164, 0xFFA0}
+
+    def __missing__(self, code: int) -> int | None:
+        variation = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
+        unseen = variation or code in self.OTHERS or unicodedata.category(chr(code)) == "Cf"
+        self[code] = None if unseen else code
+        return self[code]
+
+
+_WITHOUT_INVISIBLE = _WithoutInvisible()
+
+
+def without_invisible(text: str) -> str:
+    """The text without format characters (zero-width, soft hyphens, direction marks), variation selectors, fillers."""
+    return text if text.isascii() else text.translate(_WITHOUT_INVISIBLE)
+
+
+def text_key(text: str) -> str:
+    """The form under which two texts or labels count as the same: what can be seen of it, whatever its Unicode form.
+
+    NFKC, case-folded, without invisible characters, white space folded. Used for duplicates, labels that read alike
+    and leak guards; a text is never changed by it.
     """
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    if text.isascii():
+        return " ".join(text.lower().split())
+    folded = without_invisible(unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(unicodedata.normalize("NFKC", folded).casefold().split())

@@ -75,6 +75,10 @@ PROMISES = {
     78: "A run goes on from any folder; where its data was moved or changed, the fingerprint decides.",
     79: "Results on two versions of a task's data are never shown under one title.",
     80: "Whatever ends a command, a closed stdout or Ctrl-C while it starts too, is one line or none, no traceback.",
+    81: "Texts and labels are compared by what can be seen of them; labels that read alike are refused first.",
+    82: "No quote swallows rows in silence, a gap is no label, and a column of parts divides its file and is told.",
+    83: "CSV, TSV and JSONL are read with any line ends, suffixes in any case, gzip and byte-order marks.",
+    84: "Deep nesting, endless numbers and cells, devices and pipes are one error with exit code 2.",
 }
 
 _INTRO = """# Reliability

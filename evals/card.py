@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from fewshot.core.errors import TaskError, unknown_name
+from fewshot.core.hashing import text_key
 from fewshot.core.strict_yaml import Document, parse_yaml, validated
 
 
@@ -126,6 +127,8 @@ def read_card(path: Path, variant: str | None = None) -> Card:
     Raises:
         TaskError: unreadable or invalid, naming file and line.
     """
+    if path.exists() and not path.is_file():
+        raise TaskError(f"{path}: not a file that holds a card")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -156,7 +159,7 @@ def _refuse_equal_labels(card: Card, document: Document) -> None:
     seen: dict[str, str] = {}
     for name, label in card.labels.items():
         for value in {name, *label.aliases}:
-            key = normal_label(value).casefold()
+            key = text_key(value)
             if key in seen and seen[key] != name:
                 where = document.where(("labels", name))
                 raise TaskError(f"{where}: the labels {seen[key]!r} and {name!r} are the same after normalisation")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import combinations
@@ -15,14 +17,20 @@ from evals.cleaning import clean
 from evals.hub import hub_rows
 from evals.kinds import Kind, kind_named
 from evals.language import UNKNOWN, guess_language
-from evals.sources import SUFFIXES, Row, find_files, missing_column, read_rows, text_of
+from evals.parts import by_split_column
+from evals.sources import SUFFIXES, Row, find_files, missing_column, read_rows, suffix_of, text_of
 from evals.task import PARTS, ClassSplit, Task
 from evals.types import Example, Label, TaskInfo
 from fewshot.core.errors import OfflineError, TaskError
+from fewshot.core.hashing import text_key, without_invisible
 from fewshot.core.paths import data_dir
 
 #: File beside the rows of a task that divides its classes.
 _SPLITS = "classes.json"
+#: Labels of which it is remembered how they are written.
+_MANY = 1000
+#: The end of a whole number that was written as a decimal one.
+_WHOLE = re.compile(r"(?<=\d)\.0+$")
 
 
 def load_task(source: str | Path, *, offline: bool = False, text: str | None = None, label: str | None = None) -> Task:
@@ -40,12 +48,12 @@ def load_task(source: str | Path, *, offline: bool = False, text: str | None = N
     """
     name = str(source)
     path = Path(name)
-    if name.endswith((".yaml", ".yml")):
+    if name.lower().endswith((".yaml", ".yml")):
         return _build(read_card(path), path.parent, offline)
-    if name.endswith(SUFFIXES) or path.exists() or "/" in name:
+    if suffix_of(name) or path.exists() or "/" in name:
         if not path.exists():
             raise TaskError(f"{path}: no such file or folder")
-        if path.is_file() and not name.endswith(SUFFIXES):
+        if path.is_file() and not suffix_of(name):
             raise TaskError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)} or a card (.yaml)")
         rows = {"path": str(path.absolute()), "text": text or "text", "label": label or "label"}
         return _build(Card.model_validate({"name": _stem(path), "source": rows}), None, offline)
@@ -54,8 +62,7 @@ def load_task(source: str | Path, *, offline: bool = False, text: str | None = N
 
 
 def _stem(path: Path) -> str:
-    suffix = next((suffix for suffix in SUFFIXES if path.name.endswith(suffix)), "")
-    name = path.absolute().name.removesuffix(suffix).lower()
+    name = path.absolute().name.lower().removesuffix(suffix_of(path.name) or "")
     return (
         "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in name).strip("-._")
         or "data"
@@ -64,19 +71,22 @@ def _stem(path: Path) -> str:
 
 def _build(card: Card, beside: Path | None, offline: bool) -> Task:
     kind = kind_named(card.kind)
-    columns, parts, splits = _locate(card, beside, offline)
+    odd: list[str] = []
+    columns, parts, splits = _locate(card, beside, offline, odd.append)
+    used = {columns.text, columns.label, columns.id, *card.fields}
+    parts = by_split_column(parts, used, odd.append) if not splits else parts
     names = {normal_label(v): name for name, label in card.labels.items() for v in (name, *label.aliases)}
-    rows = {part: tuple(_examples(card, kind, part, source, columns, names)) for part, source in parts.items()}
+    written: defaultdict[str, set[str]] = defaultdict(set)
+    rows = {part: tuple(_examples(card, kind, part, source, columns, names, written)) for part, source in parts.items()}
     rows, renumbered = _with_unique_ids(rows)
     cleaned, notes = clean(rows)
-    notes = [*renumbered, *notes]
+    notes = [*odd, *_merged(written), *renumbered, *notes]
     labels = _labels(card, kind, cleaned)
+    if kind.name in ("classification", "multilabel"):
+        _refuse_alike(labels, card.name)
     if kind.name == "classification" and len(labels) < 2:
-        raise TaskError(
-            f"task {card.name!r} has only the class {labels[0].name!r}; at least two are needed"
-            if labels
-            else f"task {card.name!r} has no labelled rows"
-        )
+        found = f"only the class {labels[0].name!r}; at least two are needed" if labels else "no labelled rows"
+        raise TaskError(f"task {card.name!r} has {found}" + "".join(f"; {note}" for note in notes))
     info = TaskInfo(
         name=card.name,
         language=card.language if card.language != UNKNOWN else guess_language(_sample(cleaned)),
@@ -137,14 +147,16 @@ def _find_rows(card: Card, beside: Path | None) -> tuple[_Place | None, list[Pat
 
 
 def _locate(
-    card: Card, beside: Path | None, offline: bool
+    card: Card, beside: Path | None, offline: bool, notify: Callable[[str], None]
 ) -> tuple[_Columns, dict[str, Iterable[Row]], dict[str, ClassSplit]]:
     """Columns, rows by part and class splits, from this machine or from the hub."""
     columns = _Columns(card.source.text, card.source.label, card.source.id)
     place, tried = _find_rows(card, beside)
     if place is not None:
         splits = _read_splits(place.folder) if place.folder else {}
-        return columns, {part: read_rows(path) for part, path in place.files.items()}, splits
+        if outside := _outside(beside, place):
+            notify(f"the card reads {outside}, which lies outside of its own folder")
+        return columns, {part: read_rows(path, notify) for part, path in place.files.items()}, splits
     where = f"set FEWSHOT_DATA to the folder that holds a folder {tried[0].name!r} with train and test (or all) files"
     hub = card.source.hub
     if hub is None:
@@ -160,7 +172,13 @@ def _locate(
 
 
 def _examples(
-    card: Card, kind: Kind, part: str, rows: Iterable[Row], columns: _Columns, names: Mapping[str, str]
+    card: Card,
+    kind: Kind,
+    part: str,
+    rows: Iterable[Row],
+    columns: _Columns,
+    names: Mapping[str, str],
+    written: defaultdict[str, set[str]],
 ) -> Iterable[Example]:
     for number, row in enumerate(rows):
         text = text_of(row, columns.text)
@@ -170,6 +188,8 @@ def _examples(
             if columns.label not in row.values:
                 raise missing_column(row, columns.label) from error
             raise TaskError(f"{row.where}: {error}") from error
+        if isinstance(gold, str) and kind.name == "classification" and len(written) <= _MANY:
+            written[gold].add(str(row.values[columns.label]))
         if gold in card.drop:
             continue
         if kind.name in ("classification", "multilabel"):
@@ -179,6 +199,12 @@ def _examples(
             if name not in row.values:
                 raise TaskError(f"{row.where}: the card declares the field {name!r}, but there is no such column")
         yield Example(str(row.values.get(columns.id, f"{part}-{number}")), text, gold, fields)
+
+
+def _merged(written: Mapping[str, set[str]]) -> list[str]:
+    """One sentence per label that the data write in several ways, as 1 and 1.0."""
+    several = {name: forms for name, forms in written.items() if len(forms) > 1}
+    return [f"the label {name!r} is written as {' and '.join(sorted(forms))}" for name, forms in several.items()]
 
 
 def _with_unique_ids(rows: Mapping[str, tuple[Example, ...]]) -> tuple[dict[str, tuple[Example, ...]], list[str]]:
@@ -202,6 +228,8 @@ def _named(gold: Any, names: Mapping[str, str], row: Row, card: Card) -> Any:
     if isinstance(gold, tuple):
         return tuple(sorted(_named(value, names, row, card) for value in gold))
     value = normal_label(gold)
+    if not text_key(value):
+        raise TaskError(f"{row.where}: the label is empty: it holds nothing that can be seen")
     if not names:
         return value
     if value not in names:
@@ -222,6 +250,33 @@ def _labels(card: Card, kind: Kind, rows: Mapping[str, tuple[Example, ...]]) -> 
     )
 
 
+def _refuse_alike(labels: tuple[Label, ...], task: str) -> None:
+    """Labels that differ in what cannot be seen only, or that a prompt would write alike, are one class in two ways."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        alike[_WHOLE.sub("", text_key(label.verbalizer))].append(label.name)
+    if groups := [names for names in alike.values() if len(names) > 1]:
+        named = "; ".join(" and ".join(map(_shown, names)) for names in groups)
+        raise TaskError(
+            f"task {task!r}: labels that read alike: {named}. Write each class in one way in the data, or name one as "
+            "an alias of the other in a task card (fewshot tasks new)"
+        )
+
+
+def _shown(name: str) -> str:
+    """The label in quotes; with escapes where something in it cannot be seen."""
+    return repr(name) if without_invisible(name) == name else ascii(name)
+
+
+def _outside(beside: Path | None, place: _Place) -> Path | None:
+    """The place of the rows of a user's card, if it is neither in the card's folder nor in $FEWSHOT_DATA."""
+    if beside is None:
+        return None
+    found = (place.folder or next(iter(place.files.values()))).resolve()
+    homes = [home.resolve() for home in (beside, data_dir(), Path(str(resources.files("evals")))) if home is not None]
+    return None if any(found.is_relative_to(home) for home in homes) else found
+
+
 def _read_splits(folder: Path) -> dict[str, ClassSplit]:
     path = folder / _SPLITS
     if not path.is_file():
@@ -229,7 +284,7 @@ def _read_splits(folder: Path) -> dict[str, ClassSplit]:
     try:
         splits = json.loads(path.read_text(encoding="utf-8"))["splits"]
         return {str(name): {part: tuple(map(str, split[part])) for part in PARTS} for name, split in splits.items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise TaskError(
             f'{path}: expected {{"splits": {{NAME: {{"train": [...], "valid": [...], "test": [...]}}}}}}'
         ) from error

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
+from math import isfinite
 from typing import Any, Protocol
 
 from evals.types import Answer, Example, Gold, Label, Problem
@@ -26,6 +28,27 @@ class Scored:
     labels: tuple[str, ...]
     gold: tuple[Gold, ...]
     answers: tuple[Answer, ...]
+
+
+def label_text(value: Any, column: str) -> str:
+    """A label as text: numbers that are whole without a decimal point, true and false as JSON writes them.
+
+    Raises:
+        ValueError: a gap (None, NaN), or something that is neither text nor number.
+    """
+    if value is None or value != value:  # NaN is how tables of numbers write a gap
+        raise ValueError(f"column {column!r} is empty")
+    if not isinstance(value, str | int | float | Decimal):
+        raise ValueError(f"column {column!r} holds {type(value).__name__}, neither text nor a number")
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float | Decimal):
+        if not isfinite(value):
+            raise ValueError(f"column {column!r} holds {value}, which is no label")
+        return str(int(value)) if value == int(value) else str(value)
+    if isinstance(value, int) and abs(value) >= 10**100:
+        raise ValueError(f"column {column!r} holds a number of more than 100 digits")
+    return str(value)
 
 
 class Pool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evals import metrics
-from evals.kinds.base import Draw, Pools, Scored
+from evals.kinds.base import Draw, Pools, Scored, label_text
 from evals.kinds.sampling import choose_names, front_and_back, require_rows, require_way
 from evals.types import Answer, Gold, Label, Problem, Status
 from fewshot.core.errors import TaskError, UsageError
@@ -29,8 +29,8 @@ class Classification:
         if value is None or value == "":
             raise ValueError(f"column {column!r} is {'missing' if column not in row else 'empty'}")
         if isinstance(value, (list, dict)):
-            raise ValueError(f"column {column!r} holds {value!r}: one label per row is expected")
-        return str(value).lower() if isinstance(value, bool) else str(value)
+            raise ValueError(f"column {column!r} holds {str(value)[:60]}: one label per row is expected")
+        return label_text(value, column)
 
     def require(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int) -> None:
         """Enough classes, and enough texts of every class."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from evals import metrics
-from evals.kinds.base import Draw, Pools, Scored
+from evals.kinds.base import Draw, Pools, Scored, label_text
 from evals.kinds.sampling import choose_names, draw_covering, require_covering
 from evals.types import Answer, Example, Gold, Label, Problem, Status
 
@@ -34,7 +34,7 @@ class MultiLabel:
             value = [name.strip() for name in value.split("|") if name.strip()]
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"column {column!r} holds {value!r}: a list of labels is expected")
-        return tuple(sorted({str(name) for name in value}))
+        return tuple(sorted({label_text(name, column) for name in value}))
 
     def require(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int) -> None:
         """Enough classes, and texts of every class even if all queries of an episode carry it."""

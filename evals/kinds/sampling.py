@@ -43,12 +43,23 @@ def require_rows(pools: Pools, name: str, support: int, query: int) -> None:
     if pools.shared and n_support < support + query:
         raise TaskError(
             f"{whose} {n_support} usable texts, but an episode may need {support} to show and {query} to ask; "
-            "lower --shot or --query"
+            f"{_way_out('--shot or --query', max(support, query), name)}"
         )
     if n_support < support:
-        raise TaskError(f"{whose} {n_support} texts to show, but an episode needs {support}; lower --shot")
+        raise TaskError(
+            f"{whose} {n_support} texts to show, but an episode needs {support}; {_way_out('--shot', support, name)}"
+        )
     if n_query < query:
-        raise TaskError(f"{whose} {n_query} texts to ask, but an episode needs {query}; lower --query")
+        raise TaskError(
+            f"{whose} {n_query} texts to ask, but an episode needs {query}; {_way_out('--query', query, name)}"
+        )
+
+
+def _way_out(options: str, wanted: int, name: str) -> str:
+    """What can be done about too few texts: fewer cannot be asked for than one."""
+    if wanted > 1:
+        return f"lower {options}"
+    return f"label more texts{f', or leave the class out: drop: [{name!r}] in a task card' if name else ''}"
 
 
 def require_covering(pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evals.parts import SPLIT_COLUMNS, part_of
 from evals.sources import read_rows
 from fewshot.core.errors import TaskError, unknown_name
 
@@ -49,13 +50,20 @@ def _choose(
 ) -> str:
     if wanted in values and wanted != taken:
         return wanted
-    fitting = [name for name, column in values.items() if name != taken and fits(column)]
+    fitting = [
+        name for name, column in values.items() if name != taken and fits(column) and not _names_parts(name, column)
+    ]
     if len(fitting) == 1:
         return fitting[0]
     which = f"could be {' or '.join(fitting)}" if fitting else "cannot be told"
     raise TaskError(
         f"{path}: the {wanted} column {which}; name it with --{wanted}. The columns are {', '.join(values)}"
     )
+
+
+def _names_parts(name: str, column: Sequence[Any]) -> bool:
+    """Whether a column says of which part each row is."""
+    return name.lower() in SPLIT_COLUMNS and all(map(part_of, column))
 
 
 def _looks_like_texts(column: Sequence[Any]) -> bool:

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from evals.sources import SUFFIXES, read_rows, text_of
+from evals.sources import read_rows, suffix_of, text_of
 from fewshot.cli.answers import Tally
 from fewshot.core.errors import TaskError
 from fewshot.core.hashing import text_key
@@ -72,7 +72,7 @@ def read_texts(source: str, stdin: IO[bytes], column: str = "text") -> Iterator[
     Raises:
         TaskError: missing, undecodable or malformed input, with its line; plain lines that are all blank.
     """
-    if source != "-" and source.endswith(SUFFIXES):
+    if source != "-" and suffix_of(source):
         yield from (NewText(row.number, text_of(row, column)) for row in read_rows(Path(source)))
         return
     if source == "-":

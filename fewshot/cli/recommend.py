@@ -152,10 +152,10 @@ def _load(source: str, text: str | None, label: str | None) -> tuple[LoadedTask,
     """The task, and the column of its texts; tells what was guessed."""
     from evals.loading import load_task
     from evals.recommend.columns import find_columns
-    from evals.sources import SUFFIXES
+    from evals.sources import suffix_of
 
     named: dict[str, str] = {}
-    if source.endswith(SUFFIXES):
+    if suffix_of(source):
         columns = find_columns(Path(source), text, label)
         if columns.guessed:
             say(

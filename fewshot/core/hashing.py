@@ -22,7 +22,7 @@ class _WithoutInvisible(dict[int, int | None]):
     """A table for `str.translate` that takes out what cannot be seen; it fills itself."""
 
     #: Besides format characters (Cf): marks that choose a variant, joiners and fillers, all of them without a glyph.
-    OTHERS = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x3164, 0xFFA0}
+    OTHERS = frozenset({0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x3164, 0xFFA0})
 
     def __missing__(self, code: int) -> int | None:
         variation = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF

@@ -49,13 +49,15 @@ def parse_yaml(text: str, origin: str) -> Document:
     """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_anchors(text, origin)
+        lines: dict[Path, int] = {}
+        return Document(_convert(root, (), lines, origin) if root else {}, origin, lines)
+    except RecursionError as error:
+        raise TaskError(f"{origin}: nested too deeply") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise TaskError(f"{origin}:{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from error
-    _refuse_anchors(text, origin)
-    lines: dict[Path, int] = {}
-    return Document(_convert(root, (), lines, origin) if root else {}, origin, lines)
 
 
 def validated(model: type[Model], document: Document, data: Mapping[str, Any], prefix: Path = ()) -> Model:

@@ -55,6 +55,7 @@ def load_config(folder: Path) -> Any:
     Raises:
         ModelUnavailable: it is missing, damaged, or of an architecture that transformers does not know.
     """
+    _refuse_adapter(folder)
     _check_json(folder / "config.json")
     return _load("AutoConfig", folder, f"{folder / 'config.json'} cannot be read")
 
@@ -77,16 +78,18 @@ def load_tokenizer(folder: Path, **options: Any) -> Any:
     return _load("AutoTokenizer", folder, f"the tokenizer in {folder} cannot be built", **options)
 
 
-def load_language_model(folder: Path, **options: Any) -> Any:
+def load_language_model(folder: Path, first: Callable[[Any], None] = lambda _: None, **options: Any) -> Any:
     """The language model in a folder, with every tensor that it needs and no other.
 
     Args:
+        first: looks at the model before its tensors are counted, and may refuse it.
         options: of transformers (`dtype`, `gguf_file`).
 
     Raises:
         ModelUnavailable: the folder does not hold all of one model.
     """
     model, report = _load_weights("AutoModelForCausalLM", folder, **options)
+    first(model)
     _refuse(folder, report["missing_keys"], "the weights lack")
     strange = [name for name in report["unexpected_keys"] if not _COMPUTED.search(name)]
     _refuse(folder, strange, f"{type(model).__name__}, the model that config.json names, has no place for")
@@ -142,6 +145,7 @@ def load_sentence_model(folder: Path, device: str) -> Any:
 
 def _load_weights(part: Part, folder: Path, **options: Any) -> tuple[Any, dict[str, Any]]:
     if "gguf_file" not in options:
+        _refuse_adapter(folder)
         _check_json(folder / "config.json")
         check_tensors(folder)
     model, report = _load(
@@ -250,6 +254,16 @@ def _refuse(folder: Path, names: Iterable[str], what: str) -> None:
     if found:
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise ModelUnavailable(f"{folder}: {what} {found[0]}{more}: {_AGAIN}")
+
+
+def _refuse_adapter(folder: Path) -> None:
+    """What an adapter changes would be missing from every score, and its base may be any model."""
+    found = [path.name for pattern in ("adapter_config.json", "adapter_model.*") for path in folder.glob(pattern)]
+    if found:
+        raise ModelUnavailable(
+            f"{folder} holds an adapter ({found[0]}), and adapters are not applied. Merge it into its base model with "
+            "peft (merge_and_unload, then save_pretrained) and name the folder of the result"
+        )
 
 
 def _shape(shape: Iterable[int]) -> str:

@@ -15,6 +15,7 @@ from fewshot.core.gguf import converted
 from fewshot.core.hub import hub_folder
 from fewshot.core.model_cache import file_sha256
 from fewshot.core.pretrained import load_config, load_language_model, load_tokenizer
+from icl.models.probing import is_causal
 from icl.models.weights import check_hashes
 
 
@@ -36,6 +37,13 @@ class Checkpoint:
     offline: bool
     notify: Callable[[str], None]
 
+    def _refuse_encoder(self, weights: Any) -> None:
+        if not is_causal(weights.eval()):
+            raise ModelUnavailable(
+                f"{self.model} is no causal language model: {type(weights).__name__} sees the words that it would be "
+                "asked for, as encoders do. Name a causal model, or use this one as an encoder"
+            )
+
     @property
     def embedded(self) -> EmbeddedModel | ShippedModel | None:
         return EMBEDDED.get(self.model)
@@ -55,7 +63,7 @@ class Checkpoint:
 
         device = resolve_device(self.device)
         dtype = getattr(torch, resolve_dtype(self.dtype, device))
-        return load_language_model(self._folder(weights=True), dtype=dtype).to(device)
+        return load_language_model(self._folder(weights=True), self._refuse_encoder, dtype=dtype).to(device)
 
     @cached_property
     def identity(self) -> dict[str, str]:

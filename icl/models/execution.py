@@ -1,8 +1,9 @@
-"""Three ways to run a token trie through a transformers model. All give the same log-probabilities.
+"""Four ways to run a token trie through a transformers model. All give the same log-probabilities.
 
 trie        every node once: the shared beginning fills the key-value cache, its branches are packed into one
             sequence under a tree mask (tree attention as in SpecInfer, Miao et al. 2024)
 prefix      every node once, branch by branch, each on a copy of the cache: for models that take no tree mask
+plain       one full forward pass per different sequence: for models that have no cache, or one that is not right
 reference   one full forward pass per sequence: slow and obvious, the oracle of the tests
 """
 
@@ -113,11 +114,28 @@ def run_prefix(model: Any, trie: TokenTrie, wanted: np.ndarray, read: Reader, ch
     visit(0, len(trie), None)
 
 
-def run_reference(model: Any, sequences: Sequence[np.ndarray], trie: TokenTrie, read: Reader) -> None:
-    """Run every sequence from its start, alone and without a cache."""
+def run_plain(model: Any, sequences: Sequence[np.ndarray], trie: TokenTrie, read: Reader) -> np.ndarray:
+    """Run every sequence from its start as in `run_reference`, equal ones once: for models without a cache that holds.
+
+    Returns:
+        (n_sequences,) tokens that were computed for each.
+    """
+    first: dict[bytes, int] = {}
+    wanted = list(trie.tails)
+    for at, sequence in enumerate(sequences):
+        same = first.setdefault(sequence.tobytes(), at)
+        wanted[same] = max(wanted[same], trie.tails[at], key=len)
+    run_reference(model, [sequences[at] for at in first.values()], [wanted[at] for at in first.values()], read)
+    computed = np.zeros(len(sequences), np.int64)
+    computed[list(first.values())] = [len(sequences[at]) for at in first.values()]
+    return computed
+
+
+def run_reference(model: Any, sequences: Sequence[np.ndarray], wanted: Sequence[np.ndarray], read: Reader) -> None:
+    """Run every sequence from its start, alone and without a cache, and read its last nodes: those wanted of it."""
     import torch
 
-    for sequence, nodes in zip(sequences, trie.tails, strict=True):
+    for sequence, nodes in zip(sequences, wanted, strict=True):
         ids = torch.from_numpy(sequence.astype(np.int64))[None].to(model.device)
         logits = model(input_ids=ids, use_cache=False).logits[0, len(sequence) - len(nodes) :]
         read(nodes, torch.log_softmax(logits.float(), dim=-1))
@@ -141,44 +159,6 @@ def forward(model: Any, trie: TokenTrie, piece: range, nodes: np.ndarray, cache:
     out = model(**inputs, past_key_values=cache, use_cache=True, **masks)
     logits = out.logits[0] if "logits_to_keep" in accepted else out.logits[0, rows]
     return torch.log_softmax(logits.float(), dim=-1), out.past_key_values
-
-
-def takes_tree_mask(model: Any) -> bool:
-    """Whether a model computes a packed tree as it computes its branches one by one.
-
-    It is asked rather than known by name: a tiny tree is run packed and branch by branch. An attention that ignores the
-    mask, or positions, would see one branch from the other. Windows, which a tiny tree does not fill, are not noticed:
-    see `attention_window`.
-    """
-    import torch
-
-    if "position_ids" not in inspect.signature(model.forward).parameters:
-        return False
-    stem, left, right = np.array([5, 6, 7, 8]), np.array([9, 10, 11]), np.array([12, 13])
-    branches = [np.concatenate([stem, left]), np.concatenate([stem, right])]
-    trie = TokenTrie.build(branches, [len(stem)] * 2)
-    packed: list[Any] = []
-    alone: list[Any] = []
-    unmasked: list[Any] = []
-    try:
-        TrieRunner(model, trie, np.sort(trie.tails[1]), lambda _, x: packed.append(x), len(trie)).run()
-    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError):
-        return False
-    run_reference(model, branches[1:], TokenTrie.build(branches[1:], [len(stem)]), lambda _, x: alone.append(x))
-    line = np.concatenate([stem, left, right])
-    run_reference(model, [line], TokenTrie.build([line], [len(line) - len(right)]), lambda _, x: unmasked.append(x))
-    right_error = torch.linalg.vector_norm(packed[0] - alone[0])
-    wrong_error = torch.linalg.vector_norm(unmasked[0] - alone[0])
-    return bool(right_error <= 0.2 * wrong_error)
-
-
-def attention_window(config: Any) -> float:
-    """The tokens that the narrowest attention layer looks back on; infinity where all look back to the start."""
-    text = config.get_text_config()
-    layers = getattr(text, "layer_types", None)
-    windows = {"sliding_attention": "sliding_window", "chunked_attention": "attention_chunk_size"}
-    sizes = [getattr(text, name, None) for layer, name in windows.items() if layers is None or layer in layers]
-    return min((size for size in sizes if size), default=float("inf"))
 
 
 def _row(values: np.ndarray, model: Any) -> Any:

@@ -25,8 +25,9 @@ from icl.models.base import (
 )
 from icl.models.checkpoint import Checkpoint
 from icl.models.continuations import Gather, result_of, trie_of
-from icl.models.execution import Execution, TrieRunner, attention_window, run_prefix, run_reference, takes_tree_mask
+from icl.models.execution import Execution, TrieRunner, run_plain, run_prefix, run_reference
 from icl.models.generation import greedy
+from icl.models.probing import attention_window, continues_from_cache, steady_length, takes_tree_mask
 from icl.models.tokens import PromptTokenizer
 from icl.models.trie import TokenTrie
 
@@ -45,8 +46,8 @@ class LocalModel:
         dtype: "auto" (see `resolve_dtype`), "float32", "bfloat16" or "float16".
         device: "auto", or a torch device name.
         offline: load only what is on this machine. Models in the cache are never asked for again in any case.
-        execution: how sequences that share beginnings are run. "trie" falls back to "prefix", with a notice, where a
-            model takes no tree mask.
+        execution: how sequences that share beginnings are run. "trie" falls back to "prefix" where a model takes no
+            tree mask, and both to plain passes where its cache does not hold, with a notice. A short probe decides.
         chunk_tokens: most tokens in one forward pass, which bounds the memory (see `TrieRunner`). By default 512 on a
             CPU, where more is no faster, and 4096 elsewhere.
         notify: told in one line about downloads, conversions and fallbacks.
@@ -159,7 +160,8 @@ class LocalModel:
             return written
         jobs = [(prompts[i], requests[i]) for i in fitting]
         with self._computing():
-            found = greedy(self.weights, self._tokenizer, jobs, self._chunk)
+            longest = max(len(ids) + request.max_tokens for ids, request in jobs)
+            found = greedy(self.weights, self._tokenizer, jobs, self._chunk, cached=self._can_continue(longest))
             for i, generation in zip(fitting, found, strict=True):
                 written[i] = generation
         return written
@@ -210,26 +212,38 @@ class LocalModel:
             raise UsageError(f"a prompt with its label takes {longest} tokens, but {self.name} reads at most {limit}")
         with self._computing():
             if self.execution == "reference":
-                run_reference(self.weights, sequences, trie, read)
+                run_reference(self.weights, sequences, trie.tails, read)
                 return lengths
             wanted = np.unique(np.concatenate(trie.tails))
             if self.execution == "trie" and self._can_pack(longest):
                 TrieRunner(self.weights, trie, wanted, read, self._chunk).run()
-            else:
+            elif self._can_continue(longest):
                 run_prefix(self.weights, trie, wanted, read, self._chunk)
+            else:
+                return run_plain(self.weights, sequences, trie, read)
             return trie.fresh
 
     def _can_pack(self, longest: int) -> bool:
-        if longest <= attention_window(self._checkpoint.config) and self._takes_tree_mask:
+        config = self._checkpoint.config
+        if longest <= min(attention_window(config), steady_length(config)) and self._takes_tree_mask:
             return True
-        self._note(
-            f"{self.name} takes no tree mask for prompts of this length: each branch is run alone on a cached prefix"
-        )
+        if self._can_continue(longest):
+            self._note(f"{self.name} takes no tree mask at this length: branches are run one by one on a cached prefix")
+        return False
+
+    def _can_continue(self, longest: int) -> bool:
+        if longest <= steady_length(self._checkpoint.config) and self._continues_from_cache:
+            return True
+        self._note(f"{self.name} reads pieces otherwise than the whole: each text is run from its start, which is slow")
         return False
 
     @cached_property
     def _takes_tree_mask(self) -> bool:
         return takes_tree_mask(self.weights)
+
+    @cached_property
+    def _continues_from_cache(self) -> bool:
+        return continues_from_cache(self.weights)
 
     def _note(self, note: str) -> None:
         """Keep a note for the record and tell the user, once."""
@@ -256,7 +270,8 @@ class LocalModel:
 
     @cached_property
     def _tokenizer(self) -> PromptTokenizer:
-        tokenizer = PromptTokenizer(self._checkpoint.tokenizer)
+        vocabulary = getattr(self._checkpoint.config.get_text_config(), "vocab_size", None)
+        tokenizer = PromptTokenizer(self._checkpoint.tokenizer, vocabulary)
         if tokenizer.template is not None and not tokenizer.template.system_role:
             self._note(f"{self.name} has no system role: system messages begin the first user turn")
         return tokenizer

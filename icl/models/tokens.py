@@ -50,18 +50,20 @@ class PromptTokenizer:
 
     Args:
         tokenizer: a fast tokenizer of transformers, for our use alone: its post-processor is taken over.
+        vocabulary: how many tokens the model has embeddings for, if that is known.
 
     Raises:
-        ModelUnavailable: the tokenizer knows no character offsets.
+        ModelUnavailable: the tokenizer knows no character offsets, or a text has a token that the model does not.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, vocabulary: int | None = None) -> None:
         if not getattr(tokenizer, "is_fast", False):
             raise ModelUnavailable(
                 f"the tokenizer of {tokenizer.name_or_path} gives no character offsets. "
                 "Use a model whose folder has a tokenizer.json"
             )
         self.template = ChatTemplate.of(tokenizer)
+        self._folder, self._vocabulary = tokenizer.name_or_path, vocabulary
         self._tokenizer: Tokenizer = tokenizer.backend_tokenizer
         self.bos_ids = _added_before(self._tokenizer)
         self.controls = _controls(self._tokenizer, self.template.source if self.template else "")
@@ -147,6 +149,13 @@ class PromptTokenizer:
         ids = np.array(encoding.ids, np.int32)
         if spelled:
             ids = self._spelling.restore(ids)
+        if self._vocabulary is not None and len(ids) and ids.max() >= self._vocabulary:
+            token = self._tokenizer.id_to_token(int(ids.max()))
+            raise ModelUnavailable(
+                f"the tokenizer in {self._folder} has ids up to {max(self._tokenizer.get_vocab().values())}, and the "
+                f"model only {self._vocabulary} embeddings: the token {token!r} cannot be read. They do not belong "
+                "together, or the embeddings were not enlarged when tokens were added"
+            )
         return ids if prompt.messages else np.concatenate([self.bos_ids, ids])
 
     def _split(self, encoding: Encoding, prompt: Prompt, continuation: range, spelled: bool) -> Tokenized:

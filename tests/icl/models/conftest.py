@@ -75,7 +75,7 @@ def tiny_config(architecture: str, vocabulary: int) -> Any:
         return GPT2Config(n_embd=32, n_layer=2, n_head=4, n_positions=256, initializer_range=0.3, **ids)
     if architecture == "gpt_neox":
         return GPTNeoXConfig(**_SIZES, **ids)
-    return MistralConfig(**grouped, sliding_window=8)
+    return MistralConfig(**grouped, sliding_window=32)
 
 
 ARCHITECTURES = ("llama", "qwen2", "gpt2", "gpt_neox", "mistral")

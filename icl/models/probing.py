@@ -1,0 +1,125 @@
+"""What a model can be trusted with, asked and not known by name: a short text is run in every way and compared.
+
+The plain pass, one text from its start without a cache, is what all else is held against.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from icl.models.execution import TrieRunner, run_prefix, run_reference
+from icl.models.trie import TokenTrie
+
+#: Tokens of the probe: a stem, and two branches that leave it.
+_STEM, _BRANCH = 20, 4
+#: How foreign code says that it does not know our inputs, or a cache.
+_INCAPABLE = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, NotImplementedError)
+
+
+def is_causal(model: Any) -> bool:
+    """Whether no token is seen by those before it. In an encoder all see each other, the label to be scored too."""
+    one, other = _branches(model)
+    found = _plain(model, [one, other])
+    early, same = (rows[:_STEM] for rows in found)
+    # Of values that are not finite nothing can be told; scoring says so when it meets them.
+    return not early.isfinite().all() or _agree(model, early, same)
+
+
+def continues_from_cache(model: Any) -> bool:
+    """Whether a text that is read in pieces, each on the cache of those before, comes out as it does in one."""
+    branches = _branches(model)
+    return _reproduces(model, branches, lambda trie, read: run_prefix(model, trie, np.arange(len(trie)), read, 7))
+
+
+def takes_tree_mask(model: Any) -> bool:
+    """Whether a packed tree comes out as its branches do one by one.
+
+    An attention that ignores the mask, or positions, would see one branch from the other. Windows that the probe does
+    not fill are not noticed: see `attention_window`.
+    """
+    branches = _branches(model)
+    # With nothing cached, and with the stem in the cache.
+    return all(
+        _reproduces(
+            model, branches, lambda trie, read, c=chunk: TrieRunner(model, trie, np.arange(len(trie)), read, c).run()
+        )
+        for chunk in (_STEM + 2 * _BRANCH, 2 * _BRANCH)
+    )
+
+
+def attention_window(config: Any) -> float:
+    """The tokens that the narrowest attention layer looks back on; infinity where all look back to the start."""
+    text = config.get_text_config()
+    layers = getattr(text, "layer_types", None)
+    windows = {"sliding_attention": "sliding_window", "chunked_attention": "attention_chunk_size"}
+    if layers is not None and set(layers) <= {"full_attention", *windows}:
+        sizes = [getattr(text, name, None) for layer, name in windows.items() if layer in layers]
+    else:
+        named = text.to_dict()
+        about = [name for name in named if "window" in name.split("_") or name == "attention_chunk_size"]
+        sizes = [named[name] for name in about if name != "max_window_layers"]
+    return min((size for size in sizes if type(size) is int and size > 0), default=float("inf"))
+
+
+def steady_length(config: Any) -> float:
+    """The tokens up to which positions are encoded in one way; beyond, what is cached of a shorter text is not right.
+
+    Rotary embeddings that are scaled by the length of the text (dynamic NTK, LongRoPE) change all positions at once.
+    """
+    text = config.get_text_config()
+    rope = getattr(text, "rope_parameters", None) or {}
+    kinds = [rope, *(kind for kind in rope.values() if isinstance(kind, dict))]
+    if not any(kind.get("rope_type", kind.get("type")) in ("dynamic", "longrope") for kind in kinds):
+        return float("inf")
+    known = [kind.get("original_max_position_embeddings") for kind in kinds]
+    own = getattr(text, "original_max_position_embeddings", None) or getattr(text, "max_position_embeddings", None)
+    return min((length for length in [*known, own] if length), default=0)
+
+
+def _branches(model: Any) -> list[np.ndarray]:
+    """Two texts of common tokens, equal up to the stem."""
+    text = model.config.get_text_config()
+    special = {getattr(text, name, None) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
+    allowed = np.array([token for token in range(min(int(text.vocab_size), 1000)) if token not in special])
+    drawn = np.random.default_rng(0).permutation(np.resize(allowed, max(len(allowed), _STEM + 2 * _BRANCH)))
+    stem, left, right = np.split(drawn[: _STEM + 2 * _BRANCH].astype(np.int32), [_STEM, _STEM + _BRANCH])
+    return [np.concatenate([stem, left]), np.concatenate([stem, right])]
+
+
+def _plain(model: Any, sequences: list[np.ndarray]) -> list[Any]:
+    """Per sequence, (length, vocabulary) log-probabilities."""
+    import torch
+
+    found: list[Any] = []
+    with torch.inference_mode():
+        run_reference(model, sequences, sequences, lambda _, rows: found.append(rows))
+    return found
+
+
+def _reproduces(model: Any, branches: list[np.ndarray], run: Any) -> bool:
+    import torch
+
+    trie = TokenTrie.build(branches, [0, 0])
+    rows: dict[int, Any] = {}
+    try:
+        with torch.inference_mode():
+            run(trie, lambda nodes, values: rows.update(zip(nodes.tolist(), values, strict=True)))
+        found = [torch.stack([rows[node] for node in tail.tolist()]) for tail in trie.tails]
+    except _INCAPABLE:
+        return False
+    return all(_agree(model, *pair) for pair in zip(found, _plain(model, branches), strict=True))
+
+
+def _agree(model: Any, found: Any, expected: Any) -> bool:
+    """Whether two (length, vocabulary) log-probabilities differ by no more than rounding does.
+
+    The measure is how much the next token's probabilities change from one place of the text to the next. Half
+    precision rounds by some hundredths of that.
+    """
+    import torch
+
+    tolerance = 1e-3 if torch.finfo(model.dtype).eps < 1e-5 else 0.15
+    change = torch.linalg.vector_norm(expected - expected.mean(dim=0))
+    return bool(torch.linalg.vector_norm(found - expected) <= tolerance * change + 1e-4)

@@ -82,6 +82,8 @@ PROMISES = {
     82: "No quote swallows rows in silence, a gap is no label, and a column of parts divides its file and is told.",
     83: "CSV, TSV and JSONL are read with any line ends, suffixes in any case, gzip and byte-order marks.",
     84: "Deep nesting, endless numbers and cells, devices and pipes are one error with exit code 2.",
+    85: "A task of a kind that no learner answers is told by `tasks check`, and no run of it is begun.",
+    86: "Near copies of queries among the texts that are shown are counted and told before a run or comparison.",
 }
 
 _INTRO = """# Reliability

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from evals.types import Problem
 from fewshot.core.hashing import text_key
 
 #: Characters that are compared at a time.
@@ -39,6 +40,22 @@ def near_copies(texts: Sequence[str], threshold: float = 0.9) -> Iterator[tuple[
                 yield min(at, other), max(at, other), similarity
         for gram in rarest:
             holders[gram].append(at)
+
+
+def shown_and_asked(problems: Iterable[Problem]) -> str | None:
+    """A sentence on queries of which a near copy is among the demonstrations; None where there are none."""
+    n_asked, found = 0, 0
+    for problem in problems:
+        texts = [row.text for row in (*problem.support, *problem.queries)]
+        n_shown = len(problem.support)
+        found += len({other for one, other, _ in near_copies(texts) if one < n_shown <= other})
+        n_asked += len(problem.queries)
+    if not found:
+        return None
+    return (
+        f"{found} of {n_asked} queries looked at have a near copy among the texts that are shown: "
+        "the accuracies are likely too high for texts that are really new"
+    )
 
 
 def _grams(text: str) -> frozenset[str]:

@@ -109,6 +109,9 @@ def make_plan(
         usable = [contestant for contestant in contestants if reasons[contestant.name] is None]
         for sampler in _samplers(study, tasks[name]):
             jobs += [Job(contestant, sampler) for contestant in usable]
+    if not jobs:
+        reasons = dict.fromkeys(f"{each.learner}: {each.reason}" for each in absent)
+        raise UsageError(f"no learner can take part: {'; '.join(reasons)}")
     return Plan(study, tuple(jobs[one - 1 :: of]), tuple(absent), tuple(job.folder for job in jobs))
 
 

@@ -73,7 +73,7 @@ def compare(
     from evals.rundir import new_run_dir
     from evals.runner import interruptible
     from evals.trackers import track
-    from fewshot.cli.experiment import prepare_task, return_to
+    from fewshot.cli.experiment import prepare_task, return_to, tell_near_copies
     from fewshot.core.catalog import ENGINES
     from fewshot.core.devices import resolve_device
 
@@ -101,6 +101,8 @@ def compare(
     plan = make_plan(wanted, contestants(wanted.learner, trust=trust), tasks, _shard(shard))
     context = Context(device=device, notify=say)
     _tell_plan(plan)
+    for sampler in {job.sampler.task.name: job.sampler for job in plan.jobs}.values():
+        tell_near_copies(sampler.task, sampler, wanted.episodes)
     if dry_run:
         _tell_expected(plan, context)
         return

@@ -26,6 +26,8 @@ from fewshot.core.paths import refuse_overwriting, write_atomically
 
 #: Plain progress lines (no terminal) come at most this often, in seconds.
 _LINE_EVERY = 10.0
+#: Episodes in which near copies are looked for.
+_LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
@@ -154,10 +156,43 @@ def return_to(
     return found
 
 
+def refuse_kind(task: Task, learner: Learner) -> None:
+    """Refuse a learner that declares other kinds of tasks than this one.
+
+    Raises:
+        UsageError: naming the kinds that it answers.
+    """
+    kinds = getattr(learner, "kinds", None)
+    if kinds is not None and task.info.kind not in kinds:
+        raise UsageError(
+            f"{task.name} is a {task.info.kind} task; {learner.name} answers {' and '.join(kinds)} tasks"
+            + ("" if answering(task.info.kind) else f", and no learner here answers {task.info.kind} tasks")
+        )
+
+
+def answering(kind: str) -> list[str]:
+    """The learners at hand, baselines aside, that declare this kind of task or none at all."""
+    return [
+        name
+        for name, entry in LEARNERS.entries().items()
+        if not entry.baseline and (entry.kinds is None or kind in entry.kinds)
+    ]
+
+
+def tell_near_copies(task: Task, sampler: EpisodeSampler, n_episodes: int) -> None:
+    """Say how many queries of the first episodes nearly repeat a text that is shown beside them."""
+    from evals.copies import shown_and_asked
+
+    if note := shown_and_asked(sampler[at].problem for at in range(min(_LOOKED_AT, n_episodes))):
+        say(f"{task.name}: {note}")
+
+
 def describe_plan(task: Task, sampler: EpisodeSampler, n_episodes: int, learner: Learner, ctx: Context) -> Estimate:
     """Say, before any work, what will run and what it is expected to take."""
     if n_episodes < 1:
         raise UsageError(f"--episodes {n_episodes} is too small; use 1 or more")
+    refuse_kind(task, learner)
+    tell_near_copies(task, sampler, n_episodes)
     problems = [sampler[at].problem for at in range(min(2, n_episodes))]
     estimate = learner.estimate(problems, n_episodes, ctx)
     queries = n_episodes * len(problems[0].queries)

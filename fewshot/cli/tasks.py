@@ -132,11 +132,13 @@ def new_task(name: Annotated[str, typer.Argument(help="Name of the task.")]) -> 
 def check_task(name: Annotated[str, typer.Argument(help="Task name or path.")]) -> None:
     """Check a card and its data: labels, sizes, duplicates, leaks. Exit code 2 if it cannot be used."""
     from evals.loading import load_task
-    from fewshot.cli.experiment import Episodes, build_sampler
+    from fewshot.cli.experiment import Episodes, answering, build_sampler
 
     task = load_task(name, offline=offline())
     build_sampler(task, Episodes(way=None, shot=1, query=1, episodes=1, seed=0, class_split=None, part="test"))
     show(f"{task.name}: {sum(map(len, task.rows.values()))} rows, {len(task.labels)} labels, usable")
+    if not answering(task.info.kind):
+        show(f"note: no learner here answers {task.info.kind} tasks; one of your own can (file.py:Class)")
     for note in (*task.notes, *_near_copies(task)):
         show(f"note: {note}")
 

@@ -11,7 +11,7 @@ from evals.types import Label, Problem, Query, Status
 from fewshot.core.errors import UsageError, unknown_name
 from fewshot.core.hashing import digest, text_key
 from icl.budget import TokenBudget, most_wanted
-from icl.models.base import LanguageModel, Prompt, ScoreRequest
+from icl.models.base import LanguageModel, Message, Prompt, ScoreRequest, ShowsTokens
 from icl.orderings import Ordering
 from icl.prompt import Demonstration, PromptBuilder
 from icl.scoring.base import Choices, Scorer
@@ -107,7 +107,7 @@ class Planner:
             seed: of the run.
 
         Raises:
-            UsageError: labels that read alike, a template that does not fit, a format that the model does not have.
+            UsageError: labels that the model cannot tell apart, a template that does not fit, a format that it lacks.
         """
         refuse_unusable_labels(problem.labels)
         if self.format == "chat" and not model.capabilities.chat:
@@ -125,6 +125,8 @@ class Planner:
             self._plan_query(query, most_wanted(picks), self.ordering.order(picks, query, drawn_by), assemble, budget)
             for query, picks in zip(problem.queries, picked, strict=True)
         )
+        if scorer.gives_scores and isinstance(model, ShowsTokens):
+            refuse_labels_of_equal_tokens(problem.labels, choices, model, self.format)
         return Plan(planned, choices, tuple(self._notes(planned, choices, model, scorer)))
 
     def _plan_query(
@@ -223,6 +225,27 @@ def refuse_unusable_labels(labels: Sequence[Label]) -> None:
             raise UsageError(
                 f"labels {twin.name!r} ({twin.verbalizer!r}) and {label.name!r} ({label.verbalizer!r}) read alike; "
                 "give one of them another verbalizer in the task card"
+            )
+
+
+def refuse_labels_of_equal_tokens(
+    labels: Sequence[Label], choices: Choices, model: ShowsTokens, format: Format
+) -> None:
+    """Two labels that a model's tokenizer writes with the same tokens (it folds characters, or knows neither).
+
+    Raises:
+        UsageError: naming the labels.
+    """
+    prompt = Prompt("text:") if format == "completion" else Prompt(messages=(Message("user", "text"),))
+    seen: dict[tuple[int, ...], Label] = {}
+    for label, continuation in zip(labels, choices.continuations, strict=True):
+        tokens = tuple(token for token, _ in model.boundary(prompt, continuation, before=0))
+        twin = seen.setdefault(tokens, label)
+        if twin is not label:
+            raise UsageError(
+                f"labels {twin.name!r} ({twin.verbalizer!r}) and {label.name!r} ({label.verbalizer!r}) are the same "
+                "tokens to this model: no score can tell them apart. Give one of them another verbalizer in the task "
+                "card, or use another model"
             )
 
 

@@ -86,6 +86,7 @@ PROMISES = {
     84: "Deep nesting, endless numbers and cells, devices and pipes are one error with exit code 2.",
     85: "A task of a kind that no learner answers is told by `tasks check`, and no run of it is begun.",
     86: "Near copies of queries among the texts that are shown are counted and told before a run or comparison.",
+    87: "`recommend` asks near copies of a text in one fold, so that none is shown while another is asked.",
 }
 
 _INTRO = """# Reliability

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evals.adapters.classifier import in_rounds
+from evals.copies import near_copies
 from evals.task import Task
 from evals.types import Example, Problem, Query
 from fewshot.core.errors import TaskError, UsageError
@@ -39,7 +40,7 @@ class Splits:
     Attributes:
         rows: all that are used.
         n_available: labelled rows there are; more than `rows` where a sample is used.
-        untested: classes with a single row. It is always shown and never asked.
+        untested: classes with a single row, near copies not counted. It is always shown and never asked.
     """
 
     splits: tuple[Split, ...]
@@ -85,13 +86,19 @@ def make_splits(task: Task, *, max_rows: int = MAX_ROWS, seed: int = 0) -> Split
     if max_rows < 2 * len(by_class):
         raise UsageError(f"--rows {max_rows} is too few for {len(by_class)} classes; use {2 * len(by_class)} or more")
     rows = _sample(by_class, max_rows)
-    untested = tuple(sorted(name for name, members in by_class.items() if len(members) == 1))
-    folds = min(_FOLDS, len(rows) - len(untested))
+    groups = _groups(rows)
+    copies: dict[str, set[int]] = {}
+    for row in rows:
+        copies.setdefault(str(row.label), set()).add(groups[row.id])
+    untested = tuple(sorted(name for name, members in copies.items() if len(members) == 1))
+    if len(untested) == len(copies):
+        raise TaskError(f"{task.name}: the texts of every class are near copies of each other; label texts that differ")
+    folds = min(_FOLDS, len({groups[row.id] for row in rows if str(row.label) not in untested}))
     repeats = next((repeats for below, repeats in _REPEATS if len(rows) < below), _FEWEST_REPEATS)
     splits = tuple(
         _split(task, rows, asked, [task.data_fingerprint, seed, repeat, fold])
         for repeat in range(repeats)
-        for fold, asked in enumerate(_deal(rows, folds, [task.data_fingerprint, seed, repeat]))
+        for fold, asked in enumerate(_deal(rows, folds, [task.data_fingerprint, seed, repeat], groups))
     )
     return Splits(splits, rows, len(available), repeats, folds, untested)
 
@@ -114,13 +121,44 @@ def _sample(by_class: dict[str, list[Example]], size: int) -> tuple[Example, ...
     return tuple(row for _, _, row in sorted(ranked, key=lambda ranks: ranks[:2])[:size])
 
 
-def _deal(rows: Sequence[Example], folds: int, seed: Sequence[object]) -> list[list[Example]]:
-    """The rows each fold asks: class after class is dealt out like cards, so that folds differ by one at most."""
+def _deal(
+    rows: Sequence[Example], folds: int, seed: Sequence[object], groups: Mapping[str, int]
+) -> list[list[Example]]:
+    """The rows each fold asks: class after class is dealt out like cards, near copies of a row into its fold.
+
+    Without copies, folds differ by one row at most. A class whose rows are all copies of each other is always shown.
+    """
     dealt: list[list[Example]] = [[] for _ in range(folds)]
-    testable = [members for members in _shuffled_classes(rows, seed).values() if len(members) > 1]
-    for at, row in enumerate(row for members in testable for row in members):
-        dealt[at % folds].append(row)
-    return dealt
+    placed: dict[int, int] = {}
+    at = 0
+    for members in _shuffled_classes(rows, seed).values():
+        if len({groups[row.id] for row in members}) < 2:
+            continue
+        for row in members:
+            group = groups[row.id]
+            if group not in placed:
+                placed[group] = at % folds
+                at += 1
+            dealt[placed[group]].append(row)
+        where = {placed[groups[row.id]] for row in members}
+        if len(where) == 1:  # all of them near another class's texts: they are shown, or nothing would be known of it
+            fold = where.pop()
+            dealt[fold] = dealt[fold][: -len(members)]
+    return [asked for asked in dealt if asked]
+
+
+def _groups(rows: Sequence[Example]) -> dict[str, int]:
+    """Row id -> its group: rows that are near copies of each other, at first or second hand, share one."""
+    group = list(range(len(rows)))
+
+    def first(at: int) -> int:
+        while group[at] != at:
+            at = group[at]
+        return at
+
+    for one, other, _ in near_copies([row.text for row in rows]):
+        group[first(other)] = first(one)
+    return {row.id: first(at) for at, row in enumerate(rows)}
 
 
 def _split(task: Task, rows: Sequence[Example], asked: Sequence[Example], seed: Sequence[object]) -> Split:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.recommend.splits import make_splits
+from evals.types import Example
 from fewshot.core.errors import TaskError, UsageError
 from tests.evals.fakes import multilabel_task
 from tests.evals.recommend.data import task_of
@@ -87,3 +89,36 @@ def test_rows_held_out_for_tests_are_not_touched(part: str, used: bool) -> None:
 def test_what_cannot_be_split_is_refused(task: object, message: str) -> None:
     with pytest.raises(TaskError, match=message):
         make_splits(task)  # type: ignore[arg-type]
+
+
+def _doubled(text: str) -> list[str]:
+    return [text, f"{text}!", f"{text.upper()}\u200b."]
+
+
+@pytest.mark.promise(87)
+@pytest.mark.parametrize("n", [2, 3, 9])
+def test_near_copies_are_asked_in_one_fold(n: int) -> None:
+    words = {"a": "a long story of the parcel number", "b": "some dull tale about a lamp with number"}
+    texts = [
+        (text, name)
+        for name, said in words.items()
+        for at in range(n)
+        for text in _doubled(f"{said} {at}{at}{at}{at}{at}")
+    ]
+    rows = tuple(Example(str(at), text, name) for at, (text, name) in enumerate(texts))
+    task = replace(task_of({"a": 2, "b": 2}), rows={"all": rows})
+    splits = make_splits(task)
+    assert splits.splits
+    for split in splits.splits:
+        shown = {int(row.id) // 3 for row in split.problem.support}
+        assert shown.isdisjoint(int(row.id) // 3 for row in split.rows)
+        assert {row.label for row in split.problem.support} == {"a", "b"}
+
+
+def test_classes_of_copies_alone_cannot_be_split() -> None:
+    rows = tuple(
+        Example(str(at), text, "ab"[at // 3])
+        for at, text in enumerate(_doubled("first text of a") + _doubled("another text, of b"))
+    )
+    with pytest.raises(TaskError, match="near copies of each other"):
+        make_splits(replace(task_of({"a": 2, "b": 2}), rows={"all": rows}))

@@ -15,7 +15,7 @@ _TRAILING = ".,;:!?。，、！？…"
 def parse_label(text: str, labels: Sequence[str]) -> tuple[int | None, Status]:
     """Which label a text is.
 
-    A text is a label when it equals it after Unicode NFC, case folding and folding of white space. Where it does not,
+    A text is a label when it equals it after Unicode NFKC, case folding and folding of white space. Where it does not,
     one layer at a time is taken off and the rest is compared: trailing punctuation, a pair of quotes, a JSON string, a
     JSON list or object with a single string. A label inside of a longer text does not count.
 

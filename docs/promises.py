@@ -67,6 +67,7 @@ PROMISES = {
     58: "Shared prefixes and packed trees are held against plain passes, once per model, and used if they agree.",
     59: "What a prompt shows stands in what the model reads: a chat template that leaves out a word of it is refused.",
     60: "Labels that a model's tokenizer writes with the same tokens are refused by name before anything is scored.",
+    61: "Texts that are longer than an encoder reads are counted and told, also where their vectors are in the cache.",
     62: "What is on this machine is asked directly, whatever proxy the environment names; that one is used is told.",
     63: "A key goes to the server that was named. Variables of an SDK add no header; a server named by one is told.",
     64: "A reply is read up to 4 MiB, counted as it comes and as it unpacks; a larger one is a bad response.",

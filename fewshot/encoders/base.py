@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,4 +38,13 @@ class Encoder(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """JSON-ready parameters for the record."""
+        ...
+
+
+@runtime_checkable
+class ReadsSoMuch(Protocol):
+    """An encoder that reads the beginning of a long text alone."""
+
+    def tell_cut(self, texts: Sequence[str]) -> None:
+        """Tell the user, once, that texts are longer than what is read of them."""
         ...

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fewshot.core.paths import cache_dir
-from fewshot.encoders.base import Encoder
+from fewshot.encoders.base import Encoder, ReadsSoMuch
 
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -142,6 +142,8 @@ class CachedEncoder:
         """(len(texts), d) float32, dense, equal bit by bit to what was first computed."""
         if not texts:
             return np.asarray(self.encoder.encode(texts))
+        if isinstance(self.encoder, ReadsSoMuch):
+            self.encoder.tell_cut(texts)  # a vector in the cache is of a text that was cut as well
         folder = self._folder or cache_dir("vectors")
         store = VectorStore(folder / f"{self.fingerprint}.sqlite")
         key_of = {text: hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts}

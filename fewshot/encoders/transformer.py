@@ -16,6 +16,7 @@ from fewshot.core.errors import UsageError, unknown_name
 from fewshot.core.hashing import digest
 from fewshot.core.pretrained import load_encoder, load_sentence_model, load_tokenizer
 from fewshot.encoders.files import checked, fetch, hash_files
+from fewshot.encoders.length import n_longer, token_limit
 
 _LOG = logging.getLogger(__name__)
 Pooling = Literal["auto", "mean", "cls"]
@@ -72,6 +73,7 @@ class TransformerEncoder:
         self.offline = offline
         self.layer = layer
         self._notify = notify
+        self._told = False
 
     @cached_property
     def fingerprint(self) -> str:
@@ -101,6 +103,7 @@ class TransformerEncoder:
         """
         from fewshot.encoders.prototypes import normalized
 
+        self.tell_cut(texts)
         # Rust tokenizers refuse lone surrogates.
         clean = [self.prefix + text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         order = sorted(range(len(clean)), key=lambda at: len(clean[at]), reverse=True)
@@ -109,6 +112,24 @@ class TransformerEncoder:
             rows = order[start : start + self.batch_size]
             vectors[rows] = self._forward([clean[row] for row in rows])
         return normalized(vectors)
+
+    def tell_cut(self, texts: Sequence[str]) -> None:
+        """Tell the user, once, that texts are longer than what the model reads of them. Needs no weights."""
+        limit = self._limit
+        if self._told or limit is None:
+            return
+        cut = n_longer(self.folder, [self.prefix + text for text in texts], limit)
+        if cut:
+            self._told = True
+            name = self.model if self.name == "hf" else self.name
+            self._notify(
+                f"{cut} of the first {len(texts)} texts are longer than the {limit} tokens that encoder {name} reads: "
+                "their ends are not read, and texts that differ only there are the same to it"
+            )
+
+    @cached_property
+    def _limit(self) -> int | None:
+        return token_limit(self.folder, self.max_length, own_modules=self.pooling == "auto")
 
     @cached_property
     def folder(self) -> Path:
@@ -174,8 +195,9 @@ class E5Small(TransformerEncoder):
         offline: bool = False,
         notify: Callable[[str], None] = _LOG.warning,
     ) -> None:
-        super().__init__("multilingual-e5-small", "mean", device, batch_size, prefix="query: ", offline=offline)
-        self._notify = notify
+        super().__init__(
+            "multilingual-e5-small", "mean", device, batch_size, prefix="query: ", offline=offline, notify=notify
+        )
 
     @cached_property
     def folder(self) -> Path:

@@ -212,3 +212,41 @@ def test_minilm_knows_paraphrases():
     assert vectors.shape == (3, 384)
     similar = vectors @ vectors.T
     assert similar[0, 1] > 0.6 > 0.3 > similar[0, 2]
+
+
+@pytest.mark.promise(61)
+@pytest.mark.parametrize("cached", [False, True], ids=["computed", "from the cache"])
+@pytest.mark.parametrize(
+    ("options", "texts", "n"),
+    [
+        ({}, ["card " * 40, "card"], 1),
+        ({"max_length": 8}, ["card " * 9, "card " * 7, "card " * 3], 2),
+        ({"prefix": "card " * 28}, ["card card card", "card"], 1),
+        ({}, ["card " * 30, "card"], 0),
+        ({"max_length": 8}, ["card", ""], 0),
+    ],
+    ids=["the model's limit", "the user's limit", "with a prefix", "just fits", "short"],
+)
+def test_texts_that_are_cut_are_counted_and_told_once(tiny, tmp_path, cached, options, texts, n):
+    for _ in range(1 + cached):
+        said = []
+        encoder = TransformerEncoder(tiny, device="cpu", notify=said.append, **options)
+        encoder = CachedEncoder(encoder, tmp_path) if cached else encoder
+        encoder.encode(texts)
+        encoder.encode(texts)
+        assert [f"{n} of the first {len(texts)} texts are longer" in line for line in said] == [True] * bool(n)
+
+
+@pytest.mark.promise(61)
+def test_the_limit_of_a_sentence_model_is_known(tiny_sentence):
+    path = tiny_sentence / "sentence_bert_config.json"
+    before = path.read_text() if path.exists() else None
+    path.write_text('{"max_seq_length": 6}')
+    said = []
+    vectors = TransformerEncoder(tiny_sentence, device="cpu", notify=said.append).encode(
+        ["card " * 9 + w for w in ("lost", "")]
+    )
+    if before is not None:
+        path.write_text(before)
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-5)
+    assert ["2 of the first 2 texts are longer than the 6 tokens" in line for line in said] == [True]

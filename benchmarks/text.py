@@ -104,8 +104,7 @@ def _scores(sampler: EpisodeSampler, specs: dict[str, str], n_episodes: int) -> 
     """Per learner, the accuracy of every episode, in order."""
     ctx = Context(notify=lambda message: print(message, file=sys.stderr))
     learners: dict[str, Learner] = {name: LEARNERS.build(spec) for name, spec in specs.items()}
-    for learner in learners.values():
-        ensure_trained(learner, sampler, ctx, load_task)
+    learners = {name: ensure_trained(learner, sampler, ctx, load_task) for name, learner in learners.items()}
     first, *others = learners
     with tempfile.TemporaryDirectory() as folder:
         run(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+
+from evals.types import Problem
 
 #: BCP 47 for a language that is not known.
 UNKNOWN = "und"
@@ -21,3 +24,11 @@ def guess_language(texts: Iterable[str]) -> str:
     if letters and hangul / len(letters) > _HANGUL_SHARE:
         return "ko"
     return "en" if sum(char <= _LAST_LATIN for char in letters) >= len(letters) / 2 else UNKNOWN
+
+
+def with_language(problem: Problem) -> Problem:
+    """The problem with the language of its support, where that of its task is unknown."""
+    if problem.task.language != UNKNOWN:
+        return problem
+    language = guess_language(example.text for example in problem.support)
+    return replace(problem, task=replace(problem.task, language=language))

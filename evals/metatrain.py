@@ -13,7 +13,7 @@ from typing import Any, overload
 
 from evals.episode import Episode, EpisodeSampler
 from evals.kinds import kind_named
-from evals.learner import Background, Context, Learner, MetaLearner
+from evals.learner import Background, Context, Learner, MetaLearner, for_task
 from evals.task import Task
 from evals.types import Example
 from fewshot.core.errors import UsageError
@@ -123,8 +123,8 @@ def training_data(
 
 def ensure_trained(
     learner: Learner, sampler: EpisodeSampler, ctx: Context, load: Callable[[str], Task], folder: Path | None = None
-) -> None:
-    """Meta-train a learner that has to be and is not yet, for the episodes of a sampler.
+) -> Learner:
+    """The learner as it is for the task of a sampler, meta-trained for its episodes where it has to be and is not yet.
 
     The learner may carry wishes as attributes: `train` (tasks joined by +), `train_way`, `train_shot`, `train_query`
     and `seed`.

@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal
 
-from evals.language import UNKNOWN
+from evals.language import UNKNOWN, with_language
 from evals.learner import BaseLearner, Context, Estimate, require_kind
 from evals.types import Prediction, Problem, TaskInfo, Usage
 from fewshot.core.catalog import CALIBRATORS, ENCODERS, MODELS, ORDERINGS, SCORERS, SELECTORS
@@ -21,7 +21,7 @@ from fewshot.core.spec import Spec
 from icl.answers import answers_of, trace_of
 from icl.calibration import CONTENT_FREE, Calibrator, Contextual, NoCalibration, calibrated
 from icl.estimates import estimate_cost, estimate_time
-from icl.models.auto import auto_spec, choose_model, with_language
+from icl.models.auto import auto_spec, choose_model
 from icl.models.base import LanguageModel, Metered, Prompt, ScoreRequest, ShowsTokens
 from icl.orderings import Ordering
 from icl.overlap import overlapped

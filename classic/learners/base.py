@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from classic.training.data import TextTable, index_problem, stack
 from classic.training.inputs import FrozenFeatures, Inputs
+from evals.label_names import Names, check_names, with_names
+from evals.language import UNKNOWN, with_language
 from evals.learner import Background, BaseLearner, Context, failure, require_kind
-from evals.types import Answer, Prediction, Problem, Status, Usage
+from evals.types import Answer, Prediction, Problem, Status, TaskInfo, Usage
 from fewshot.core.devices import resolve_device
 from fewshot.core.spec import Spec
 from fewshot.encoders import Encoder, build_encoder
+from fewshot.encoders.auto import auto_spec, choose_encoder
 from fewshot.encoders.prototypes import log_softmax
 
 if TYPE_CHECKING:
@@ -36,13 +39,37 @@ class TensorLearner(BaseLearner):
     """A learner on the vectors of a text encoder. Subclasses define `_log_probabilities` and may define `_inputs`.
 
     Attributes:
-        encoder: an encoder or the spec of one.
+        encoder: an encoder or the spec of one; "auto" takes the embedded one that suits the language of the texts.
+        names: which words of a label count as one more text of its class: "auto" (its verbalizer, unless labels are
+            numbers or ids), "none", "verbalizer" or "description". Without support they are all there is to learn from.
     """
 
     kinds = ("classification",)
-    encoder: str | Spec | Encoder = "minilm"
+    encoder: str | Spec | Encoder = "auto"
+    names: Names = "auto"
     _table: TextTable | None = field(default=None, init=False, repr=False)
     _background: tuple[str, ...] = field(default=(), init=False, repr=False)
+    _chosen: dict[str, Self] = field(default_factory=dict, init=False, repr=False)
+    _reason: str = field(default="", init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        check_names(self.names)
+
+    def for_task(self, task: TaskInfo) -> Self:
+        """With the encoder for the task's language where it is "auto"; else, or in no known language, this one."""
+        return self if task.language == UNKNOWN else self._for_language(task.language)
+
+    def _for_language(self, language: str) -> Self:
+        spec = auto_spec(self.encoder)
+        if spec is None:
+            return self
+        if language not in self._chosen:
+            choice = choose_encoder(language)
+            settled = replace(self, encoder=str(replace(spec, name=choice.encoder)))
+            settled._reason = choice.reason
+            settled._background = self._background
+            self._chosen[language] = settled
+        return self._chosen[language]
 
     def prepare(self, background: Background, ctx: Context) -> None:
         """Keep the texts that an encoder may learn from."""
@@ -57,6 +84,15 @@ class TensorLearner(BaseLearner):
             UsageError: a problem is no classification.
         """
         waiting = iter(problems)
+        if auto_spec(self.encoder) is not None:
+            first = next(waiting, None)
+            if first is not None:
+                settled = self._for_language(with_language(first).task.language)
+                yield from settled.predict(chain([first], waiting), ctx)
+            return
+        if self._reason:
+            ctx.notify(self._reason)
+            self._reason = ""
         while not ctx.stopping and (chunk := list(islice(waiting, _CHUNK))):
             started = time.perf_counter()
             answers = self._answer(chunk, ctx)
@@ -67,13 +103,14 @@ class TensorLearner(BaseLearner):
     def _answer(self, problems: Sequence[Problem], ctx: Context) -> list[tuple[Answer, ...]]:
         for problem in problems:
             require_kind(problem, "classification", self.name)
-        able = [problem for problem in problems if problem.support and problem.queries]
+        named = [with_names(problem, self.names) for problem in problems]
+        able = [problem for problem in named if problem.support and problem.queries]
         found = iter(self._log_probabilities(able, ctx) if able else ())
         return [
             _answers(problem, next(found))
             if problem.support and problem.queries
-            else failure(problem, Status.ERROR, f"{self.name} needs at least one support text").answers
-            for problem in problems
+            else failure(problem, Status.ERROR, f"{self.name} needs a support text, or names of labels").answers
+            for problem in named
         ]
 
     def _log_probabilities(self, problems: Sequence[Problem], ctx: Context) -> Iterable[np.ndarray]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, cast, get_type_hints
 
 import numpy as np
 from pydantic import BaseModel
@@ -17,7 +17,7 @@ from classic.training.inputs import FrozenFeatures, Inputs
 from classic.training.options import Optimizer, TrainingOptions
 from classic.training.trainer import Trained, Trainer, forget
 from evals.learner import Context
-from evals.types import Problem
+from evals.types import Problem, TaskInfo
 from fewshot.core.catalog import NETWORKS
 from fewshot.core.consent import require_consent
 from fewshot.core.devices import resolve_device
@@ -74,8 +74,8 @@ class MetaLearnerBase(TensorLearner):
     """A learner that meta-trains an algorithm of `classic.functional`. Subclasses define `_algorithm`.
 
     Attributes:
-        encoder: a frozen encoder (lexical, minilm, hf:NAME), or a network that is trained with the rest: ngrams, cnn,
-            gru, transformer, or hub:NAME for a Hugging Face encoder.
+        encoder: a frozen encoder (auto, lexical, minilm, e5-small, hf:NAME), or a network that is trained with the
+            rest: ngrams, cnn, gru, transformer, or hub:NAME for a Hugging Face encoder.
         steps, meta_batch, optimizer, schedule, clip, eval_every, patience, n_valid, seed: see `TrainingOptions`.
         lr: outer step size. None is 1e-4 on a frozen encoder, whose space larger steps only spoil, and what a network
             that is trained says of itself.
@@ -116,6 +116,10 @@ class MetaLearnerBase(TensorLearner):
         """Whether it was trained or loaded, or names a folder to load."""
         return self._weights is not None or self.from_ is not None
 
+    def for_task(self, task: TaskInfo) -> Self:
+        """As it is once trained: then the encoder is settled. Else with the encoder for the task's language."""
+        return self if self.trained else super().for_task(task)
+
     def meta_fit(
         self, train: Sequence[Episode], valid: Sequence[Episode], ctx: Context, folder: Path | None = None
     ) -> None:
@@ -138,6 +142,7 @@ class MetaLearnerBase(TensorLearner):
         algorithm = self._algorithm(self._backbone(network, table))
         identity = {
             "learner": self.name,
+            "names": self.names,
             "inputs": {**inputs.describe(), "fingerprint": inputs.fingerprint},
             "episodes": {"train": _manifest(train), "valid": _manifest(valid)},
         }
@@ -218,7 +223,7 @@ class MetaLearnerBase(TensorLearner):
         self, train: Sequence[Episode], valid: Sequence[Episode], table: TextTable
     ) -> tuple[EpisodeTasks, EpisodeTasks]:
         """What the trainer draws tasks from."""
-        return EpisodeTasks(train, table), EpisodeTasks(valid, table)
+        return EpisodeTasks(train, table, names=self.names), EpisodeTasks(valid, table, names=self.names)
 
     def _log_probabilities(self, problems: Sequence[Problem], ctx: Context) -> Iterable[np.ndarray]:
         model = self._ready(ctx)

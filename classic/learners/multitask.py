@@ -106,7 +106,10 @@ class Multitask(GradientLearner):
     def _sources(
         self, train: Sequence[Episode], valid: Sequence[Episode], table: TextTable
     ) -> tuple[EpisodeTasks, EpisodeTasks]:
-        return EpisodeTasks(train, table, _classes(train)), EpisodeTasks(valid, table)
+        return (
+            EpisodeTasks(train, table, _classes(train), self.names),
+            EpisodeTasks(valid, table, names=self.names),
+        )
 
 
 def _classes(episodes: Sequence[Episode]) -> dict[str, int]:

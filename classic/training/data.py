@@ -10,6 +10,7 @@ import numpy as np
 
 from classic.functional.base import TensorTask
 from classic.training.inputs import Inputs
+from evals.label_names import Names, with_names
 from evals.types import Problem
 from fewshot.core.errors import UsageError
 
@@ -99,21 +100,25 @@ def index_problem(problem: Problem, table: TextTable) -> IndexedTask:
     return _indexed(problem, table, numbers, queries, np.zeros(len(queries), np.int64), len(numbers))
 
 
-def index_episode(episode: Episode, table: TextTable, numbers: Mapping[str, int] | None = None) -> IndexedTask:
+def index_episode(
+    episode: Episode, table: TextTable, numbers: Mapping[str, int] | None = None, names: Names = "none"
+) -> IndexedTask:
     """An episode to be trained on.
 
     Args:
         numbers: label name -> class number; None numbers the classes in the order of the problem.
+        names: which words of a label count as one more text of its class.
 
     Raises:
         UsageError: a text is both in the support and in the queries.
     """
-    problem = episode.problem
+    problem = with_names(episode.problem, names)
     numbers = numbers or {label.name: at for at, label in enumerate(problem.labels)}
     queries = table.indices([query.text for query in problem.queries])
     gold = np.array([numbers[str(label)] for label in episode.gold], np.int64)
     task = _indexed(problem, table, numbers, queries, gold, len(numbers))
-    shared = np.intersect1d(task.support, task.query)
+    # A query may well be written like the name of its class.
+    shared = np.intersect1d(task.support[len(problem.support) - len(episode.problem.support) :], task.query)
     if len(shared):
         text = next(query.text for query, at in zip(problem.queries, queries, strict=True) if at in shared)
         raise UsageError(f"training episode {episode.id[:12]} both shows and asks the text {text[:60]!r}")
@@ -170,12 +175,20 @@ class EpisodeTasks:
         episodes: of classes to train on (or to stop early on).
         table: where their texts are rows.
         numbers: label name -> class number, for models with one output per base class; None: by episode.
+        names: which words of a label count as one more text of its class.
     """
 
-    def __init__(self, episodes: Sequence[Episode], table: TextTable, numbers: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        episodes: Sequence[Episode],
+        table: TextTable,
+        numbers: Mapping[str, int] | None = None,
+        names: Names = "none",
+    ) -> None:
         self.episodes = episodes
         self.table = table
         self.numbers = numbers
+        self.names: Names = names
         self._known: dict[int, IndexedTask] = {}
 
     def batch(self, start: int, stop: int) -> TensorTask:
@@ -184,5 +197,5 @@ class EpisodeTasks:
 
     def _task(self, at: int) -> IndexedTask:
         if at not in self._known:
-            self._known[at] = index_episode(self.episodes[at], self.table, self.numbers)
+            self._known[at] = index_episode(self.episodes[at], self.table, self.numbers, self.names)
         return self._known[at]

@@ -208,7 +208,7 @@ def _carry_out(
 ) -> None:
     seed, trained = job.sampler.seed, folder / LEARNER_FOLDER
     ctx = replace(ctx, seed=seed)
-    ensure_trained(learner, job.sampler, ctx, load, trained)
+    learner = ensure_trained(learner, job.sampler, ctx, load, trained)
     build = partial(job.contestant.build, seed)
     run(
         spread(learner, build, engine, trained if trained.is_dir() else None),

@@ -75,7 +75,7 @@ def _trained_for_a_trial(job: Job, ctx: Context, load: Callable[[str], Task]) ->
         if steps and period:
             vars(learner)["steps"] = min(steps, n_periods * period)
         started = time.perf_counter()
-        ensure_trained(learner, job.sampler, ctx, load)
+        learner = ensure_trained(learner, job.sampler, ctx, load)
         took.append(time.perf_counter() - started)
     periods = steps / period if period else 1
     # What comes before the first step (texts to be embedded) is in the first trial alone.

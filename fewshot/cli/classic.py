@@ -43,7 +43,10 @@ Algorithm = Annotated[
 ]
 Encoder = Annotated[
     str | None,
-    typer.Option(help="Frozen: lexical, minilm, hf:ORG/NAME. Trained: ngrams, cnn, gru, transformer, hub:ORG/NAME."),
+    typer.Option(
+        help="Frozen: auto, lexical, minilm, e5-small, hf:ORG/NAME. Trained: ngrams, cnn, gru, transformer, "
+        "hub:ORG/NAME."
+    ),
 ]
 Train = Annotated[str | None, typer.Option("--train", help="Tasks to be trained on instead, joined by +.")]
 Steps = Annotated[int | None, typer.Option("--steps", help="Outer steps at most; default: the learner's.")]
@@ -156,7 +159,9 @@ def run(
         context = replace(context, track=tracking.log)
         try:
             with interruptible(context):
-                ensure_trained(learner, sampler, context, experiment.prepare_task, folder / LEARNER_FOLDER)
+                learner = ensure_trained(
+                    learner, sampler, context, experiment.prepare_task, folder / LEARNER_FOLDER
+                )
         except KeyboardInterrupt:
             say(f"the training is kept; repeat the command with --resume {folder}")
             raise

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from evals.language import UNKNOWN, guess_language
-from evals.types import Problem
+from evals.language import UNKNOWN
 from fewshot.core.embedded import locate
 from fewshot.core.spec import Spec, parse_spec
 from icl.parts import PartLike
@@ -41,14 +40,6 @@ def auto_spec(model: PartLike) -> Spec | None:
 def is_here(name: str) -> bool:
     """Whether the weights of an embedded model are on this machine."""
     return locate(name) is not None
-
-
-def with_language(problem: Problem) -> Problem:
-    """The problem with the language of its support, where that of its task is unknown."""
-    if problem.task.language != UNKNOWN:
-        return problem
-    language = guess_language(example.text for example in problem.support)
-    return replace(problem, task=replace(problem.task, language=language))
 
 
 def choose_model(

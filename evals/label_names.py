@@ -1,0 +1,65 @@
+"""The words of the labels as texts: what a prompt shows of a class, given to learners that are trained as well.
+
+A label's name counts as one more support text of its class. On the validation classes of nine data sets in English and
+Korean this was at least as good as leaving it out at every number of shots, and as good as any weight that falls with
+the shots (docs/statistics.md has no part in it: see docs/parts.md). Without support, names alone make a zero-shot
+classifier.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, get_args
+
+from evals.types import Example, Label, Problem
+from fewshot.core.errors import unknown_name
+
+#: Which words of a label are read: "auto" and "verbalizer" its verbalizer, "description" its description where it has
+#: one; "none" nothing.
+Names = Literal["auto", "none", "verbalizer", "description"]
+#: Numbers, ids and single Latin letters, with or without a word for "class" before them.
+_NO_NAME = re.compile(
+    r"(?:(?:label|class|category|topic|type|cluster|group|클래스|라벨|분류|유형|범주)[\s_#:.-]*)?"
+    r"(?:[\d\W_]+|[a-z]|[a-z]{1,3}[\s_-]?\d+|[0-9a-f]{8,})",
+    re.IGNORECASE,
+)
+
+
+def check_names(names: str) -> None:
+    """Raise UsageError for an unknown choice."""
+    if names not in get_args(Names):
+        raise unknown_name("value of names:", names, get_args(Names))
+
+
+def says_something(words: str) -> bool:
+    """Whether the words of a label tell what it means: numbers, ids, single letters and signs do not."""
+    return bool(words.strip()) and _NO_NAME.fullmatch(words.strip()) is None
+
+
+def named_texts(labels: Sequence[Label], names: Names) -> list[str] | None:
+    """One text per label, or None where names are not wanted, or some label has none.
+
+    With "auto", all labels need words that say something: a name for some classes alone would favour them.
+    """
+    check_names(names)
+    if names == "none":
+        return None
+    texts = [(label.description if names == "description" else "") or label.verbalizer for label in labels]
+    return None if names == "auto" and not all(map(says_something, texts)) else texts
+
+
+def with_names(problem: Problem, names: Names) -> Problem:
+    """The problem with the name of every label as the first text of its class.
+
+    Raises:
+        UsageError: an unknown choice.
+    """
+    texts = named_texts(problem.labels, names)
+    if texts is None:
+        return problem
+    named = tuple(
+        Example(f"name of {label.name}", text, label.name) for label, text in zip(problem.labels, texts, strict=True)
+    )
+    return replace(problem, support=(*named, *problem.support))

@@ -136,17 +136,19 @@ def ensure_trained(
     Raises:
         UsageError: there is nothing to be trained on.
     """
+    learner = for_task(learner, sampler.task.info)
     if not isinstance(learner, MetaLearner) or learner.trained:
-        return
+        return learner
     if folder is not None and (folder / _LEARNER).is_file():
         learner.load(folder)
-        return
+        return learner
     names: str | None = getattr(learner, "train", None)
     sources = [load(name) for name in names.split("+")] if names else []
     train, valid = shapes(learner, sampler.way, sampler.shot)
     data = training_data(train, valid, tested=sampler.task, class_split=sampler.class_split, sources=sources)
     with _owned(folder), _timed(folder):
         _train(learner, data, ctx, folder)
+    return learner
 
 
 def trained_seconds(folder: Path) -> float:

@@ -59,8 +59,13 @@ class TensorLearner(BaseLearner):
         """With the encoder for the task's language where it is "auto"; else, or in no known language, this one."""
         return self if task.language == UNKNOWN else self._for_language(task.language)
 
+    @property
+    def _auto(self) -> Spec | None:
+        """The spec of an encoder that is still to be chosen."""
+        return auto_spec(self.encoder)
+
     def _for_language(self, language: str) -> Self:
-        spec = auto_spec(self.encoder)
+        spec = self._auto
         if spec is None:
             return self
         if language not in self._chosen:
@@ -84,7 +89,7 @@ class TensorLearner(BaseLearner):
             UsageError: a problem is no classification.
         """
         waiting = iter(problems)
-        if auto_spec(self.encoder) is not None:
+        if self._auto is not None:
             first = next(waiting, None)
             if first is not None:
                 settled = self._for_language(with_language(first).task.language)

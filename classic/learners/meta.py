@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 import numpy as np
 from pydantic import BaseModel
@@ -17,7 +17,7 @@ from classic.training.inputs import FrozenFeatures, Inputs
 from classic.training.options import Optimizer, TrainingOptions
 from classic.training.trainer import Trained, Trainer, forget
 from evals.learner import Context
-from evals.types import Problem, TaskInfo
+from evals.types import Problem
 from fewshot.core.catalog import NETWORKS
 from fewshot.core.consent import require_consent
 from fewshot.core.devices import resolve_device
@@ -116,10 +116,6 @@ class MetaLearnerBase(TensorLearner):
         """Whether it was trained or loaded, or names a folder to load."""
         return self._weights is not None or self.from_ is not None
 
-    def for_task(self, task: TaskInfo) -> Self:
-        """As it is once trained: then the encoder is settled. Else with the encoder for the task's language."""
-        return self if self.trained else super().for_task(task)
-
     def meta_fit(
         self, train: Sequence[Episode], valid: Sequence[Episode], ctx: Context, folder: Path | None = None
     ) -> None:
@@ -208,6 +204,11 @@ class MetaLearnerBase(TensorLearner):
         if self._weights is None and self.from_ is not None:
             self.load(Path(self.from_))
         return {"name": self.name, **self._config(), "weights": self._weights}
+
+    @property
+    def _auto(self) -> Spec | None:
+        """None once it is trained, or names a folder: the encoder is settled there."""
+        return None if self.trained else super()._auto
 
     def _algorithm(self, backbone: Network) -> Algorithm:
         """The algorithm on a network that gives features."""

@@ -159,9 +159,7 @@ def run(
         context = replace(context, track=tracking.log)
         try:
             with interruptible(context):
-                learner = ensure_trained(
-                    learner, sampler, context, experiment.prepare_task, folder / LEARNER_FOLDER
-                )
+                learner = ensure_trained(learner, sampler, context, experiment.prepare_task, folder / LEARNER_FOLDER)
         except KeyboardInterrupt:
             say(f"the training is kept; repeat the command with --resume {folder}")
             raise

@@ -17,14 +17,33 @@ def problem(labels: tuple[Label, ...] = LABELS) -> Problem:
 
 
 @pytest.mark.parametrize(
-    "words", ["환불", "refund", "set alarm", "AI", "Refund_not_showing_up", "R&B", "좋음", "World", "3D printing", "😀 joy"]
+    "words",
+    ["환불", "refund", "set alarm", "AI", "Refund_not_showing_up", "R&B", "좋음", "World", "3D printing", "😀 joy"],
 )
 def test_words_are_names(words: str) -> None:
     assert says_something(words)
 
 
 @pytest.mark.parametrize(
-    "words", ["0", "12", "-1", "3.5", "a", "B", "LABEL_3", "class 2", "c1", "유형 3", "클래스A", "deadbeef01", "", " ", "#", "😀"]
+    "words",
+    [
+        "0",
+        "12",
+        "-1",
+        "3.5",
+        "a",
+        "B",
+        "LABEL_3",
+        "class 2",
+        "c1",
+        "유형 3",
+        "클래스A",
+        "deadbeef01",
+        "",
+        " ",
+        "#",
+        "😀",
+    ],
 )
 def test_numbers_ids_and_signs_are_none(words: str) -> None:
     assert not says_something(words)

@@ -1,0 +1,101 @@
+"""What every learner on vectors shares: the encoder suits the language, and label names count as texts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from classic.learners.probe import Probe
+from classic.learners.protonet import ProtoNet
+from classic.learners.prototypes import Prototypes
+from classic.training.data import TextTable, index_episode
+from classic.training.inputs import FrozenFeatures
+from evals.episode import Episode
+from evals.learner import Context, for_task
+from evals.types import Example, Label, Problem, Query, Status, TaskInfo
+from fewshot.encoders import build_encoder
+from fewshot.encoders.auto import choose_encoder
+
+INFO = TaskInfo("t", "en", "classification")
+PROBLEM = Problem(
+    "p",
+    INFO,
+    (Label("light", "light"), Label("music", "music")),
+    (Example("1", "darker please", "light"), Example("2", "next track", "music")),
+    (Query("q1", "turn off the light"), Query("q2", "some music")),
+)
+
+
+@pytest.mark.parametrize(
+    ("language", "other", "encoder"),
+    [
+        ("en", None, "minilm"),
+        ("en-GB", None, "minilm"),
+        ("ko", None, "e5-small"),
+        ("ja", None, "e5-small"),
+        ("und", None, "e5-small"),
+        ("en", "ko", "e5-small"),
+        ("ko", "en", "e5-small"),
+        ("en", "en-US", "minilm"),
+    ],
+)
+def test_the_encoder_suits_the_language(language: str, other: str | None, encoder: str) -> None:
+    choice = choose_encoder(language, other)
+    assert choice.encoder == encoder
+    assert encoder in choice.reason
+
+
+@pytest.mark.parametrize("learner", [Prototypes(), Probe(c=3.0), ProtoNet(hidden=7)], ids=lambda each: each.name)
+def test_a_learner_is_settled_for_a_task_and_keeps_its_arguments(learner: Any) -> None:
+    korean = for_task(learner, replace(INFO, language="ko"))
+    assert korean.describe() == {**learner.describe(), "encoder": "e5-small"}
+    assert for_task(learner, INFO).encoder == "minilm"
+    assert for_task(learner, replace(INFO, language="ko")) is korean
+    assert for_task(learner, replace(INFO, language="und")) is learner
+
+
+def test_an_encoder_that_is_named_is_kept() -> None:
+    learner = Prototypes(encoder="lexical")
+    assert for_task(learner, replace(INFO, language="ko")) is learner
+
+
+@pytest.mark.models
+def test_where_the_language_is_unknown_the_support_tells_and_the_choice_is_told_once() -> None:
+    told: list[str] = []
+    ctx = Context(notify=told.append)
+    learner = Prototypes()
+    problem = replace(PROBLEM, task=replace(INFO, language="und"))
+    for _ in range(2):
+        (prediction,) = learner.predict([problem], ctx)
+        assert [answer.decision for answer in prediction.answers] == ["light", "music"]
+    assert told == ["encoder minilm: made for English, the language of the task"]
+
+
+@pytest.mark.parametrize("learner", [Prototypes, Probe])
+def test_names_count_as_texts(learner: Any) -> None:
+    """No support text shares a word with a query; the names do."""
+
+    def decisions(names: str) -> list[object]:
+        (prediction,) = learner(encoder="lexical", names=names).predict([PROBLEM], Context())
+        return [answer.decision for answer in prediction.answers]
+
+    assert decisions("auto") == ["light", "music"]
+    assert decisions("none") != ["light", "music"]
+
+
+def test_names_alone_are_a_zero_shot_classifier() -> None:
+    bare = replace(PROBLEM, support=())
+    (named,) = Prototypes(encoder="lexical").predict([bare], Context())
+    assert [answer.decision for answer in named.answers] == ["light", "music"]
+    (unnamed,) = Prototypes(encoder="lexical", names="none").predict([bare], Context())
+    assert {answer.status for answer in unnamed.answers} == {Status.ERROR}
+
+
+def test_training_episodes_carry_names_and_a_query_may_be_written_like_one() -> None:
+    problem = replace(PROBLEM, queries=(Query("q1", "light"), Query("q2", "some music")))
+    table = TextTable(FrozenFeatures(build_encoder("lexical")))
+    task = index_episode(Episode("e", problem, ("light", "music")), table, names="auto")
+    assert task.support_y.tolist() == [0, 1, 0, 1]
+    assert len(index_episode(Episode("e", problem, ("light", "music")), table).support) == 2

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import numpy as np
 
 from evals.adapters import EpisodeClassifier
+from evals.label_names import Names, check_names, with_names
 from evals.learner import BaseLearner, Context, require_kind
 from evals.types import Answer, Example, Problem
 from fewshot.core.errors import UsageError, unknown_name
 from fewshot.core.spec import Spec, parse_spec
 from fewshot.encoders import Encoder, build_encoder
+from fewshot.encoders.auto import AUTO, MULTILINGUAL, auto_spec
 from fewshot.encoders.prototypes import class_means, cosine_logits, log_softmax, normalized, on_shared_columns
 from fewshot.encoders.transformer import Pooling
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 Centre = Literal["none", "support", "language"]
 EncoderLike = str | Mapping[str, Any] | Spec | Encoder
 
-DEFAULT_ENCODER = "hf:xlm-roberta-large"
+DEFAULT_ENCODER = AUTO
 
 
 @dataclass(frozen=True)
@@ -98,10 +100,11 @@ def isotropic(
 class CrossLingualPrototypes(BaseLearner):
     """The class with the nearest prototype by cosine, after centring and whitening, for queries in another language.
 
-    Without support (shot 0) the descriptions of the labels, or their verbalizers where there are none, stand in for it.
+    The name of every label counts as one more text of its class; without support (shot 0) names stand in for it.
 
     Args:
-        encoder: an encoder or the spec of one; a multilingual one, if queries are in another language.
+        encoder: an encoder or the spec of one; a multilingual one, if queries are in another language. "auto" is the
+            embedded multilingual one.
         pooling: "mean" or "cls", for encoders that take it; None leaves it to the encoder.
         layer: whose hidden states are pooled, for encoders that take it; None for the last. Middle layers of
             pre-trained models often align languages best.
@@ -111,6 +114,8 @@ class CrossLingualPrototypes(BaseLearner):
             It is fitted on the support alone.
         temperature: scores are the log-softmax of the cosines divided by it. The default has the lowest log loss
             between English and German, with MiniLM, on the validation rows of SIB-200.
+        names: which words of a label count as a text: "auto" (its verbalizer, unless labels are numbers or ids),
+            "none", "verbalizer" or "description".
 
     Raises:
         UsageError: a value that makes no sense.
@@ -127,7 +132,9 @@ class CrossLingualPrototypes(BaseLearner):
         centre: Centre = "support",
         whiten: float | None = None,
         temperature: float = 0.1,
+        names: Names = "auto",
     ) -> None:
+        check_names(names)
         if centre not in get_args(Centre):
             raise unknown_name("value of centre:", centre, get_args(Centre))
         if whiten is not None and (isinstance(whiten, bool) or not 0 < whiten <= 1):
@@ -140,6 +147,7 @@ class CrossLingualPrototypes(BaseLearner):
         self.centre: Centre = centre
         self.whiten = whiten
         self.temperature = temperature
+        self.names: Names = names
         self._built: dict[str, Encoder] = {}
 
     @property
@@ -154,7 +162,7 @@ class CrossLingualPrototypes(BaseLearner):
             UsageError: the problem is no classification, or the vectors cannot be centred.
         """
         require_kind(problem, "classification", self.name)
-        shown = problem.support or _descriptions(problem)
+        shown = with_names(problem, self.names).support or _descriptions(problem)
         texts = [example.text for example in shown]
         encoder = self._encoder(ctx).fit(texts)
         support, queries = self._comparable(
@@ -186,11 +194,12 @@ class CrossLingualPrototypes(BaseLearner):
     def _encoder_spec(self) -> EncoderLike:
         """The encoder with the pooling and the layer that were asked for; it refuses what it does not know."""
         asked = {key: value for key, value in (("pooling", self.pooling), ("layer", self.layer)) if value is not None}
+        encoder = MULTILINGUAL if auto_spec(self.encoder) == Spec(AUTO) else self.encoder
         if not asked:
-            return self.encoder
-        if not isinstance(self.encoder, str | Mapping | Spec):
+            return encoder
+        if not isinstance(encoder, str | Mapping | Spec):
             raise UsageError(f"{' and '.join(asked)} is not for an encoder that is built already")
-        spec = parse_spec(self.encoder)
+        spec = parse_spec(encoder)
         return Spec(spec.name, {**spec.params, **asked}, spec.positional)
 
 
@@ -202,7 +211,7 @@ class CrossLingualPrototypeClassifier(EpisodeClassifier):
     """A classifier that is fitted on texts in one language and labels texts in another. Nothing is trained.
 
     Args:
-        encoder, pooling, layer, centre, whiten, temperature: as in `CrossLingualPrototypes`.
+        encoder, pooling, layer, centre, whiten, temperature, names: as in `CrossLingualPrototypes`.
         batch_size, device: as in `EpisodeClassifier`. With centre="language" the mean is that of a batch.
     """
 
@@ -214,6 +223,7 @@ class CrossLingualPrototypeClassifier(EpisodeClassifier):
         centre: Centre = "support",
         whiten: float | None = None,
         temperature: float = 0.1,
+        names: Names = "auto",
         *,
         batch_size: int | None = None,
         device: str = "auto",
@@ -225,6 +235,7 @@ class CrossLingualPrototypeClassifier(EpisodeClassifier):
         self.centre: Centre = centre
         self.whiten = whiten
         self.temperature = temperature
+        self.names: Names = names
 
     def zero_shot(self, queries: Iterable[str], descriptions: Mapping[Hashable, str]) -> np.ndarray:
         """The label whose description is nearest to each text, (n,). Needs no `fit`, and changes nothing of it.
@@ -239,7 +250,7 @@ class CrossLingualPrototypeClassifier(EpisodeClassifier):
 
     def _build_learner(self) -> CrossLingualPrototypes:
         learner = CrossLingualPrototypes(
-            self.encoder, self.pooling, self.layer, self.centre, self.whiten, self.temperature
+            self.encoder, self.pooling, self.layer, self.centre, self.whiten, self.temperature, self.names
         )
         # A learner that is there already holds a loaded model.
         known = getattr(self, "learner_", None)

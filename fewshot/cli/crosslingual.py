@@ -26,7 +26,7 @@ def crosslingual(
     ] = "intents",
     source: Annotated[str, typer.Option("--from", help="Languages of the support, such as en or en,de.")] = "en",
     target: Annotated[str, typer.Option("--to", help="Languages of the queries, such as ko,ja,de.")] = "ko",
-    encoder: Annotated[str, typer.Option(help="minilm (English), hf:ORG/NAME, lexical.")] = "hf:xlm-roberta-large",
+    encoder: Annotated[str, typer.Option(help="auto (e5-small), minilm (English), hf:ORG/NAME, lexical.")] = "auto",
     pooling: Annotated[str | None, typer.Option(help="mean or cls; default: the encoder's.")] = None,
     layer: Annotated[int | None, typer.Option(help="Whose hidden states are pooled; default: the last.")] = None,
     centre: Annotated[
@@ -153,7 +153,7 @@ def _warn_of_language(encoder: str, languages: list[str]) -> None:
     if known and foreign:
         say(
             f"{known.name} reads {', '.join(known.languages)} only: expect little in {', '.join(foreign)}. "
-            "Name a multilingual encoder, for instance: --encoder hf:intfloat/multilingual-e5-small",
+            "Take a multilingual encoder: --encoder e5-small",
             style="yellow",
         )
 

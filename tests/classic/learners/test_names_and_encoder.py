@@ -96,6 +96,7 @@ def test_names_alone_are_a_zero_shot_classifier() -> None:
 def test_training_episodes_carry_names_and_a_query_may_be_written_like_one() -> None:
     problem = replace(PROBLEM, queries=(Query("q1", "light"), Query("q2", "some music")))
     table = TextTable(FrozenFeatures(build_encoder("lexical")))
-    task = index_episode(Episode("e", problem, ("light", "music")), table, names="auto")
+    episode = Episode(0, problem, ("light", "music"), ("q1", "q2"), "pairing")
+    task = index_episode(episode, table, names="auto")
     assert task.support_y.tolist() == [0, 1, 0, 1]
-    assert len(index_episode(Episode("e", problem, ("light", "music")), table).support) == 2
+    assert len(index_episode(episode, table).support) == 2

@@ -100,7 +100,8 @@ def isotropic(
 class CrossLingualPrototypes(BaseLearner):
     """The class with the nearest prototype by cosine, after centring and whitening, for queries in another language.
 
-    The name of every label counts as one more text of its class; without support (shot 0) names stand in for it.
+    The name of every label counts as one more text of its class. Without support (shot 0) the descriptions of the
+    labels, or their verbalizers where there are none, stand in for it.
 
     Args:
         encoder: an encoder or the spec of one; a multilingual one, if queries are in another language. "auto" is the
@@ -162,7 +163,7 @@ class CrossLingualPrototypes(BaseLearner):
             UsageError: the problem is no classification, or the vectors cannot be centred.
         """
         require_kind(problem, "classification", self.name)
-        shown = with_names(problem, self.names).support or _descriptions(problem)
+        shown = with_names(problem, self.names).support if problem.support else _descriptions(problem)
         texts = [example.text for example in shown]
         encoder = self._encoder(ctx).fit(texts)
         support, queries = self._comparable(

@@ -200,7 +200,7 @@ def test_the_classifier_passes_pooling_and_layer_on(xlmr, monkeypatch, tmp_path)
 
 
 def classifier(distance: float = 0.0, **params) -> CrossLingualPrototypeClassifier:
-    return CrossLingualPrototypeClassifier(Regions(distance), **params)
+    return CrossLingualPrototypeClassifier(Regions(distance), names="none", **params)
 
 
 @pytest.mark.parametrize("whiten", [None, 0.5])
@@ -286,7 +286,7 @@ def decisions(learner: CrossLingualPrototypes, asked: Problem) -> list[object]:
 
 
 def test_without_support_the_descriptions_of_the_labels_stand_in():
-    assert decisions(CrossLingualPrototypes(Regions(), centre="none"), problem()) == GOLD
+    assert decisions(CrossLingualPrototypes(Regions(), centre="none", names="none"), problem()) == GOLD
 
 
 def test_a_sparse_encoder_works_uncentred():
@@ -298,7 +298,7 @@ def test_a_sparse_encoder_works_uncentred():
     ("params", "asked", "message"),
     [
         ({"encoder": "lexical"}, problem(SUPPORT), "sparse vectors"),
-        ({"encoder": Regions(), "centre": "language"}, problem(SUPPORT, QUERIES[:1]), "several queries at once"),
+        ({"encoder": Regions(), "centre": "language", "names": "none"}, problem(SUPPORT, QUERIES[:1]), "several queries at once"),
         ({"encoder": Regions()}, problem(SUPPORT, kind="tagging"), "is of kind 'tagging'"),
         ({"encoder": Regions(), "layer": 3}, problem(SUPPORT), "layer is not for an encoder that is built already"),
         (
@@ -341,7 +341,17 @@ def test_the_registry_builds_it_and_its_description_is_complete():
         "centre": "language",
         "whiten": 0.5,
         "temperature": 0.1,
+        "names": "auto",
     }
+
+
+def test_a_name_is_one_more_text_of_its_class():
+    words = {"travel": "en 9 travel", "sports": "en 9 sports", "health": "en 9 health"}
+    named = CrossLingualPrototypeClassifier(Regions(), centre="none", temperature=1.0)
+    named.verbalizers = words
+    plain = classifier(centre="none", temperature=1.0)
+    expected = plain.fit([*words.values(), *SUPPORT], [*words, *LABELS]).predict_proba(QUERIES)
+    np.testing.assert_allclose(named.fit(SUPPORT, LABELS).predict_proba(QUERIES), expected, atol=1e-6)
 
 
 @pytest.mark.models

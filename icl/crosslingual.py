@@ -22,9 +22,8 @@ from evals.label_names import Names, check_names, with_names
 from evals.learner import BaseLearner, Context, require_kind
 from evals.types import Answer, Example, Problem
 from fewshot.core.errors import UsageError, unknown_name
-from fewshot.core.spec import Spec, parse_spec
+from fewshot.core.spec import AUTO, Spec, parse_spec
 from fewshot.encoders import Encoder, build_encoder
-from fewshot.encoders.auto import AUTO, MULTILINGUAL, auto_spec
 from fewshot.encoders.prototypes import class_means, cosine_logits, log_softmax, normalized, on_shared_columns
 from fewshot.encoders.transformer import Pooling
 
@@ -195,12 +194,11 @@ class CrossLingualPrototypes(BaseLearner):
     def _encoder_spec(self) -> EncoderLike:
         """The encoder with the pooling and the layer that were asked for; it refuses what it does not know."""
         asked = {key: value for key, value in (("pooling", self.pooling), ("layer", self.layer)) if value is not None}
-        encoder = MULTILINGUAL if auto_spec(self.encoder) == Spec(AUTO) else self.encoder
         if not asked:
-            return encoder
-        if not isinstance(encoder, str | Mapping | Spec):
+            return self.encoder
+        if not isinstance(self.encoder, str | Mapping | Spec):
             raise UsageError(f"{' and '.join(asked)} is not for an encoder that is built already")
-        spec = parse_spec(encoder)
+        spec = parse_spec(self.encoder)
         return Spec(spec.name, {**spec.params, **asked}, spec.positional)
 
 

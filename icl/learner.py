@@ -17,11 +17,11 @@ from evals.learner import BaseLearner, Context, Estimate, require_kind
 from evals.types import Prediction, Problem, TaskInfo, Usage
 from fewshot.core.catalog import CALIBRATORS, ENCODERS, MODELS, ORDERINGS, SCORERS, SELECTORS
 from fewshot.core.errors import unknown_name
-from fewshot.core.spec import Spec
+from fewshot.core.spec import Spec, auto_spec
 from icl.answers import answers_of, trace_of
 from icl.calibration import CONTENT_FREE, Calibrator, Contextual, NoCalibration, calibrated
 from icl.estimates import estimate_cost, estimate_time
-from icl.models.auto import auto_spec, choose_model
+from icl.models.auto import choose_model
 from icl.models.base import LanguageModel, Metered, Prompt, ScoreRequest, ShowsTokens
 from icl.orderings import Ordering
 from icl.overlap import overlapped

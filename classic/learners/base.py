@@ -17,9 +17,9 @@ from evals.language import UNKNOWN, with_language
 from evals.learner import Background, BaseLearner, Context, failure, require_kind
 from evals.types import Answer, Prediction, Problem, Status, TaskInfo, Usage
 from fewshot.core.devices import resolve_device
-from fewshot.core.spec import Spec
+from fewshot.core.embedded import encoder_for
+from fewshot.core.spec import Spec, auto_spec
 from fewshot.encoders import Encoder, build_encoder
-from fewshot.encoders.auto import auto_spec, choose_encoder
 from fewshot.encoders.prototypes import log_softmax
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ class TensorLearner(BaseLearner):
         if spec is None:
             return self
         if language not in self._chosen:
-            choice = choose_encoder(language)
-            settled = replace(self, encoder=str(replace(spec, name=choice.encoder)))
-            settled._reason = choice.reason
+            name, reason = encoder_for(language)
+            settled = replace(self, encoder=str(replace(spec, name=name)))
+            settled._reason = reason
             settled._background = self._background
             self._chosen[language] = settled
         return self._chosen[language]

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fewshot.core.catalog import LADDER
-from fewshot.core.embedded import EMBEDDED, how_to_get, locate
-from fewshot.core.spec import Spec, parse_spec
+from fewshot.core.embedded import EMBEDDED, encoder_for, how_to_get, is_offline, locate
+from fewshot.core.spec import AUTO, Spec, parse_spec
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,20 @@ def ladder(language: str) -> tuple[list[str], list[LeftOut]]:
 
 
 def why_not(spec: str, language: str) -> str | None:
-    """Why a rung is left out, as far as its embedded models tell; None where nothing speaks against it."""
-    for name in _embedded_models(parse_spec(spec)):
+    """Why a rung is left out, as far as its embedded models tell; None where nothing speaks against it.
+
+    An encoder that is chosen for the language is fetched where it is not here; models that are named have to be here.
+    """
+    parsed = parse_spec(spec)
+    for name in _embedded_models(parsed):
         languages = EMBEDDED[name].languages
         if language.split("-")[0] not in (*languages, "und"):
             return f"{name} was made for {' and '.join(languages)}, and the texts are in {language}"
         if locate(name) is None:
             return f"{name} is not on this machine; {how_to_get(name)}"
+    chosen = encoder_for(language)[0]
+    if parsed.params.get("encoder") == AUTO and locate(chosen) is None and is_offline(False):
+        return f"{chosen} is not on this machine, and downloads are off; with a network, {how_to_get(chosen)}"
     return None
 
 

@@ -7,6 +7,8 @@ from fewshot.core.registry import Entry, Registry
 ENCODERS = Registry(
     "encoder",
     [
+        # Where no language is known there is nothing to choose by: the multilingual one reads them all.
+        Entry("auto", "fewshot.encoders.transformer:E5Small", "the embedded one for the language", extra="local"),
         Entry("lexical", "fewshot.encoders.lexical:Lexical", "TF-IDF of words and character n-grams"),
         Entry("minilm", "fewshot.encoders.transformer:MiniLM", "embedded English sentence encoder", extra="local"),
         Entry("e5-small", "fewshot.encoders.transformer:E5Small", "embedded encoder for 94 languages", extra="local"),
@@ -154,13 +156,13 @@ LEARNERS = Registry(
     },
 )
 
-#: What `recommend` tries on someone's own texts beside the baselines, in the order of cost. Models are spelt out: a
-#: rung is left out where its model is not on the machine, or not made for the language.
+#: What `recommend` tries on someone's own texts beside the baselines, in the order of cost. Language models are spelt
+#: out: a rung is left out where its model is not on the machine, or not made for the language.
 LADDER = (
     "tfidf",
     "probe:encoder=lexical",
-    "prototypes:encoder=minilm",
-    "probe:encoder=minilm",
+    "prototypes:encoder=auto",
+    "probe:encoder=auto",
     "icl:model=ko-mini,selector=knn,demos=8,order=nearest-last",
     "icl:model=smollm2,selector=knn,demos=8,order=nearest-last",
     "setfit:encoder=minilm",

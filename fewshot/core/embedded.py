@@ -176,6 +176,24 @@ EMBEDDED: dict[str, EmbeddedModel | ShippedModel] = {
 }
 
 
+def encoder_for(language: str) -> tuple[str, str]:
+    """The embedded encoder for texts of a language, and why it is taken, in one line for the user.
+
+    Measured on frozen prototypes, 5-way 5-shot: MiniLM leads on English by 1 to 4 points, E5 on Korean by 30 to 50.
+
+    Args:
+        language: BCP 47; "und" for unknown.
+    """
+    spoken = language.split("-")[0].lower()
+    if spoken == "en":
+        return "minilm", "encoder minilm: made for English, the language of the task"
+    if spoken == "und":
+        return "e5-small", "encoder e5-small: the language of the texts is not known, and it reads 94"
+    if spoken not in _LANGUAGES_OF_E5.split():
+        return "e5-small", f"encoder e5-small: no encoder here was made for {spoken}; this one reads 94 other languages"
+    return "e5-small", f"encoder e5-small: it reads {spoken}, the language of the task"
+
+
 def locate(name: str) -> Path | None:
     """The folder of an embedded model, ready for `from_pretrained`, or None if it is not on this machine yet."""
     model = _known(name)

@@ -139,3 +139,15 @@ def _from_mapping(source: Mapping[str, Any]) -> Spec:
         raise UsageError(f"a spec in the long form has a `name`, but {dict(source)!r} has none")
     nested = {k: parse_spec(v) if isinstance(v, Mapping) else v for k, v in params.items()}
     return Spec(name, nested)
+
+
+#: Name of a part that is chosen by the language of the texts.
+AUTO = "auto"
+
+
+def auto_spec(part: object) -> Spec | None:
+    """The spec of a part that is to be chosen, with the parameters of whichever is taken; None for any other part."""
+    if not isinstance(part, str | Mapping | Spec):
+        return None
+    spec = parse_spec(part)
+    return spec if spec.name == AUTO else None

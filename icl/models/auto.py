@@ -7,11 +7,7 @@ from dataclasses import dataclass
 
 from evals.language import UNKNOWN
 from fewshot.core.embedded import locate
-from fewshot.core.spec import Spec, parse_spec
-from icl.parts import PartLike
 
-#: Name of a model that is to be chosen by the language of the task.
-AUTO = "auto"
 #: The model for languages that no other one on this machine was made for.
 FALLBACK = "smollm2"
 #: Embedded models that are preferred for their languages, the most preferred first.
@@ -27,14 +23,6 @@ class Choice:
 
     model: str
     reason: str
-
-
-def auto_spec(model: PartLike) -> Spec | None:
-    """The spec of a model that is to be chosen, with the parameters of whichever is taken; else None."""
-    if not isinstance(model, (str, Mapping, Spec)):
-        return None
-    spec = parse_spec(model)
-    return spec if spec.name == AUTO else None
 
 
 def is_here(name: str) -> bool:

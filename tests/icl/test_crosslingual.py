@@ -298,7 +298,11 @@ def test_a_sparse_encoder_works_uncentred():
     ("params", "asked", "message"),
     [
         ({"encoder": "lexical"}, problem(SUPPORT), "sparse vectors"),
-        ({"encoder": Regions(), "centre": "language", "names": "none"}, problem(SUPPORT, QUERIES[:1]), "several queries at once"),
+        (
+            {"encoder": Regions(), "centre": "language", "names": "none"},
+            problem(SUPPORT, QUERIES[:1]),
+            "several queries at once",
+        ),
         ({"encoder": Regions()}, problem(SUPPORT, kind="tagging"), "is of kind 'tagging'"),
         ({"encoder": Regions(), "layer": 3}, problem(SUPPORT), "layer is not for an encoder that is built already"),
         (

@@ -15,8 +15,8 @@ from classic.training.inputs import FrozenFeatures
 from evals.episode import Episode
 from evals.learner import Context, for_task
 from evals.types import Example, Label, Problem, Query, Status, TaskInfo
+from fewshot.core.embedded import encoder_for
 from fewshot.encoders import build_encoder
-from fewshot.encoders.auto import choose_encoder
 
 INFO = TaskInfo("t", "en", "classification")
 PROBLEM = Problem(
@@ -29,22 +29,20 @@ PROBLEM = Problem(
 
 
 @pytest.mark.parametrize(
-    ("language", "other", "encoder"),
+    ("language", "encoder", "told"),
     [
-        ("en", None, "minilm"),
-        ("en-GB", None, "minilm"),
-        ("ko", None, "e5-small"),
-        ("ja", None, "e5-small"),
-        ("und", None, "e5-small"),
-        ("en", "ko", "e5-small"),
-        ("ko", "en", "e5-small"),
-        ("en", "en-US", "minilm"),
+        ("en", "minilm", "made for English"),
+        ("en-GB", "minilm", "made for English"),
+        ("ko", "e5-small", "reads ko"),
+        ("ja", "e5-small", "reads ja"),
+        ("und", "e5-small", "not known"),
+        ("tlh", "e5-small", "no encoder here was made for tlh"),
     ],
 )
-def test_the_encoder_suits_the_language(language: str, other: str | None, encoder: str) -> None:
-    choice = choose_encoder(language, other)
-    assert choice.encoder == encoder
-    assert encoder in choice.reason
+def test_the_encoder_suits_the_language(language: str, encoder: str, told: str) -> None:
+    name, reason = encoder_for(language)
+    assert name == encoder
+    assert told in reason
 
 
 @pytest.mark.parametrize("learner", [Prototypes(), Probe(c=3.0), ProtoNet(hidden=7)], ids=lambda each: each.name)

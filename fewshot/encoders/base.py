@@ -46,5 +46,5 @@ class ReadsSoMuch(Protocol):
     """An encoder that reads the beginning of a long text alone."""
 
     def tell_cut(self, texts: Sequence[str]) -> None:
-        """Tell the user, once, that texts are longer than what is read of them."""
+        """Tell the user how many texts are longer than what is read of them."""
         ...

@@ -27,15 +27,15 @@ def token_limit(folder: Path, own: int | None, own_modules: bool) -> int | None:
     return min(limits, default=None)
 
 
-def n_longer(folder: Path, texts: Sequence[str], limit: int) -> int:
-    """How many of the texts have more tokens than the limit. The tokenizer is loaded only if one of them may."""
+def longer(folder: Path, texts: Sequence[str], limit: int) -> list[str]:
+    """The texts that have more tokens than the limit. The tokenizer is loaded only if one of them may."""
     # Every token stands for one byte at least; special tokens are few.
     long = [text for text in texts if len(text.encode("utf-8", "replace")) > limit - 8]
     if not long:
-        return 0
+        return []
     clean = [text.encode("utf-8", "replace").decode("utf-8") for text in long]
     ids = load_tokenizer(folder)(clean, truncation=False, verbose=False)["input_ids"]
-    return sum(len(row) > limit for row in ids)
+    return [text for text, row in zip(long, ids, strict=True) if len(row) > limit]
 
 
 def _settings(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from fewshot.core.errors import UsageError, unknown_name
 from fewshot.core.hashing import digest
 from fewshot.core.pretrained import load_encoder, load_sentence_model, load_tokenizer
 from fewshot.encoders.files import checked, fetch, hash_files
-from fewshot.encoders.length import n_longer, token_limit
+from fewshot.encoders.length import longer, token_limit
 
 _LOG = logging.getLogger(__name__)
 Pooling = Literal["auto", "mean", "cls"]
@@ -73,7 +73,8 @@ class TransformerEncoder:
         self.offline = offline
         self.layer = layer
         self._notify = notify
-        self._told = False
+        self._cut: set[str] = set()
+        self._tell_at = 1
 
     @cached_property
     def fingerprint(self) -> str:
@@ -114,17 +115,19 @@ class TransformerEncoder:
         return normalized(vectors)
 
     def tell_cut(self, texts: Sequence[str]) -> None:
-        """Tell the user, once, that texts are longer than what the model reads of them. Needs no weights."""
-        limit = self._limit
-        if self._told or limit is None:
+        """Tell the user how many texts are longer than what the model reads of them. Needs no weights.
+
+        It is told at the first such text, and again when there are ten times as many.
+        """
+        if (limit := self._limit) is None:
             return
-        cut = n_longer(self.folder, [self.prefix + text for text in texts], limit)
-        if cut:
-            self._told = True
+        self._cut.update(digest(text) for text in longer(self.folder, [self.prefix + text for text in texts], limit))
+        if len(self._cut) >= self._tell_at:
+            self._tell_at = 10 * len(self._cut)
             name = self.model if self.name == "hf" else self.name
             self._notify(
-                f"{cut} of the first {len(texts)} texts are longer than the {limit} tokens that encoder {name} reads: "
-                "their ends are not read, and texts that differ only there are the same to it"
+                f"texts so far that are longer than the {limit} tokens which encoder {name} reads: {len(self._cut)}. "
+                "Their ends are not read, and texts that differ only there are the same to it"
             )
 
     @cached_property

@@ -46,21 +46,24 @@ def statistics_of(n_episodes: int, n_queries: int) -> dict[str, Callable[[], obj
     a, b = (random.random_sample((2, len(texts))) < 0.7).astype(float)
     means = [answers.reshape(n_episodes, n_queries).mean(axis=1) for answers in (a, b)]
     differences = means[0] - means[1]
-    curves = random.random_sample((2, n_episodes, 5))
+    shown = random.randint(0, n_episodes, n_episodes * n_queries)
+    design = stats.Design.of(episodes, texts, (episodes, shown), random.randint(0, 5, n_episodes))
+    curves = random.random_sample((n_episodes, 5)) - 0.5
+    means_at = [0.2, 0.1, -0.1, -0.2, -0.3]
     return {
         "score_interval": lambda: [stats.score_interval(values.tolist()) for values in means],
-        "cluster_interval": lambda: [
-            stats.cluster_interval(a, episodes, texts),
-            stats.cluster_interval(b, episodes, texts),
-            stats.cluster_interval(a - b, episodes, texts, bounds=(-1, 1)),
+        "text_interval": lambda: [
+            stats.text_interval(a, design),
+            stats.text_interval(b, design),
+            stats.text_interval(a - b, design, bounds=(-1, 1)),
         ],
-        "cluster_test": lambda: stats.cluster_test(a - b, episodes, texts),
+        "text_test": lambda: stats.text_test(a - b, design),
         "paired_difference": lambda: stats.paired_difference(*means),
         "sign_flip_test": lambda: stats.sign_flip_test(differences),
         "mcnemar_exact": lambda: stats.mcnemar_exact(a > 0, b > 0),
         "wilcoxon_test": lambda: stats.wilcoxon_test(differences),
         "effect_size": lambda: stats.effect_size(differences),
-        "crossover": lambda: stats.crossover((1, 2, 4, 8, 16), *curves),
+        "crossover": lambda: stats.crossover((1, 2, 4, 8, 16), means_at, np.cov(curves.T) / n_episodes),
     }
 
 

@@ -105,8 +105,30 @@ def _cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-_STATISTICS = """# Statistics
+_COVERAGE = """# Statistics
 
+## How often does an interval for new texts hold the truth?
+
+What is estimated: the expected accuracy of a learner (or difference of two) with K support texts per class drawn from
+where the pool was drawn, on new texts of the same classes. A text of one shared pool is a query in some episodes and
+support in others, and moves the mean in both roles: the interval is a jackknife over texts (Arvesen 1969) with the noise
+of the episodes counted once (Wager, Hastie & Efron 2014). The same holds where support and queries come from separate
+pools. Seeds and class splits are a further factor, from three on.
+
+Measured on real texts: pools are drawn from a whole data set, episodes (200) from a pool, two learners on sentence
+vectors answer (nearest centroid and nearest neighbour, one and the same at 1 shot), and the 95 % interval of the product
+is held against the expected accuracy on the whole set. In brackets the 95 % interval of the measurement. {summary}
+
+An interval that holds too often is wider than it need be: where the support takes a third or more of the pool's texts of
+a class, effects of pairs of texts count twice (Efron & Stein 1981). It holds less often where no average over texts is
+close to a normal curve: in simulations on points of a line, with a centroid learner near chance, in 87 % of pools of 30
+and 89 % of pools of 60.
+
+| set | encoder | texts in the pool | classes | way | shot | of | truth | holds the truth | mean width, points |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+
+_STATISTICS = """
 ## How often is a difference found where there is none?
 
 False positive rates at a nominal 5 %, simulated; in brackets the 95 % interval of the simulation. Two learners of equal
@@ -115,13 +137,13 @@ expected accuracy answer episodes of 10 queries from a pool of labelled texts, s
 - **on this pool**: the learners are equal on the texts of this very pool.
 - **on new texts**: they are equal on average over pools. Where a pool's texts happen to suit one of them, more episodes
   find that difference ever more surely, and it does not hold for other texts.
-- **fixed**: 300 episodes. **until-ci**: looks every 50 episodes and stops as soon as the 95 % interval of the
-  difference is +-3 points. **until significant**: looks as often and stops as soon as p <= 0.05, which no command here
+- **fixed**: 300 episodes. **until-ci**: the rule of `--until-ci 3`: looks every 50 episodes and stops each learner as
+  soon as its own interval is +-3 points; two are compared on the episodes that both answered. **until significant**: looks as often and stops as soon as p <= 0.05, which no command here
   does.
 
-The sign-flip test over episodes answers for this pool, and only for it. The two-way cluster test (support draw x query
-text) answers for new texts; for the texts of a small pool it is on the safe side. Stopping on the width of the interval
-looks at the spread, not at the sign, and leaves the rates about as they are; stopping on the p-value does not.
+The sign-flip test over episodes answers for this pool, and only for it. The jackknife over texts answers for new texts;
+for the texts of a small pool it is on the safe side. Stopping on the width of the interval looks at the spread, not at
+the sign, and leaves the rates about as they are; stopping on the p-value does not.
 
 | texts in the pool | test | stopping | on this pool | on new texts |
 |---|---|---|---|---|
@@ -129,6 +151,13 @@ looks at the spread, not at the sign, and leaves the rates about as they are; st
 
 
 def _statistics() -> Iterator[str]:
+    covered = _records("coverage")
+    yield _COVERAGE.format(summary=_reached(covered))
+    for record in covered:
+        low, high = (100 * bound for bound in record["ci95"])
+        yield f"| {record['set']} | {record['encoder']} | {record['texts']:,} | {record['classes']} | {record['way']} "
+        yield f"| {record['shot']} | {record['of']} | {100 * record['truth']:.1f} | {100 * record['coverage']:.1f} % "
+        yield f"({low:.1f} to {high:.1f}) | {100 * record['width']:.1f} |\n"
     yield _STATISTICS
     for record in (record for record in _records("bench") if record["benchmark"] == "false positives"):
         rates = (
@@ -136,6 +165,19 @@ def _statistics() -> Iterator[str]:
             for found in (record["pool"], record["population"])
         )
         yield f"| {record['texts']:,} | {record['test']} | {record['stopping']} | {' | '.join(rates)} |\n"
+
+
+def _reached(covered: list[dict[str, Any]]) -> str:
+    """How many measurements lie within 93 and 97 %, and where the others lie."""
+    shares = [record["coverage"] for record in covered]
+    if not shares:
+        return ""
+    within = sum(0.93 <= share <= 0.97 for share in shares)
+    below, above = [s for s in shares if s < 0.93], [s for s in shares if s > 0.97]
+    told = [f"Of {len(shares)} measurements, {within} lie from 93 to 97 %"]
+    told += [f"{len(below)} below, the lowest at {100 * min(below):.1f} %"] if below else []
+    told += [f"{len(above)} above, the highest at {100 * max(above):.1f} %"] if above else []
+    return ", ".join(told) + "."
 
 
 def _reproduction() -> Iterator[str]:

@@ -11,7 +11,7 @@ from evals.kinds import Kind, Scored, kind_named
 from evals.metrics import mean
 from evals.records import EpisodeRecord
 from evals.rundir import MAIN, read_config
-from evals.stats import score_interval
+from evals.stats import narrow_enough, score_interval
 from evals.store import Store
 from evals.types import Answer, Status, Usage
 from fewshot.core.hashing import digest
@@ -74,10 +74,7 @@ def is_narrow(store: Store, learner: str, until_ci: float) -> bool:
 
 
 def _narrow_enough(answered: _Answered, kind: Kind, until_ci: float | None) -> bool:
-    if until_ci is None:
-        return False
-    means = _episode_means(_scores(answered, kind))
-    return bool(means) and 100 * score_interval(means).half_width <= until_ci
+    return until_ci is not None and narrow_enough(_episode_means(_scores(answered, kind)), until_ci)
 
 
 @dataclass(frozen=True)

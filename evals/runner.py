@@ -20,12 +20,11 @@ from evals.learner import Background, Context, Learner, failure, for_task, ignor
 from evals.records import EpisodeRecord
 from evals.results import is_narrow, summarise
 from evals.rundir import MAIN, describe_run, open_store, write_copy
+from evals.stats import looks
 from evals.store import Store
 from evals.types import Prediction, Problem, Status
 from fewshot.core.errors import BudgetReached, FewshotError, ModelUnavailable, StorageError, UsageError
 
-#: With `until_ci`, so many episodes lie between two looks at the interval.
-_BLOCK = 50
 #: A learner that raises so often without an answer in between is given up.
 _GIVEN_UP = 3
 
@@ -103,7 +102,7 @@ def run(
         try:
             with interruptible(ctx):
                 for name, each in learners.items():
-                    for enough in _stops(n_episodes, until_ci):
+                    for enough in looks(n_episodes, until_ci):
                         _answer_all(name, each, sampler, enough, store, store_ctx, forgiving, on_progress)
                         if until_ci is not None and is_narrow(store, name, until_ci):
                             break
@@ -113,11 +112,6 @@ def run(
         result = summarise(store)
         write_copy(store, result)
         return Run(run_dir, store.config, result)
-
-
-def _stops(n_episodes: int, until_ci: float | None) -> list[int]:
-    """After how many episodes to look whether they are enough."""
-    return [n_episodes] if until_ci is None else [*range(_BLOCK, n_episodes, _BLOCK), n_episodes]
 
 
 def background(sampler: EpisodeSampler) -> Background:

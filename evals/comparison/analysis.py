@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 from evals import stats
 from evals.alarms import Group, alarm_of
 from evals.comparison.tables import STATUSES, Floats, Outcome, Table
-from evals.stats import DIFFERENCES, ClusterBootstrap, ClusterEstimate, Interval
+from evals.stats import DIFFERENCES, Estimate, Interval, TextJackknife
 from evals.types import Status, Usage
 
 #: Level of the tests behind a winner and the letters.
 ALPHA = 0.05
-#: Class splits and seeds are resampled too from this many on: of fewer, an interval could say next to nothing.
-MIN_GROUPS = 3
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,8 @@ class Standing:
 
     Attributes:
         accuracy: mean over episodes with the t interval: it speaks of episodes from this pool of texts.
-        new_texts: the same mean with the interval of the two-way cluster bootstrap: it speaks of new texts.
+        new_texts: the same mean with the interval of the jackknife over texts: it speaks of new texts, shown and
+            asked, and holds `accuracy`.
         accuracy_ok: over the answers with status ok alone, or None where there are none.
         status: "ok"; "stopped" where an early stop was asked for and reached; "partial" where episodes of the table
             have no answer.
@@ -68,8 +67,8 @@ class Pair:
 
     Attributes:
         difference: mean over episodes with its t interval: this pool of texts.
-        new_texts: the same with the two-way cluster bootstrap.
-        p: sign-flip permutation over episodes. p_new_texts: two-way cluster bootstrap. Both two-sided.
+        new_texts: the same with the jackknife over texts; it holds `difference`.
+        p: sign-flip permutation over episodes. p_new_texts: jackknife over texts. Both two-sided.
         p_holm, p_new_texts_holm: Holm-adjusted over all pairs of the table.
         p_mcnemar: exact, over queries; None for metrics other than right or wrong.
         p_wilcoxon: signed ranks of episodes.
@@ -87,6 +86,11 @@ class Pair:
     p_mcnemar: float | None
     p_wilcoxon: float
     effect: float
+
+    @property
+    def identical(self) -> bool:
+        """Whether both scored the same on every query."""
+        return self.new_texts.method == "identical"
 
     def reversed(self) -> Pair:
         """The same pair as b - a."""
@@ -108,10 +112,12 @@ class Verdict:
         winner: the learner with the highest mean, transductive and partial ones left out; None where new texts might
             show even that one to be no better than chance.
         tied: learners that new texts might show to be as good: Holm-adjusted p of 0.05 or more.
+        identical: those of them that scored exactly as the winner did, query by query.
     """
 
     winner: str | None
     tied: tuple[str, ...]
+    identical: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,7 @@ def analyse(table: Table, *, seed: int = 0) -> Analysis:
     """Standings, pairs and verdict of a table.
 
     Args:
-        seed: of permutations and resamples.
+        seed: of permutations.
     """
     means = {outcome.learner: table.episode_means(outcome) for outcome in table.outcomes}
     statuses = {outcome.learner: _status(outcome, means[outcome.learner]) for outcome in table.outcomes}
@@ -155,7 +161,7 @@ def analyse(table: Table, *, seed: int = 0) -> Analysis:
         table.outcomes,
         key=lambda each: (each.transductive, statuses[each.learner] == "partial", -_mean(each), each.learner),
     )
-    estimator = _Estimator(table, seed)
+    estimator = _Estimator(table)
     pairs = _pairs(table, ranked, means, estimator, seed)
     letters = _letters(ranked, pairs)
     front = _front(ranked)
@@ -169,8 +175,8 @@ def analyse(table: Table, *, seed: int = 0) -> Analysis:
 def _status(outcome: Outcome, means: Floats) -> str:
     if outcome.answered.all():
         return "ok"
-    reach = 100 * stats.score_interval(means[np.isfinite(means)].tolist()).half_width
-    return "stopped" if outcome.until_ci is not None and reach <= outcome.until_ci else "partial"
+    enough = stats.narrow_enough(means[np.isfinite(means)].tolist(), outcome.until_ci)
+    return "stopped" if enough else "partial"
 
 
 def _standing(
@@ -180,12 +186,13 @@ def _standing(
     scored = means[np.isfinite(means)]
     ok = outcome.status == STATUSES.index(Status.OK)
     statuses = Counter(STATUSES[code].value for code in outcome.status[answered].tolist())
+    accuracy = stats.score_interval(scored.tolist())
     return Standing(
         learner=outcome.learner,
         baseline=outcome.baseline,
         transductive=outcome.transductive,
-        accuracy=stats.score_interval(scored.tolist()),
-        new_texts=estimator.mean(outcome).interval(),
+        accuracy=accuracy,
+        new_texts=estimator.mean(outcome).interval().around(accuracy),
         accuracy_ok=float(outcome.score[ok].mean()) if ok.any() else None,
         non_ok_rate=1 - float(ok[answered].mean()),
         statuses=dict(sorted(statuses.items())),
@@ -212,37 +219,32 @@ def _constant_predictor(table: Table, outcome: Outcome) -> dict[str, Any]:
 
 
 class _Estimator:
-    """Means and differences on new texts. Learners that answered everything are resampled together, once."""
+    """Means and differences on new texts. Learners that answered everything share their sums."""
 
-    def __init__(self, table: Table, seed: int) -> None:
+    def __init__(self, table: Table) -> None:
         self._table = table
-        self._seed = seed
         complete = [outcome for outcome in table.outcomes if outcome.answered.all()]
         self._column = {outcome.learner: at for at, outcome in enumerate(complete)}
-        self._shared = self._bootstrap([outcome.score for outcome in complete], None) if complete else None
+        columns = [outcome.score for outcome in complete]
+        self._shared = TextJackknife(np.column_stack(columns), table.design) if complete else None
 
-    def mean(self, outcome: Outcome) -> ClusterEstimate:
+    def mean(self, outcome: Outcome) -> Estimate:
         """A learner's mean over all that it answered."""
         if self._shared is not None and outcome.learner in self._column:
             return self._shared.estimate(self._weights({outcome.learner: 1.0}))
-        return self._bootstrap([outcome.score], outcome.answered).estimate([1.0])
+        return self._apart(outcome.score, outcome.answered)
 
-    def difference(self, a: Outcome, b: Outcome) -> ClusterEstimate:
+    def difference(self, a: Outcome, b: Outcome) -> Estimate:
         """a - b over all that both answered."""
         if self._shared is not None and a.learner in self._column and b.learner in self._column:
             return self._shared.estimate(self._weights({a.learner: 1.0, b.learner: -1.0}))
-        return self._bootstrap([a.score - b.score], a.answered & b.answered).estimate([1.0])
+        return self._apart(a.score - b.score, a.answered & b.answered)
 
     def _weights(self, of_learner: Mapping[str, float]) -> list[float]:
         return [of_learner.get(learner, 0.0) for learner in self._column]
 
-    def _bootstrap(self, columns: Sequence[Floats], where: NDArray[np.bool_] | None) -> ClusterBootstrap:
-        table = self._table
-        chosen = slice(None) if where is None else where
-        groups = table.group[chosen] if len(table.cells) >= MIN_GROUPS else None
-        return ClusterBootstrap(
-            np.column_stack(columns)[chosen], table.episode[chosen], table.text[chosen], groups, seed=self._seed
-        )
+    def _apart(self, scores: Floats, where: NDArray[np.bool_]) -> Estimate:
+        return TextJackknife(scores[where][:, None], self._table.design.chosen(where)).estimate([1.0])
 
 
 def _pairs(
@@ -273,18 +275,21 @@ def _pair(
     means: Mapping[str, Floats],
     p: float,
     p_holm: float,
-    on_new_texts: ClusterEstimate,
+    on_new_texts: Estimate,
     p_new_texts_holm: float,
 ) -> Pair:
     shared = np.isfinite(means[a.learner]) & np.isfinite(means[b.learner])
     means_a, means_b = means[a.learner][shared], means[b.learner][shared]
     both = a.answered & b.answered
     right_or_wrong = table.metric == "accuracy"
+    difference, new_texts = stats.paired_difference(means_a, means_b), on_new_texts.interval(DIFFERENCES)
+    if new_texts.method == "identical":
+        difference = replace(new_texts, n=difference.n)
     return Pair(
         a=a.learner,
         b=b.learner,
-        difference=stats.paired_difference(means_a, means_b),
-        new_texts=on_new_texts.interval(DIFFERENCES),
+        difference=difference,
+        new_texts=new_texts.around(difference),
         p=p,
         p_holm=p_holm,
         p_new_texts=on_new_texts.p_value,
@@ -328,4 +333,6 @@ def _verdict(standings: Sequence[Standing], pairs: Sequence[Pair], chance: float
         if winner in (pair.a, pair.b) and pair.p_new_texts_holm < ALPHA
         for name in (pair.a, pair.b)
     }
-    return Verdict(winner, tuple(name for name in others if name not in told_apart))
+    alike = {name for pair in pairs if pair.identical and winner in (pair.a, pair.b) for name in (pair.a, pair.b)}
+    tied = tuple(name for name in others if name not in told_apart)
+    return Verdict(winner, tied, tuple(name for name in tied if name in alike))

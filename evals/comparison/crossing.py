@@ -9,26 +9,41 @@ import numpy as np
 
 from evals import stats
 from evals.comparison.analysis import Analysis
-from evals.comparison.tables import Floats
-from evals.stats import Crossover
+from evals.comparison.tables import Floats, Table
+from evals.stats import Crossover, TextJackknife
 
 
 @dataclass(frozen=True)
 class Lead:
-    """Who leads a task at its fewest and at its most shots, and where the lead changes.
+    """Who leads a task at each number of shots, and where the lead changes.
 
     Attributes:
         shots: those that were compared, in order.
-        few, many: the learner with the highest mean at the fewest and at the most shots, transductive ones left out.
-        crossover: where `many` overtakes `few`; None where one learner leads at both ends.
+        leaders: per number of shots, the learner with the highest mean, transductive ones left out; None where none is
+            told apart from chance.
+        crossover: where the leader at the most shots overtakes the one at the fewest; None where they are the same.
     """
 
     task: str
     way: int
     shots: tuple[int, ...]
-    few: str
-    many: str
+    leaders: tuple[str | None, ...]
     crossover: Crossover | None
+
+    @property
+    def few(self) -> str:
+        """The leader at the fewest shots."""
+        return self.leaders[0] or ""
+
+    @property
+    def many(self) -> str:
+        """The leader at the most shots."""
+        return self.leaders[-1] or ""
+
+    @property
+    def steady(self) -> bool:
+        """Whether one learner leads at every number of shots."""
+        return len(set(self.leaders)) == 1
 
 
 def leads(analyses: Sequence[Analysis], *, seed: int = 0) -> list[Lead]:
@@ -36,7 +51,7 @@ def leads(analyses: Sequence[Analysis], *, seed: int = 0) -> list[Lead]:
 
     Args:
         analyses: of all tables.
-        seed: of the bootstrap.
+        seed: of the draws.
     """
     by_task: dict[tuple[str, str, int, int, str], list[Analysis]] = {}
     for analysis in analyses:
@@ -47,35 +62,58 @@ def leads(analyses: Sequence[Analysis], *, seed: int = 0) -> list[Lead]:
 
 
 def _lead(group: Sequence[Analysis], seed: int) -> Lead | None:
-    few, many = group[0].verdict.winner, group[-1].verdict.winner
+    leaders = tuple(analysis.verdict.winner for analysis in group)
+    few, many = leaders[0], leaders[-1]
     shots = tuple(analysis.table.shot for analysis in group)
     if few is None or many is None:
         return None
     crossover = None if few == many else between(group, few, many, seed=seed)
-    return Lead(group[0].table.task, group[0].table.way, shots, few, many, crossover)
+    return Lead(group[0].table.task, group[0].table.way, shots, leaders, crossover)
 
 
 def between(group: Sequence[Analysis], a: str, b: str, *, seed: int = 0) -> Crossover | None:
     """Where the lead changes from learner `a` to learner `b`, or None where it does not or they share no episode.
 
+    The interval speaks of new texts: at every number of shots the difference errs as the jackknife over texts finds,
+    and errors at several go together as far as the same texts move them.
+
     Args:
         group: the analyses of one task, by shot. Episodes are paired across shots by their queries.
     """
-    curves = [(_by_pairing(analysis, a), _by_pairing(analysis, b)) for analysis in group]
-    if not all(one and other for one, other in curves):
+    tables = [analysis.table for analysis in group]
+    if not all({a, b} <= {outcome.learner for outcome in table.outcomes} for table in tables):
         return None
-    shared = sorted(set.intersection(*(set(found) for pair in curves for found in pair)))
+    shared = set.intersection(*(_pairings(table, a, b) for table in tables))
     if len(shared) < 2:
         return None
-    first, second = (np.array([[curve[side][pairing] for curve in curves] for pairing in shared]) for side in range(2))
-    return stats.crossover([analysis.table.shot for analysis in group], first, second, seed=seed)
+    numbers: dict[str, int] = {}
+    found = [_on(table, a, b, shared) for table in tables]
+    for table in tables:
+        for row in table.text_ids:
+            numbers.setdefault(row, len(numbers))
+    influences = np.zeros((len(numbers), len(tables)))
+    for at, (table, jackknife) in enumerate(zip(tables, found, strict=True)):
+        rows = [numbers[row] for row in table.text_ids[: len(jackknife.influences)]]
+        influences[rows, at] = jackknife.influences[:, 0]
+    estimates = [jackknife.estimate([1.0]) for jackknife in found]
+    errors = np.array([estimate.error for estimate in estimates])
+    lengths = np.sqrt((influences**2).sum(axis=0))
+    alike = influences.T @ influences / np.maximum(np.outer(lengths, lengths), np.finfo(float).tiny)
+    np.fill_diagonal(alike, 1.0)
+    means = [estimate.mean for estimate in estimates]
+    return stats.crossover([table.shot for table in tables], means, alike * np.outer(errors, errors), seed=seed)
 
 
-def _by_pairing(analysis: Analysis, learner: str) -> dict[tuple[int, str], float]:
-    """Cell and pairing of an episode -> mean score, for the episodes that the learner answered."""
-    table = analysis.table
-    if learner not in {outcome.learner for outcome in table.outcomes}:
-        return {}
-    means: Floats = table.episode_means(table.outcome(learner))
+def _pairings(table: Table, a: str, b: str) -> set[tuple[int, str]]:
+    """Cell and pairing of the episodes that both learners answered."""
+    both: Floats = table.episode_means(table.outcome(a)) + table.episode_means(table.outcome(b))
     keys = zip(table.cell.tolist(), table.pairings, strict=True)
-    return {key: float(mean) for key, mean in zip(keys, means, strict=True) if np.isfinite(mean)}
+    return {key for key, mean in zip(keys, both, strict=True) if np.isfinite(mean)}
+
+
+def _on(table: Table, a: str, b: str, shared: set[tuple[int, str]]) -> TextJackknife:
+    """a - b on the episodes in `shared`."""
+    keys = zip(table.cell.tolist(), table.pairings, strict=True)
+    where = np.array([key in shared for key in keys])[table.episode]
+    differences = (table.outcome(a).score - table.outcome(b).score)[where]
+    return TextJackknife(differences[:, None], table.design.chosen(where))

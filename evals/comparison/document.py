@@ -150,6 +150,7 @@ def _pair(analysis: Analysis, pair: Pair) -> dict[str, Any]:
         "p_new_texts_holm": pair.p_new_texts_holm,
         "p_mcnemar": pair.p_mcnemar,
         "p_wilcoxon": pair.p_wilcoxon,
+        "identical": pair.identical,
         "effect_size": pair.effect,
         "n_episodes": pair.difference.n,
     }
@@ -170,6 +171,7 @@ def _lead(lead: Lead) -> dict[str, Any]:
         "task": lead.task,
         "way": lead.way,
         "shots": list(lead.shots),
+        "leaders": list(lead.leaders),
         "few": lead.few,
         "many": lead.many,
         "shot": found.shot if found else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,8 @@ def _table(key: _TableKey, cells: _Cells) -> Table:
     position = {name: at for at, name in enumerate(labels)}
     texts: dict[str, int] = {}
     text = [texts.setdefault(row, len(texts)) for episode in episodes for row in episode.query_ids]
+    shown = [texts.setdefault(row, len(texts)) for episode in episodes for row in episode.support_ids]
+    class_of = dict(pair for episode in episodes for pair in _classes(episode))
     gold = [position.get(g, -1) if isinstance(g, str) else -1 for episode in episodes for g in episode.gold]
     counts = [len(episode.gold) for episode in episodes]
     chances = [episode.chance for episode in episodes if episode.chance is not None]
@@ -201,10 +204,24 @@ def _table(key: _TableKey, cells: _Cells) -> Table:
         cell=np.asarray(of_cell, dtype=np.int64),
         episode=np.repeat(np.arange(len(episodes)), counts),
         text=np.asarray(text, dtype=np.int64),
+        shown_episode=np.repeat(np.arange(len(episodes)), [len(episode.support_ids) for episode in episodes]),
+        shown=np.asarray(shown, dtype=np.int64),
+        text_ids=tuple(texts),
+        text_class=np.asarray([position.get(class_of.get(row, ""), -1) for row in texts], dtype=np.int64),
         gold=np.asarray(gold, dtype=np.int64),
         outcomes=outcomes,
         notes=tuple(notes),
     )
+
+
+def _classes(episode: EpisodeRecord) -> Iterable[tuple[str, str]]:
+    """Rows with the one class that each carries; none where rows carry several or none."""
+    if not all(isinstance(gold, str) and gold in episode.labels for gold in episode.gold):
+        return
+    # Support comes in rounds, one text of every class after the other.
+    yield from zip(episode.support_ids, cycle(episode.labels))
+    for row, gold in zip(episode.query_ids, episode.gold, strict=True):
+        yield row, str(gold)
 
 
 def _common(members: Sequence[_Stored], notes: list[str]) -> list[EpisodeRecord]:

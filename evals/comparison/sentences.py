@@ -27,7 +27,10 @@ def verdict_sentence(analysis: Analysis, language: str = "en") -> str:
     }
     head = _HEAD[language].format(**words)
     if verdict.tied:
-        return f"{head} {_TIED[language].format(tied=', '.join(verdict.tied))}"
+        others = [name for name in verdict.tied if name not in verdict.identical]
+        told = [_IDENTICAL[language].format(tied=", ".join(verdict.identical))] if verdict.identical else []
+        told += [_TIED[language].format(tied=", ".join(others))] if others else []
+        return " ".join([head, *told])
     others = [
         s.learner
         for s in analysis.standings
@@ -54,8 +57,14 @@ def lead_sentence(lead: Lead, language: str = "en") -> str:
     """
     words = {"task": lead.task, "few": lead.few, "many": lead.many, "least": lead.shots[0], "most": lead.shots[-1]}
     found = lead.crossover
+    if lead.steady:
+        return _STEADY[language].format(**words)
+    if lead.few == lead.many:
+        between = [f"{name or _NONE[language]} (K = {k})" for k, name in zip(lead.shots, lead.leaders, strict=True)]
+        elsewhere = [told for told, name in zip(between, lead.leaders, strict=True) if name != lead.few]
+        return _BACK[language].format(**words, others=", ".join(elsewhere))
     if found is None:
-        return (_STEADY if lead.few == lead.many else _UNPLACED)[language].format(**words)
+        return _UNPLACED[language].format(**words)
     return (_CROSSING if found.share >= _SURE else _MAYBE_CROSSING)[language].format(
         **words,
         k=f"{found.shot:.1f}",
@@ -65,7 +74,7 @@ def lead_sentence(lead: Lead, language: str = "en") -> str:
     )
 
 
-#: A change of the lead is stated where so many of the resamples show it.
+#: A change of the lead is stated where so many of the draws show it.
 _SURE = 0.95
 
 _NOBODY = {
@@ -80,6 +89,10 @@ _TIED = {
     "en": "Not told apart from {tied}.",
     "ko": "다만 {tied}보다 낫다고 단정할 수는 없습니다.",
 }
+_IDENTICAL = {
+    "en": "{tied} scored identically, query by query.",
+    "ko": "{tied}의 결과는 질의 하나하나까지 똑같습니다 (identical).",
+}
 _AHEAD = {
     "en": "It leads {second} by {points} points ({low} to {high}; {p} after Holm).",
     "ko": "2위 {second}보다 {points}점 앞섭니다 ({low}~{high}; Holm 보정 {p}).",
@@ -88,19 +101,26 @@ _STEADY = {
     "en": "{task}: {few} leads at every K from {least} to {most}; the answer does not flip.",
     "ko": "{task}: 클래스당 {least}개부터 {most}개까지 {few}의 우위가 바뀌지 않습니다.",
 }
+_NONE = {"en": "none above chance", "ko": "찍는 수준을 넘는 학습기 없음"}
+_BACK = {
+    "en": "{task}: {few} leads at K = {least} and at K = {most}, but not in between: {others}. Whether the answer "
+    "flips is not sure.",
+    "ko": "{task}: 클래스당 {least}개와 {most}개에서는 {few}의 정확도가 높지만 그 사이에서는 다릅니다: {others}. "
+    "우위가 바뀐다고 단정할 수 없습니다.",
+}
 _UNPLACED = {
     "en": "{task}: {few} leads at K = {least} and {many} at K = {most}, but where the lead changes cannot be said.",
     "ko": "{task}: {least}개에서는 {few}, {most}개에서는 {many}의 정확도가 높지만 뒤바뀌는 지점은 말할 수 없습니다.",
 }
 _CROSSING = {
     "en": "{task}: {few} leads with few examples; {many} overtakes at about {k} shots per class "
-    "(95 % interval {low} to {high} on this pool).",
+    "(95 % interval {low} to {high} on new texts).",
     "ko": "{task}: 예시가 적을 때는 {few}, 클래스당 약 {k}개부터는 {many}의 정확도가 더 높습니다 "
-    "(이 글 모음에서 95 % 구간 {low}~{high}).",
+    "(새 텍스트에서 95 % 구간 {low}~{high}).",
 }
 _MAYBE_CROSSING = {
     "en": "{task}: {few} has the higher mean at K = {least} and {many} at K = {most}, but the lead passes that way in "
-    "{share} % of resamples only: that the answer flips is not sure.",
+    "{share} % of draws only: that the answer flips is not sure.",
     "ko": "{task}: 평균은 클래스당 {least}개에서 {few}, {most}개에서 {many}가 높지만, 재표집의 {share} %에서만 그렇게 "
     "바뀝니다. 우위가 뒤바뀐다고 단정할 수 없습니다.",
 }

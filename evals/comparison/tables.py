@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evals.stats import Design
 from evals.types import Status, Usage
+
+#: Class splits and seeds are a factor of their own from this many on: of fewer, an interval could say next to nothing.
+MIN_GROUPS = 3
 
 #: Codes of `Outcome.status` are positions in here.
 STATUSES = tuple(Status)
@@ -91,7 +95,9 @@ class Table:
         problem_ids, pairings: (n_episodes,) hashes; a pairing is equal for the same episode at another shot.
         cell: (n_episodes,) index into `cells`.
         episode: (n_observations,) index of the episode: the support draw.
-        text: (n_observations,) index of the query text; equal texts have equal indices.
+        text: (n_observations,) index of the query text; equal texts have equal indices, be they asked or shown.
+        shown_episode, shown: (n_shown,) an episode, and the index of a text that it shows.
+        text_ids, text_class: (n_texts,) row of every text, and the index of its class in `labels`, or -1.
         gold: (n_observations,) index into `labels`, or -1 for kinds without labels.
         notes: what was left out when runs were joined.
     """
@@ -113,6 +119,10 @@ class Table:
     cell: Ints
     episode: Ints
     text: Ints
+    shown_episode: Ints
+    shown: Ints
+    text_ids: tuple[str, ...]
+    text_class: Ints
     gold: Ints
     outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...] = ()
@@ -124,12 +134,18 @@ class Table:
     @property
     def n_texts(self) -> int:
         """How many distinct query texts there are."""
-        return int(self.text.max()) + 1 if len(self.text) else 0
+        return len(np.unique(self.text))
 
     @cached_property
     def group(self) -> Ints:
         """(n_observations,) the cell (class split and seed) of every observation."""
         return self.cell[self.episode]
+
+    @cached_property
+    def design(self) -> Design:
+        """Which texts each episode shows and asks. Cells count as groups from `MIN_GROUPS` on."""
+        groups = self.cell if len(self.cells) >= MIN_GROUPS else None
+        return Design(self.episode, self.text, self.shown_episode, self.shown, self.text_class, groups)
 
     def outcome(self, learner: str) -> Outcome:
         """The outcome of the learner with this name."""

@@ -22,6 +22,9 @@ from evals.types import Status
 
 #: Level of the tests behind a recommendation.
 ALPHA = 0.05
+#: More labels are asked for only where the best learner leaves the majority behind at this level, if not at the usual
+#: one: labels that have nothing to do with the texts get there by luck, too, and more of them would settle nothing.
+_PROMISING = 0.8
 #: What would need more texts than this, and more than so many times those there are, is not foreseen.
 _FARTHEST, _MOST_TIMES = 1000, 10
 
@@ -129,7 +132,9 @@ def weigh(trials: Sequence[Trial], splits: Splits) -> Findings:
     level = 1 - ALPHA / max(1, len(rivals))
     lead = stats.corrected_interval(leads[rivals[0].spec], *sizes, level, DIFFERENCES) if rivals else None
     optimism = selection_optimism(_right([best, *rivals], splits), seed=splits.splits[0].problem.id)
-    return Findings(scores, _advice(scores, rivals, lead, optimism, share, len(splits.rows)), majority, share)
+    hint = _lowered(stats.corrected_interval(best.accuracy, *sizes, _PROMISING), optimism).low > share
+    advice = _advice(scores, rivals, lead, optimism, share, hint, len(splits.rows))
+    return Findings(scores, advice, majority, share)
 
 
 def _p_value(best: Trial, rival: Trial, splits: Splits) -> float:
@@ -171,6 +176,7 @@ def _advice(
     lead: Interval | None,
     optimism: float,
     share: float,
+    hint: bool,
     n_texts: int,
 ) -> Advice:
     best, runner_up = scores[0], rivals[0].spec if rivals else None
@@ -178,9 +184,9 @@ def _advice(
     p = next((score.p for score in scores if score.learner == runner_up), None)
     above, apart = accuracy.low > share, p is None or p < ALPHA
     needed = None
-    if not above:
+    if not above and hint:
         needed = _texts_needed(accuracy, accuracy.mean - share, n_texts)
-    elif not apart and lead is not None:
+    elif above and not apart and lead is not None:
         needed = _texts_needed(lead, lead.mean, n_texts)
     return Advice(best.learner, accuracy, optimism, 1 + len(rivals), runner_up, above, above and apart, needed)
 

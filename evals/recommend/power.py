@@ -25,7 +25,7 @@ class Power:
         episodes: that find a difference of `delta` between the learners on this pool of texts.
         detectable: the smallest difference that `planned` episodes find on this pool.
         n_texts: texts that queries can be drawn from.
-        new_texts: the pilot's difference with the interval of the two-way cluster bootstrap: it speaks of new texts.
+        new_texts: the pilot's difference with the interval of the jackknife over texts: it speaks of new texts.
         at_best: about the smallest difference on new texts that any number of episodes from this pool can show.
     """
 

@@ -121,6 +121,8 @@ _QUICKER = {
     "ko": "속도는 {second} 쪽이 더 빠릅니다.",
 }
 _NO_HOPE = {
-    "en": "Check that the labels follow from the texts, then label more.",
-    "ko": "라벨이 텍스트의 내용과 맞는지 확인한 뒤 라벨을 더 붙여 보세요.",
+    "en": "As far as these {texts} texts show, nothing here tells the classes apart: before you label more, check that "
+    "the labels follow from the texts.",
+    "ko": "텍스트 {texts}개로 보는 한 클래스를 구별해 내는 방법이 없습니다. 라벨을 더 붙이기 전에 라벨이 "
+    "텍스트의 내용에서 나오는지 확인해 보세요.",
 }

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from evals.stats.bootstrap import ClusterBootstrap, ClusterEstimate, cluster_interval, cluster_test
 from evals.stats.crossover import Crossover, crossover
 from evals.stats.intervals import DIFFERENCES, Interval, score_interval, t_interval, wilson_interval
+from evals.stats.jackknife import Design, Estimate, TextJackknife, text_interval, text_test
 from evals.stats.multiple import RankTable, friedman_ranks, holm, significance_letters
 from evals.stats.paired import (
     effect_size,
@@ -17,16 +17,16 @@ from evals.stats.paired import (
 from evals.stats.pareto import pareto_front
 from evals.stats.power import detectable_difference, required_episodes, required_texts
 from evals.stats.resampling import corrected_interval, corrected_test
+from evals.stats.stopping import looks, narrow_enough
 
 __all__ = [
     "DIFFERENCES",
-    "ClusterBootstrap",
-    "ClusterEstimate",
     "Crossover",
+    "Design",
+    "Estimate",
     "Interval",
     "RankTable",
-    "cluster_interval",
-    "cluster_test",
+    "TextJackknife",
     "corrected_interval",
     "corrected_test",
     "crossover",
@@ -34,7 +34,9 @@ __all__ = [
     "effect_size",
     "friedman_ranks",
     "holm",
+    "looks",
     "mcnemar_exact",
+    "narrow_enough",
     "paired_difference",
     "pareto_front",
     "required_episodes",
@@ -44,6 +46,8 @@ __all__ = [
     "sign_flip_tests",
     "significance_letters",
     "t_interval",
+    "text_interval",
+    "text_test",
     "wilcoxon_test",
     "wilson_interval",
 ]

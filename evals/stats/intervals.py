@@ -24,7 +24,7 @@ class Interval:
     low: float
     high: float
     n: int
-    method: Literal["t", "wilson", "cluster bootstrap", "corrected t"]
+    method: Literal["t", "wilson", "text jackknife", "identical", "corrected t"]
 
     @property
     def half_width(self) -> float:
@@ -38,6 +38,10 @@ class Interval:
     def within(self, bounds: tuple[float, float]) -> Interval:
         """The same interval without what lies outside of `bounds`."""
         return replace(self, low=max(self.low, bounds[0]), high=min(self.high, bounds[1]))
+
+    def around(self, other: Interval) -> Interval:
+        """The same interval, widened so that it holds all of `other`."""
+        return replace(self, low=min(self.low, other.low), high=max(self.high, other.high))
 
 
 #: What a score, and what a difference of two scores, can be.
@@ -105,6 +109,19 @@ def wilson_interval(successes: float, n: int, level: float = 0.95) -> Interval:
     return Interval(p, max(min(centre - margin, p), 0.0), min(max(centre + margin, p), 1.0), n, "wilson")
 
 
+def logit_interval(mean: float, margin: float, n: int) -> Interval:
+    """The interval of a mean in (0, 1) whose margin holds on the scale of its logit, where 0 and 1 are out of reach.
+
+    Args:
+        margin: on the scale of the mean, half the width of the interval that is symmetric.
+        n: independent values; a mean of 0 or 1 counts as half a value from the end.
+    """
+    p = min(max(mean, 0.5 / n), 1 - 0.5 / n)
+    reach, odds = math.exp(min(margin / (p * (1 - p)), 700.0)), p / (1 - p)
+    low, high = odds / (odds + reach), odds * reach / (1 + odds * reach) if reach < math.inf else 1.0
+    return Interval(mean, min(low, mean), max(high, mean), n, "text jackknife")
+
+
 def bounded_interval(mean: float, n: int, bounds: tuple[float, float], level: float = 0.95) -> Interval:
     """An interval for the mean of `n` values of which nothing is known but their mean and their bounds.
 
@@ -116,18 +133,19 @@ def bounded_interval(mean: float, n: int, bounds: tuple[float, float], level: fl
     return Interval(mean, min(low + scale * found.low, mean), max(low + scale * found.high, mean), n, found.method)
 
 
-def t_p_value(mean: float, error: float, n: int, n_effective: float | None = None) -> float:
-    """Two-sided p-value of Student's t with n - 1 degrees of freedom, in (0, 1].
+def t_p_value(mean: float, error: float, n: int, n_effective: float | None = None, df: float | None = None) -> float:
+    """Two-sided p-value of Student's t, in (0, 1].
 
     Args:
         error: standard error; where it is 0, the p-value is that of independent values which all have one sign.
         n_effective: how many independent values the `n` are worth, if less.
+        df: degrees of freedom; None for n - 1.
     """
     from scipy.special import stdtr
 
     if abs(mean) <= ROUNDING:
         return 1.0
-    p = 2 * float(stdtr(n - 1, -abs(mean) / error)) if error else 2.0 ** (1 - (n_effective or n))
+    p = 2 * float(stdtr(df or n - 1, -abs(mean) / error)) if error else 2.0 ** (1 - (n_effective or n))
     return as_p_value(p)
 
 

@@ -9,25 +9,26 @@ the very pool.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.stats.bootstrap import cluster_test
-from evals.stats.intervals import Interval, t_interval, wilson_interval
+from evals.stats.intervals import Interval, wilson_interval
+from evals.stats.jackknife import Design, text_test
 from evals.stats.paired import sign_flip_test
+from evals.stats.stopping import looks, narrow_enough
 from fewshot.core.seeds import random_state
 
 Floats = NDArray[np.float64]
 
-TestName = Literal["sign flip", "cluster"]
+TestName = Literal["sign flip", "jackknife"]
 Stopping = Literal["fixed", "until-ci", "until significant"]
 Null = Literal["pool", "population"]
 
-_TESTS: tuple[TestName, ...] = ("sign flip", "cluster")
+_TESTS: tuple[TestName, ...] = ("sign flip", "jackknife")
 
 #: Quick, and 5 % is one of the p-values that 199 sign flips can give: 10 / 200.
 _RESAMPLES = 199
@@ -39,17 +40,15 @@ class Protocol:
 
     Attributes:
         most: episodes drawn if nothing stops the draw.
-        every: episodes between two looks at the results.
         n_queries: per episode, all of them different texts.
-        width: half the width of the 95 % interval of the difference at which `until-ci` stops.
+        until_ci: points to either side at which `until-ci` stops a learner, by the rule of every run.
         text_effect: how far a text moves a learner's chance of being right from the other's, at most.
         draw_effect: the same for a support draw.
     """
 
     most: int = 300
-    every: int = 50
     n_queries: int = 10
-    width: float = 0.03
+    until_ci: float = 3.0
     text_effect: float = 0.3
     draw_effect: float = 0.1
 
@@ -73,8 +72,8 @@ def false_positive_rates(
 
 def draw(
     n_texts: int, null: Null, protocol: Protocol, random: np.random.RandomState
-) -> tuple[Floats, NDArray[np.intp]]:
-    """Differences of two learners' answers, and the texts they are for, both (n_episodes, n_queries)."""
+) -> tuple[Floats, Floats, NDArray[np.intp]]:
+    """Whether each of two learners is right, and the texts that are asked, all (n_episodes, n_queries)."""
     # Bounded effects around a bounded base, so that no chance leaves [0, 1] and expectations stay equal.
     reach = (protocol.text_effect + protocol.draw_effect) / 2
     base = random.uniform(reach, 1 - reach, n_texts)
@@ -88,21 +87,22 @@ def draw(
     half = (protocol.text_effect * lean[texts] + protocol.draw_effect * suits) / 2
     a = random.random_sample(texts.shape) < base[texts] + half
     b = random.random_sample(texts.shape) < base[texts] - half
-    return a.astype(np.float64) - b, texts
+    return a.astype(np.float64), b.astype(np.float64), texts
 
 
 def _outcomes(
-    differences: Floats, texts: NDArray[np.intp], protocol: Protocol, seed: int
+    a: Floats, b: Floats, texts: NDArray[np.intp], protocol: Protocol, seed: int
 ) -> dict[tuple[TestName, Stopping], bool]:
     """Whether each test finds a difference under each stopping rule."""
-    looks = range(protocol.every, protocol.most + 1, protocol.every)
-    means = differences.mean(axis=1)
-    narrow = next((n for n in looks if _half_width(means[:n]) <= protocol.width), protocol.most)
+    looked = looks(protocol.most, protocol.until_ci)
+    # Each learner stops by itself; two are compared on the episodes that both answered.
+    enough = min(_stopped(scores, looked, protocol.until_ci) for scores in (a, b))
+    differences = a - b
     outcomes: dict[tuple[TestName, Stopping], bool] = {}
     for test in _TESTS:
-        rejected = {n: p_value(test, differences[:n], texts[:n], seed) <= 0.05 for n in looks}
+        rejected = {n: p_value(test, differences[:n], texts[:n], seed) <= 0.05 for n in looked}
         outcomes[test, "fixed"] = rejected[protocol.most]
-        outcomes[test, "until-ci"] = rejected[narrow]
+        outcomes[test, "until-ci"] = rejected[enough]
         outcomes[test, "until significant"] = any(rejected.values())
     return outcomes
 
@@ -116,9 +116,10 @@ def p_value(test: TestName, differences: Floats, texts: NDArray[np.intp], seed: 
     if test == "sign flip":
         return sign_flip_test(differences.mean(axis=1), n_resamples=_RESAMPLES, seed=seed)
     episodes = np.repeat(np.arange(len(texts)), texts.shape[1])
-    return cluster_test(differences.ravel(), episodes, texts.ravel(), n_resamples=_RESAMPLES, seed=seed)
+    return text_test(differences.ravel(), Design.of(episodes, texts))
 
 
-def _half_width(differences: Floats) -> float:
-    found = t_interval(differences.tolist())
-    return (found.high - found.low) / 2
+def _stopped(scores: Floats, looked: Sequence[int], until_ci: float) -> int:
+    """After how many episodes a learner has answered enough."""
+    means = scores.mean(axis=1).tolist()
+    return next((n for n in looked if narrow_enough(means[:n], until_ci)), looked[-1])

@@ -159,3 +159,32 @@ def test_learners_that_err_often_are_not_asked_about_labels() -> None:
     poor = [letter * times for letter in "abcde" for times in (1, 2, 3)]
     found, splits, trials = findings_of(EVEN, ("one", Reader(poor)), ("two", Reader(poor)))
     assert doubts(trials, found, splits) == []
+
+
+def test_labels_that_have_nothing_to_do_with_the_texts_ask_for_no_more_of_them() -> None:
+    """150 data sets of guesses: one in twenty at most is told to label more, and the others what is wrong."""
+    random = np.random.default_rng(0)
+    told = []
+    for _ in range(150):
+        splits = make_splits(task_of({"yes": int(random.integers(8, 30)), "no": int(random.integers(8, 30))}))
+        trials = [trial_of(name, Guessing(random), splits) for name in "abcd"]
+        found = weigh([trial_of("majority", FirstLabel(), splits, baseline=True), *trials], splits)
+        if not found.advice.beats_majority:
+            told.append(found.advice.texts_needed)
+            assert ("nothing here tells the classes apart" in recommendation_sentence(found, splits)) == (
+                told[-1] is None
+            )
+    assert len(told) >= 142
+    assert sum(needed is not None for needed in told) <= 8
+
+
+class Guessing(Reader):
+    """Gives every text any of the labels."""
+
+    def __init__(self, random: np.random.Generator) -> None:
+        super().__init__()
+        self.random = random
+
+    def solve(self, problem, ctx):  # type: ignore[no-untyped-def]
+        names = [label.name for label in problem.labels]
+        return [answer.__class__(str(self.random.choice(names))) for answer in super().solve(problem, ctx)]

@@ -8,9 +8,9 @@ import pytest
 from evals.stats import crossover
 
 
-def curves(differences: list[float], noise: float = 0.0, n: int = 50, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    b = np.full((n, len(differences)), 0.5)
-    return b + differences + noise * np.random.RandomState(seed).randn(*b.shape), b
+def curve(differences: list[float], error: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Mean differences and their covariance, independent between shots."""
+    return np.array(differences), error**2 * np.eye(len(differences))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ def curves(differences: list[float], noise: float = 0.0, n: int = 50, seed: int 
     ids=["halfway on log2 K", "nearer to the smaller difference", "level at one K", "level over a stretch", "twice"],
 )
 def test_interpolated(differences: list[float], shot: float, earlier: tuple[float, ...]) -> None:
-    found = crossover((1, 2, 4, 8), *curves(differences))
+    found = crossover((1, 2, 4, 8), *curve(differences))
     assert found is not None
     assert found.shot == pytest.approx(shot)
     assert found.earlier == pytest.approx(earlier)
@@ -35,23 +35,29 @@ def test_interpolated(differences: list[float], shot: float, earlier: tuple[floa
 
 @pytest.mark.parametrize("differences", [[0.1, 0.2], [-0.1, -0.1], [0.0, 0.1], [0.0, 0.0], [0.1, 0.0]])
 def test_one_leads_everywhere(differences: list[float]) -> None:
-    assert crossover((1, 5), *curves(differences)) is None
+    assert crossover((1, 5), *curve(differences)) is None
 
 
-def test_a_doubtful_crossover_is_seen_in_some_resamples_only() -> None:
+def test_a_doubtful_crossover_is_seen_in_some_draws_only() -> None:
     """b is ahead by 1 point at 4 shots, with a standard error of 1.56 points: 74 % of a normal curve."""
-    a, b = curves([0.2, -0.01])
-    a[::2, 1] += 0.11
-    a[1::2, 1] -= 0.11
-    found = crossover((1, 4), a, b)
+    found = crossover((1, 4), np.array([0.2, -0.01]), np.diag([0.0, 0.0156**2]))
     assert found is not None
     assert found.share == pytest.approx(0.74, abs=0.04)
 
 
+def test_errors_that_go_together_leave_a_steep_crossover_where_it_is() -> None:
+    differences = np.array([0.2, -0.2])
+    alone, together = (crossover((1, 4), differences, 0.002 * shape) for shape in (np.eye(2), np.ones((2, 2))))
+    assert alone is not None
+    assert together is not None
+    assert together.low <= alone.low < alone.high <= together.high
+
+
 def test_interval_holds_the_true_crossover_in_95_percent() -> None:
+    random, true = np.random.RandomState(0), np.array([0.3, 0.1, -0.1, -0.3])
     hits = 0
     for seed in range(200):
-        found = crossover((1, 2, 4, 8), *curves([0.3, 0.1, -0.1, -0.3], noise=0.2, seed=seed), n_resamples=300)
+        found = crossover((1, 2, 4, 8), *curve(true + 0.03 * random.randn(4), 0.03), n_resamples=300, seed=seed)
         assert found is not None
         assert found.low <= found.shot <= found.high
         hits += found.low <= 2**1.5 <= found.high
@@ -59,8 +65,9 @@ def test_interval_holds_the_true_crossover_in_95_percent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shots", "shape"), [((2, 1), (3, 2)), ((0, 1), (3, 2)), ((1, 2), (3, 3)), ((), (3, 0)), ((1, 2), (0, 2))]
+    ("shots", "n_means", "n_covariance"),
+    [((2, 1), 2, 2), ((0, 1), 2, 2), ((1, 2), 3, 2), ((), 0, 0), ((1, 2), 2, 3)],
 )
-def test_what_is_no_curve_is_refused(shots: tuple[int, ...], shape: tuple[int, int]) -> None:
+def test_what_is_no_curve_is_refused(shots: tuple[int, ...], n_means: int, n_covariance: int) -> None:
     with pytest.raises(ValueError, match="shots"):
-        crossover(shots, np.zeros(shape), np.zeros(shape))
+        crossover(shots, np.zeros(n_means), np.zeros((n_covariance, n_covariance)))

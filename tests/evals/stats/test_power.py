@@ -40,7 +40,7 @@ def test_impossible_sizes_are_refused(arguments: tuple[float, ...]) -> None:
 
 
 def test_half_the_width_takes_four_times_the_texts() -> None:
-    interval = Interval(0.5, 0.4, 0.6, 20, "cluster bootstrap")
+    interval = Interval(0.5, 0.4, 0.6, 20, "text jackknife")
     assert required_texts(interval, 20, 0.1) == pytest.approx(80, abs=1)
     with pytest.raises(ValueError, match="width"):
         required_texts(interval, 20, 0.0)

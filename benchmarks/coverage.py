@@ -1,10 +1,10 @@
 """How often does a 95 % interval for new texts hold the truth? Prints one JSON line per set, size and figure.
 
 The population is a whole data set. Pools are drawn from it with replacement, as many texts of each class; episodes
-are drawn from a pool as the harness draws them (classes, then per class K support texts and others as queries); two learners
-on sentence vectors answer; the product's jackknife over texts gives interval and test. The truth is what is estimated:
-the expected accuracy of the same learner with K support texts per class drawn from the population, on new texts of
-it. It is measured on episodes drawn straight from the population, of which no two share a text on purpose.
+are drawn from a pool as the harness draws them (classes, then per class K support texts and others as queries); two
+learners on sentence vectors answer; the product's jackknife over texts gives the interval. The truth is what is
+estimated: the expected accuracy of the same learner with K support texts per class drawn from the population, on new
+texts of it. It is measured on episodes drawn straight from the population.
 
     python benchmarks/coverage.py                      every set and size; needs the data sets under $FEWSHOT_DATA
     python benchmarks/coverage.py --sets trec --pools 50

@@ -111,18 +111,19 @@ _COVERAGE = """# Statistics
 
 What is estimated: the expected accuracy of a learner (or difference of two) with K support texts per class drawn from
 where the pool was drawn, on new texts of the same classes. A text of one shared pool is a query in some episodes and
-support in others, and moves the mean in both roles: the interval is a jackknife over texts (Arvesen 1969) with the noise
-of the episodes counted once (Wager, Hastie & Efron 2014). The same holds where support and queries come from separate
-pools. Seeds and class splits are a further factor, from three on.
+support in others, and moves the mean in both roles: the interval is a jackknife over texts (Arvesen 1969) with the
+noise of the episodes counted once (Wager, Hastie & Efron 2014). The same holds where support and queries come from
+separate pools. Seeds and class splits are a further factor, from three on.
 
 Measured on real texts: pools are drawn from a whole data set, episodes (200) from a pool, two learners on sentence
-vectors answer (nearest centroid and nearest neighbour, one and the same at 1 shot), and the 95 % interval of the product
-is held against the expected accuracy on the whole set. In brackets the 95 % interval of the measurement. {summary}
+vectors answer (nearest centroid and nearest neighbour, one and the same at 1 shot), and the 95 % interval of the
+product is held against the expected accuracy on the whole set. In brackets the 95 % interval of the measurement.
+{summary}
 
-An interval that holds too often is wider than it need be: where the support takes a third or more of the pool's texts of
-a class, effects of pairs of texts count twice (Efron & Stein 1981). It holds less often where no average over texts is
-close to a normal curve: in simulations on points of a line, with a centroid learner near chance, in 87 % of pools of 30
-and 89 % of pools of 60.
+An interval that holds too often is wider than it need be: in pools of 30 to 60, where the support takes much of a
+class, effects of pairs of texts count twice (Efron & Stein 1981). It holds less often where no average over
+texts is close to a normal curve: in simulations on points of a line, with a centroid learner near chance, in 87 % of
+pools of 30 and 89 % of pools of 60.
 
 | set | encoder | texts in the pool | classes | way | shot | of | truth | holds the truth | mean width, points |
 |---|---|---|---|---|---|---|---|---|---|
@@ -138,8 +139,8 @@ expected accuracy answer episodes of 10 queries from a pool of labelled texts, s
 - **on new texts**: they are equal on average over pools. Where a pool's texts happen to suit one of them, more episodes
   find that difference ever more surely, and it does not hold for other texts.
 - **fixed**: 300 episodes. **until-ci**: the rule of `--until-ci 3`: looks every 50 episodes and stops each learner as
-  soon as its own interval is +-3 points; two are compared on the episodes that both answered. **until significant**: looks as often and stops as soon as p <= 0.05, which no command here
-  does.
+  soon as its own interval is +-3 points; two are compared on the episodes that both answered. **until significant**:
+  looks as often and stops as soon as p <= 0.05, which no command here does.
 
 The sign-flip test over episodes answers for this pool, and only for it. The jackknife over texts answers for new texts;
 for the texts of a small pool it is on the safe side. Stopping on the width of the interval looks at the spread, not at

@@ -137,7 +137,7 @@ class Estimate:
 
     @property
     def p_value(self) -> float:
-        """Two-sided, of a mean of 0; of the kind of `interval`. Without spread that of n values which all lean alike."""
+        """Two-sided, of a mean of 0; of the kind of `interval`. Without spread that of n values that all lean alike."""
         return t_p_value(self.mean, self.error, self.n, df=self.df)
 
 
@@ -146,8 +146,8 @@ class TextJackknife:
 
     The texts of a class are a sample of their own, as every episode asks and shows as many of each: influences are
     centred by class. Leaving a text out moves the mean by its influence times n / (n - m), as for any U-statistic, with
-    n texts of the class and m of them in the support and the query of one answer: K + 1 / way. The variance errs upwards
-    where effects of pairs of texts matter, that is in small pools (Efron & Stein 1981).
+    n texts of the class and m of them in the support and the query of one answer: K + 1 / way. The variance errs
+    upwards where effects of pairs of texts matter, that is in small pools (Efron & Stein 1981).
 
     Groups (class split x seed) are a further factor: what parts them beyond their texts and episodes is added, with as
     many degrees of freedom as there are groups less one. Groups that share their texts are no independent samples.

@@ -305,7 +305,7 @@ def _replaced(shown: Floats, asked: Floats, of_key: Ints, sizes: Ints) -> Floats
 
 def _sums(keys: Ints, values: Floats, n: int) -> Floats:
     """(n, n_columns) the sums of the rows of each key."""
-    return np.column_stack([np.bincount(keys, column, n) for column in values.T])
+    return np.array([np.bincount(keys, column, n) for column in values.T], dtype=np.float64).T
 
 
 def _outer(values: Floats) -> Floats:

@@ -29,8 +29,7 @@ def is_causal(model: Any) -> bool:
 
 def continues_from_cache(model: Any) -> bool:
     """Whether a text that is read in pieces, each on the cache of those before, comes out as it does in one."""
-    branches = _branches(model)
-    return _reproduces(model, branches, lambda trie, read: run_prefix(model, trie, np.arange(len(trie)), read, 7))
+    return _reproduces(model, [lambda trie, read: run_prefix(model, trie, np.arange(len(trie)), read, 7)])
 
 
 def takes_tree_mask(model: Any) -> bool:
@@ -39,14 +38,12 @@ def takes_tree_mask(model: Any) -> bool:
     An attention that ignores the mask, or positions, would see one branch from the other. Windows that the probe does
     not fill are not noticed: see `attention_window`.
     """
-    branches = _branches(model)
+
+    def packed(chunk: int) -> Any:
+        return lambda trie, read: TrieRunner(model, trie, np.arange(len(trie)), read, chunk).run()
+
     # With nothing cached, and with the stem in the cache.
-    return all(
-        _reproduces(
-            model, branches, lambda trie, read, c=chunk: TrieRunner(model, trie, np.arange(len(trie)), read, c).run()
-        )
-        for chunk in (_STEM + 2 * _BRANCH, 2 * _BRANCH)
-    )
+    return _reproduces(model, [packed(_STEM + 2 * _BRANCH), packed(2 * _BRANCH)])
 
 
 def attention_window(config: Any) -> float:
@@ -98,18 +95,23 @@ def _plain(model: Any, sequences: list[np.ndarray]) -> list[Any]:
     return found
 
 
-def _reproduces(model: Any, branches: list[np.ndarray], run: Any) -> bool:
+def _reproduces(model: Any, ways: list[Any]) -> bool:
+    """Whether each way to run the probe gives what plain passes give."""
     import torch
 
-    trie = TokenTrie.build(branches, [0, 0])
-    rows: dict[int, Any] = {}
-    try:
-        with torch.inference_mode():
-            run(trie, lambda nodes, values: rows.update(zip(nodes.tolist(), values, strict=True)))
-        found = [torch.stack([rows[node] for node in tail.tolist()]) for tail in trie.tails]
-    except _INCAPABLE:
-        return False
-    return all(_agree(model, *pair) for pair in zip(found, _plain(model, branches), strict=True))
+    branches = _branches(model)
+    trie, expected = TokenTrie.build(branches, [0, 0]), _plain(model, branches)
+    for run in ways:
+        rows: dict[int, Any] = {}
+        try:
+            with torch.inference_mode():
+                run(trie, lambda nodes, values, rows=rows: rows.update(zip(nodes.tolist(), values, strict=True)))
+            found = [torch.stack([rows[node] for node in tail.tolist()]) for tail in trie.tails]
+        except _INCAPABLE:
+            return False
+        if not all(_agree(model, *pair) for pair in zip(found, expected, strict=True)):
+            return False
+    return True
 
 
 def _agree(model: Any, found: Any, expected: Any) -> bool:

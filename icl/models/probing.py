@@ -78,7 +78,8 @@ def steady_length(config: Any) -> float:
 def _branches(model: Any) -> list[np.ndarray]:
     """Two texts of common tokens, equal up to the stem."""
     text = model.config.get_text_config()
-    special = {getattr(text, name, None) for name in ("pad_token_id", "bos_token_id", "eos_token_id")}
+    ids = [getattr(text, name, None) for name in ("pad_token_id", "bos_token_id", "eos_token_id")]
+    special = {token for each in ids for token in (each if isinstance(each, list | tuple) else [each])}
     allowed = np.array([token for token in range(min(int(text.vocab_size), 1000)) if token not in special])
     drawn = np.random.default_rng(0).permutation(np.resize(allowed, max(len(allowed), _STEM + 2 * _BRANCH)))
     stem, left, right = np.split(drawn[: _STEM + 2 * _BRANCH].astype(np.int32), [_STEM, _STEM + _BRANCH])

@@ -241,3 +241,11 @@ def test_a_revision_of_the_hub_is_read_and_recorded(tmp_path: Path, monkeypatch:
         assert model.describe()["revision"] == commits[name]
     with pytest.raises(ModelUnavailable, match=re.escape("'org/name@none' is not on this machine")):
         LocalModel("org/name@none", offline=True).count_tokens("a")
+
+
+def test_a_model_with_several_end_tokens_is_tried_like_any_other(tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path / "model")
+    settings(folder, eos_token_id=[1, 2])
+    model = LocalModel(str(folder), dtype="float32", device="cpu")
+    assert model.score(ASKED)
+    assert model.notes == ()

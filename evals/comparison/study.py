@@ -53,7 +53,7 @@ class Study(BaseModel):
         shot: labelled texts per class; results at different shots are paired.
         query: texts to label per class.
         episodes: per class split and seed.
-        seed: of episodes and learners; several are clusters.
+        seed: of episodes and learners; three or more are a factor of their own, and never independent samples of texts.
         class_split: names of class splits; None takes the first one a task has, "all" every class.
         part: which classes or rows the queries come from.
         until_ci: stop a learner's episodes when its 95 % interval is this many points to either side, or narrower.

@@ -264,8 +264,10 @@ def _show_table(analysis: Analysis) -> None:
 
 
 def _against(analysis: Analysis, learner: str) -> str:
-    """How far a learner is behind the best one, with the p-value."""
+    """How far a learner is behind the best one, with the p-value; `identical` where every query scored the same."""
     from evals.wording import p_number, points
 
     gap = analysis.behind(learner)
-    return "-" if gap is None else f"{points(gap.difference.mean)} ({p_number(gap.p_new_texts_holm)})"
+    if gap is None:
+        return "-"
+    return "identical" if gap.identical else f"{points(gap.difference.mean)} ({p_number(gap.p_new_texts_holm)})"

@@ -223,7 +223,9 @@ class _Estimator:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        complete = [outcome for outcome in table.outcomes if outcome.answered.all()]
+        # In an order that does not depend on who was read first: shards say the same as the whole, to the last bit.
+        outcomes = sorted(table.outcomes, key=lambda outcome: outcome.learner)
+        complete = [outcome for outcome in outcomes if outcome.answered.all()]
         self._column = {outcome.learner: at for at, outcome in enumerate(complete)}
         columns = [outcome.score for outcome in complete]
         self._shared = TextJackknife(np.column_stack(columns), table.design) if complete else None

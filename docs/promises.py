@@ -30,7 +30,7 @@ PROMISES = {
     20: "Two models, servers or revisions never share a cached answer.",
     21: "Repeated samples are requests of their own; `--no-cache` reads and keeps none.",
     22: "Memory does not grow with the number of episodes or requests.",
-    23: "Input that is not UTF-8 is an error that names file and line; half characters are not sent.",
+    23: "Input whose encoding cannot be told is an error that names file and line; half characters are not sent.",
     24: "No cell of an exported CSV file is a formula, unless `--raw-csv` asks for the plain text.",
     25: "Labels like `yes`, `no` and `012` stay what was written; repeated keys and tags are errors with their line.",
     26: "`NA` and `null` are labels like any other.",

@@ -56,6 +56,7 @@ class SourceCard(_Strict):
         path: folder or file, in $FEWSHOT_DATA, beside the card or in the package. Default: the task's name.
         prefix: files are called `<prefix>.<part>.<suffix>`.
         text, label, id: column names.
+        encoding: of files of text, found out where it is left out. sheet: of workbooks.
     """
 
     path: str | None = None
@@ -63,6 +64,8 @@ class SourceCard(_Strict):
     text: str = "text"
     label: str = "label"
     id: str = "id"
+    encoding: str | None = None
+    sheet: str | None = None
     hub: HubCard | None = None
 
 

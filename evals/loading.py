@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import resources
 from itertools import combinations
 from pathlib import Path
@@ -18,10 +19,10 @@ from evals.hub import hub_rows
 from evals.kinds import Kind, kind_named
 from evals.language import UNKNOWN, guess_language
 from evals.parts import by_split_column
-from evals.sources import SUFFIXES, Row, find_files, missing_column, read_rows, suffix_of, text_of
+from evals.sources import Row, find_files, missing_column, read_rows, suffix_of, text_of, unknown_kind
 from evals.task import PARTS, ClassSplit, Task
 from evals.types import Example, Label, TaskInfo
-from fewshot.core.errors import OfflineError, TaskError
+from fewshot.core.errors import OfflineError, TaskError, UsageError
 from fewshot.core.hashing import text_key, without_invisible
 from fewshot.core.paths import data_dir
 
@@ -33,32 +34,50 @@ _MANY = 1000
 _WHOLE = re.compile(r"(?<=\d)\.0+$")
 
 
-def load_task(source: str | Path, *, offline: bool = False, text: str | None = None, label: str | None = None) -> Task:
+def load_task(
+    source: str | Path,
+    *,
+    offline: bool = False,
+    text: str | None = None,
+    label: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+) -> Task:
     """Load a task with its rows.
 
     Args:
         source: name of a shipped card (`sentiment-ko`, `sib200[ko]`), path of a card (.yaml), of a data file, or of a
             folder with train/test files.
         offline: never look on the Hugging Face hub.
-        text, label: columns of data without a card; `text` and `label` where None. Cards name their own.
+        text, label: columns; those that the card names, else `text` and `label`, where None.
+        encoding: of files of text, found out where None. sheet: of workbooks, as in `read_rows`.
 
     Raises:
-        UsageError: unknown task name, with the nearest ones.
+        UsageError: unknown task name, with the nearest ones; columns, encoding or sheet of a task that is shipped.
         TaskError: an unusable card or file; the message names file and line.
     """
     name = str(source)
     path = Path(name)
+    named = {"text": text, "label": label, "encoding": encoding, "sheet": sheet}
+    reading = {key: value for key, value in named.items() if value is not None}
     if name.lower().endswith((".yaml", ".yml")):
-        return _build(read_card(path), path.parent, offline)
+        return _build(_read_so(read_card(path), reading), path.parent, offline)
     if suffix_of(name) or path.exists() or "/" in name:
         if not path.exists():
             raise TaskError(f"{path}: no such file or folder")
         if path.is_file() and not suffix_of(name):
-            raise TaskError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)} or a card (.yaml)")
-        rows = {"path": str(path.absolute()), "text": text or "text", "label": label or "label"}
+            raise unknown_kind(path)
+        rows = {"path": str(path.absolute()), **reading}
         return _build(Card.model_validate({"name": _stem(path), "source": rows}), None, offline)
+    if reading:
+        raise UsageError(f"{' and '.join(f'--{key}' for key in reading)} say how a file is read, and {name} is none")
     card_path, variant = find_card(name)
     return _build(read_card(card_path, variant), None, offline)
+
+
+def _read_so(card: Card, reading: Mapping[str, str]) -> Card:
+    """The card, with other columns, encoding or sheet."""
+    return card.model_copy(update={"source": card.source.model_copy(update=dict(reading))})
 
 
 def _stem(path: Path) -> str:
@@ -156,7 +175,14 @@ def _locate(
         splits = _read_splits(place.folder) if place.folder else {}
         if outside := _outside(beside, place):
             notify(f"the card reads {outside}, which lies outside of its own folder")
-        return columns, {part: read_rows(path, notify) for part, path in place.files.items()}, splits
+        read = partial(
+            read_rows,
+            notify=notify,
+            encoding=card.source.encoding,
+            sheet=card.source.sheet,
+            columns=(columns.text, columns.label),
+        )
+        return columns, {part: read(path) for part, path in place.files.items()}, splits
     where = f"set FEWSHOT_DATA to the folder that holds a folder {tried[0].name!r} with train and test (or all) files"
     hub = card.source.hub
     if hub is None:

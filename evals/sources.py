@@ -1,4 +1,4 @@
-"""Rows from files: JSONL, CSV and TSV (plain or gzip), and Parquet, with errors that name file and line."""
+"""Rows from files: JSONL, CSV and TSV (plain or gzip), XLSX and Parquet, with errors that name file and line."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from evals.encodings import Recoded, detect, known_encoding
+from evals.sheets import sheet_rows
 from evals.tables import table_rows
-from fewshot.core.errors import MissingExtra, TaskError
+from fewshot.core.errors import MissingExtra, TaskError, UsageError
 from fewshot.core.hashing import without_invisible
 
-SUFFIXES = (".jsonl.gz", ".jsonl", ".csv.gz", ".csv", ".tsv.gz", ".tsv", ".parquet")
+SUFFIXES = (".jsonl.gz", ".jsonl", ".csv.gz", ".csv", ".tsv.gz", ".tsv", ".xlsx", ".parquet")
 #: Longest line that is read, in bytes. A longer one is a broken file far more often than a text to classify.
 MAX_LINE = 4_000_000
 
@@ -32,6 +34,11 @@ PART_NAMES = {
     "all": "all",
 }
 _CHUNK = 1 << 20
+#: First bytes of a file that tell UTF-16.
+_HEAD = 4096
+_UTF8 = ("utf-8", "utf8", "utf-8-sig")
+#: Files of spreadsheet programs that are not read.
+_SPREADSHEETS = (".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
 #: Cells by column, where they stood, and the number of their row.
 _Record = tuple[Mapping[str, Any], str, int]
 #: Half a character, which UTF-8 has no bytes for.
@@ -73,24 +80,50 @@ def find_files(folder: Path, prefix: str = "") -> dict[str, Path]:
     return found
 
 
-def read_rows(path: Path, notify: Callable[[str], None] | None = None) -> Iterator[Row]:
+def unknown_kind(path: Path) -> TaskError:
+    """The error for a file of no known suffix, with the way out."""
+    if path.suffix.lower() in _SPREADSHEETS:
+        return TaskError(f"{path}: {path.suffix} files are not read; save it as .xlsx or .csv in a spreadsheet program")
+    return TaskError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
+
+
+def read_rows(
+    path: Path,
+    notify: Callable[[str], None] | None = None,
+    *,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    columns: Collection[str] = (),
+) -> Iterator[Row]:
     """Yield the records of a file, one at a time.
 
     Args:
-        notify: told what looks odd about the file, with its line.
+        notify: told what looks odd about the file, with its line, and what was found out about it.
+        encoding: of a file of text; None finds it out.
+        sheet: of a workbook; None takes the first one that has these columns, else the first one.
+        columns: that are wanted.
 
     Raises:
+        UsageError: an encoding or a sheet that there is not.
         TaskError: missing or empty file, wrong encoding, malformed line; the message names file and line.
-        MissingExtra: Parquet without pyarrow.
+        MissingExtra: Parquet without pyarrow, XLSX without openpyxl.
     """
     suffix = suffix_of(path.name)
     if suffix is None:
-        raise TaskError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
+        raise unknown_kind(path)
     if not path.is_file():
         raise TaskError(f"{path}: no such file" if not path.exists() else f"{path}: not a file that holds rows")
+    if encoding is not None and suffix in (".parquet", ".xlsx"):
+        raise UsageError(f"--encoding is for files of text, and {path} is none; leave it out")
+    if sheet is not None and suffix != ".xlsx":
+        raise UsageError(f"--sheet is for .xlsx files, and {path} is none; leave it out")
+    tell = notify or (lambda _: None)
     empty = True
     try:
-        for values, where, number in _records(path, suffix, notify or (lambda _: None)):
+        records = (
+            sheet_rows(path, sheet, columns, tell) if suffix == ".xlsx" else _records(path, suffix, tell, encoding)
+        )
+        for values, where, number in records:
             empty = False
             yield Row(_named(values, where), where, number)
     except (OSError, zlib.error) as error:
@@ -99,12 +132,13 @@ def read_rows(path: Path, notify: Callable[[str], None] | None = None) -> Iterat
         raise TaskError(f"{path}: the file holds no rows")
 
 
-def _records(path: Path, suffix: str, notify: Callable[[str], None]) -> Iterator[_Record]:
+def _records(path: Path, suffix: str, notify: Callable[[str], None], encoding: str | None) -> Iterator[_Record]:
     if suffix == ".parquet":
         return _read_parquet(path)
+    lines = read_lines(path, notify, encoding)
     if suffix.startswith(".jsonl"):
-        return _read_jsonl(path)
-    return table_rows(_lines(path), str(path), "\t" if suffix.startswith(".tsv") else ",", MAX_LINE, notify)
+        return _read_jsonl(path, lines)
+    return table_rows(lines, str(path), "\t" if suffix.startswith(".tsv") else None, MAX_LINE, notify)
 
 
 def _named(values: Mapping[str, Any], where: str) -> Mapping[str, Any]:
@@ -121,11 +155,26 @@ def _open(path: Path) -> gzip.GzipFile | IO[bytes]:
     return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Decoded lines with their numbers and line ends, without byte-order marks."""
+def read_lines(
+    path: Path, notify: Callable[[str], None] = lambda _: None, encoding: str | None = None
+) -> Iterator[tuple[int, str]]:
+    """Decoded lines with their numbers and line ends, without byte-order marks.
+
+    Args:
+        notify: told which encoding was found, if it is another than UTF-8.
+        encoding: None finds it out.
+
+    Raises:
+        UsageError: no encoding of this name.
+        TaskError: an encoding that cannot be told or is not that of the file, a line that is too long.
+    """
+    named = known_encoding(encoding) if encoding else _encoding_of(path)
+    if not encoding and named not in _UTF8:
+        notify(f"{path}: read as {named}; --encoding changes it")
+    number = 0
     with _open(path) as file:
         try:
-            for number, raw in enumerate(_raw_lines(file), start=1):
+            for number, raw in enumerate(_raw_lines(file if named in _UTF8 else Recoded(file, named)), start=1):
                 if len(raw) > MAX_LINE:
                     raise TaskError(
                         f"{path}:{number}: the line is longer than {MAX_LINE:,} bytes; is this the right file?"
@@ -133,9 +182,25 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, _decode(raw, path, number)
         except EOFError as error:
             raise TaskError(f"{path}: the compressed file is cut short") from error
+        except UnicodeError as error:
+            raise TaskError(
+                f"{path}:{number + 1}: from this line on, or soon after it, the file is not {named}; "
+                "name another --encoding, or save the file as UTF-8"
+            ) from error
 
 
-def _raw_lines(file: gzip.GzipFile | IO[bytes]) -> Iterator[bytes]:
+def _encoding_of(path: Path) -> str:
+    """The encoding of a file by its bytes; UTF-8 where none fits, so that its first line that is not is named."""
+    try:
+        with _open(path) as file:
+            head = file.read(_HEAD)
+        with _open(path) as file:
+            return detect(head, _raw_lines(file)) or "utf-8"
+    except EOFError as error:
+        raise TaskError(f"{path}: the compressed file is cut short") from error
+
+
+def _raw_lines(file: gzip.GzipFile | IO[bytes] | Recoded) -> Iterator[bytes]:
     """Lines that end in LF, CR LF or CR, with their ends. One that is too long is given as far as it was read."""
     rest = b""
     while chunk := file.read(_CHUNK):
@@ -152,14 +217,14 @@ def _decode(raw: bytes, path: Path, number: int) -> str:
         line = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise TaskError(
-            f"{path}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start}); "
-            f"convert the file, for instance: iconv -f cp949 -t utf-8 {path.name}"
+            f"{path}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start}), and its encoding "
+            "cannot be told; name it with --encoding (cp949, utf-16, cp1252 ...), or save the file as UTF-8"
         ) from error
     return line.lstrip("\ufeff") if number == 1 else line
 
 
-def _read_jsonl(path: Path) -> Iterator[_Record]:
-    for number, line in _lines(path):
+def _read_jsonl(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[_Record]:
+    for number, line in lines:
         if not line.strip():
             continue
         try:

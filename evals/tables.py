@@ -1,4 +1,4 @@
-"""Rows of CSV and TSV, and what looks as if a quote had swallowed some of them."""
+"""Rows of CSV (commas, semicolons or tabs) and TSV, and what looks as if a quote had swallowed some of them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from fewshot.core.errors import TaskError
 
 #: A cell in quotes, the quotes inside of it doubled.
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
-#: Lines that tell whether a TSV file is quoted.
+#: Lines that tell whether a TSV file is quoted, and what separates the cells of a CSV file.
 _SAMPLE = 100
+#: What may separate the cells of a CSV file, and the line by which some programs say so.
+_SEPARATORS = (",", ";", "\t")
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*')
+_NAMES = {";": "semicolons", "\t": "tabs"}
 #: Values that are remembered of each column, and how long one may be: enough to know a label again.
 _REMEMBERED, _SHORT = 1000, 40
 
 
 def table_rows(
-    lines: Iterator[tuple[int, str]], origin: str, delimiter: str, max_cell: int, notify: Callable[[str], None]
+    lines: Iterator[tuple[int, str]], origin: str, delimiter: str | None, max_cell: int, notify: Callable[[str], None]
 ) -> Iterator[tuple[dict[str, str], str, int]]:
     """Yield the records of a table as (cells by column, `file:line`, number of the row below the header).
 
@@ -26,6 +30,7 @@ def table_rows(
 
     Args:
         lines: numbered, with their ends.
+        delimiter: None takes a comma, a semicolon or a tab: that which fits the first lines.
         max_cell: characters in a cell at most.
         notify: told what looks odd, with its line.
 
@@ -33,14 +38,21 @@ def table_rows(
         TaskError: a record that does not fit the header, a quote that is never closed, two columns of one name.
     """
     quoting: int = csv.QUOTE_MINIMAL
-    if delimiter == "\t":
-        sample = list(islice(lines, _SAMPLE))
-        lines = chain(sample, lines)
-        if _is_quoted([line for _, line in sample]):
-            notify(f"{origin}: the cells stand in quotes, which are taken off")
-        else:
-            quoting = csv.QUOTE_NONE
     csv.field_size_limit(max_cell)
+    sample = list(islice(lines, _SAMPLE))
+    if delimiter is None:
+        if sample and (said := _SEPARATOR_LINE.fullmatch(sample[0][1])):
+            delimiter = said[1]
+            del sample[0]
+        else:
+            delimiter = _sniffed([line for _, line in sample])
+        if delimiter != ",":
+            notify(f"{origin}: the cells are separated by {_NAMES.get(delimiter, delimiter)}")
+    elif _is_quoted([line for _, line in sample]):
+        notify(f"{origin}: the cells stand in quotes, which are taken off")
+    else:
+        quoting = csv.QUOTE_NONE
+    lines = chain(sample, lines)
     records = _Records(lines, origin, delimiter, quoting)
     header: list[str] | None = None
     number = 0
@@ -59,6 +71,26 @@ def table_rows(
         yield dict(zip(header, cells, strict=True)), records.where, number
     for note in records.notes():
         notify(note)
+
+
+def _sniffed(lines: list[str]) -> str:
+    """The separator of a CSV file: that which divides header and rows into equally many cells, a comma before others.
+
+    Where none does, one that divides the header at all, so that the row at fault is named.
+    """
+    widths = {separator: _widths(lines, separator) for separator in _SEPARATORS}
+    dividing = [separator for separator, found in widths.items() if found and found[0] > 1]
+    even = [separator for separator in dividing if len(set(widths[separator])) == 1]
+    return next(iter([*even, *dividing]), ",")
+
+
+def _widths(lines: list[str], separator: str) -> list[int]:
+    """How many cells the header and the rows have; nothing where they cannot be read."""
+    try:
+        found = [len(cells) for cells in csv.reader(lines, delimiter=separator) if cells]
+    except csv.Error:
+        return []
+    return found[:-1] if len(lines) == _SAMPLE else found  # the last record may go on behind the sample
 
 
 class _Records:

@@ -21,7 +21,13 @@ class Columns:
     guessed: bool = False
 
 
-def find_columns(path: Path, text: str | None = None, label: str | None = None) -> Columns:
+def find_columns(
+    path: Path,
+    text: str | None = None,
+    label: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+) -> Columns:
     """The columns of a file: those that are named, else `text` and `label`, else the only ones that look like it.
 
     Texts are mostly distinct and mostly of several words; labels are few. Nothing is guessed among several.
@@ -30,7 +36,8 @@ def find_columns(path: Path, text: str | None = None, label: str | None = None) 
         UsageError: a column that is named is not there; the nearest ones are.
         TaskError: an unreadable file, or columns that cannot be told; all are listed.
     """
-    rows = [row.values for row in read_rows(path)]
+    wanted = (text or "text", label or "label")
+    rows = [row.values for row in read_rows(path, encoding=encoding, sheet=sheet, columns=wanted)]
     values = {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
     for name in (text, label):
         if name is not None and name not in values:

@@ -35,12 +35,14 @@ labels:
     description: 글쓴이가 불만족했다     # used by zero-shot methods
     aliases: ["0", neg]               # other values in the data that mean this label
 
-# Rows: a file, or a folder with train and test (or all) as .jsonl, .jsonl.gz, .csv, .tsv or .parquet.
+# Rows: a file, or a folder with train and test (or all) as .jsonl, .jsonl.gz, .csv, .tsv, .xlsx or .parquet.
 # It is looked for in $FEWSHOT_DATA and beside this card.
 source:
   path: {name}
   text: text
   label: label
+  # encoding: cp949      # of files of text; found out where it is left out
+  # sheet: Sheet1        # of an .xlsx file
 """
 
 
@@ -71,7 +73,7 @@ def list_tasks(as_json: _JSON = False) -> None:
         ["task", "language", "rows", "about"],
         [[row["name"], row["language"], row["rows"], row["title"]] for row in rows],
     )
-    show("A path to a .csv, .tsv, .jsonl or .parquet file with the columns text and label is a task as well.")
+    show("A path to a .csv, .tsv, .jsonl, .xlsx or .parquet file with the columns text and label is a task as well.")
 
 
 @app.command("show")

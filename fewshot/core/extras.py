@@ -11,6 +11,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "data": ("pyarrow", "datasets"),
     "report": ("altair", "vl_convert"),
     "frames": ("pandas", "polars"),
+    "excel": ("openpyxl",),
     "openai": ("openai",),
     "anthropic": ("anthropic",),
     "prices": ("genai_prices",),

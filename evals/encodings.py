@@ -8,6 +8,7 @@ texts, take short Korean for Chinese.
 from __future__ import annotations
 
 import codecs
+import gzip
 import re
 import sys
 from collections.abc import Iterable
@@ -184,7 +185,7 @@ def _score(sample: bytes, candidate: _Candidate) -> float:
 class Recoded:
     """A binary file of another encoding, read as UTF-8."""
 
-    def __init__(self, file: IO[bytes], encoding: str) -> None:
+    def __init__(self, file: gzip.GzipFile | IO[bytes], encoding: str) -> None:
         self._file = file
         self._decoder = codecs.getincrementaldecoder(encoding)()
 

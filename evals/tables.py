@@ -41,19 +41,17 @@ def table_rows(
     csv.field_size_limit(max_cell)
     sample = list(islice(lines, _SAMPLE))
     if delimiter is None:
-        if sample and (said := _SEPARATOR_LINE.fullmatch(sample[0][1])):
-            delimiter = said[1]
-            del sample[0]
-        else:
-            delimiter = _sniffed([line for _, line in sample])
-        if delimiter != ",":
-            notify(f"{origin}: the cells are separated by {_NAMES.get(delimiter, delimiter)}")
-    elif _is_quoted([line for _, line in sample]):
-        notify(f"{origin}: the cells stand in quotes, which are taken off")
+        separator = _separator(sample)
+        if separator != ",":
+            notify(f"{origin}: the cells are separated by {_NAMES.get(separator, separator)}")
     else:
-        quoting = csv.QUOTE_NONE
+        separator = delimiter
+        if _is_quoted([line for _, line in sample]):
+            notify(f"{origin}: the cells stand in quotes, which are taken off")
+        else:
+            quoting = csv.QUOTE_NONE
     lines = chain(sample, lines)
-    records = _Records(lines, origin, delimiter, quoting)
+    records = _Records(lines, origin, separator, quoting)
     header: list[str] | None = None
     number = 0
     for cells in records:
@@ -71,6 +69,14 @@ def table_rows(
         yield dict(zip(header, cells, strict=True)), records.where, number
     for note in records.notes():
         notify(note)
+
+
+def _separator(sample: list[tuple[int, str]]) -> str:
+    """The separator that the first line names, which is taken off the sample, or that which fits."""
+    if sample and (said := _SEPARATOR_LINE.fullmatch(sample[0][1])):
+        del sample[0]
+        return said[1]
+    return _sniffed([line for _, line in sample])
 
 
 def _sniffed(lines: list[str]) -> str:

@@ -2,8 +2,8 @@
 
     python benchmarks/killing.py [--kills N]
 
-Each kill (SIGKILL) comes after 1 to 12 more requests. The goals: no answer differs, none is lost, and no request is
-repeated but those that were on their way when a kill came.
+Each kill (SIGKILL) comes when the server has answered 1 to 11 more requests and left the next one waiting. The goals:
+no answer differs, none is lost, and no request is repeated but those that were on their way when a kill came.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,8 +27,9 @@ from icl.fake import FakeServer
 CONCURRENCY = 4
 #: Queries of an episode: 2 classes with 2 each.
 _QUERIES = 4
-#: Episodes per kill: more than a process gets through before it is killed.
 _EPISODES_PER_KILL = 3
+#: So few that there is something left to ask at every kill.
+_MOST_REPLIES = _QUERIES * _EPISODES_PER_KILL - 1
 
 
 @dataclass(frozen=True)
@@ -62,22 +63,25 @@ def kill_and_resume(folder: Path, kills: int, seed: int = 5) -> Outcome:
     draw = random.Random(seed)
     options = ["--no-cache", "--concurrency", str(CONCURRENCY)]
     size = ["--way", "2", "--shot", "2", "--query", "2", "--episodes", str(_EPISODES_PER_KILL * kills)]
-    with FakeServer(latency_s=0.01, keep=0) as server:
-        begin = ["-t", "sentiment-ko", "-m", "openai:any", "--base-url", server.openai_url, *size, *options]
-        _finish(_start(folder, *begin, "--run-dir", "whole"))
-        n_whole, done = server.hits(), 0
-        process = _start(folder, *begin, "--run-dir", "killed")
-        while done < kills and _killed(process, server, server.hits() + draw.randint(1, 12)):
-            done += 1
-            process = _start(folder, "--resume", str(_only(folder / "killed")), *options)
-        _finish(process)
-        repeated = server.hits() - 2 * n_whole
+    begin = ["-t", "sentiment-ko", "-m", "openai:any", *size, *options]
+    with FakeServer(keep=0) as calm, FakeServer(keep=0) as server:
+        whole = _start(folder, *begin, "--base-url", calm.openai_url, "--run-dir", "whole")
+        arguments = [*begin, "--base-url", server.openai_url, "--run-dir", "killed"]
+        for _ in range(kills):
+            held = server.hold_after(draw.randint(1, _MOST_REPLIES))
+            _kill(_start(folder, *arguments), held)
+            arguments = ["--resume", str(_only(folder / "killed")), *options]
+        server.release()
+        _finish(_start(folder, *arguments))
+        _finish(whole)
+        n_whole = calm.hits()
+        repeated = server.hits() - n_whole
     expected, found = _answers(_only(folder / "whole")), _answers(_only(folder / "killed"))
     return Outcome(
-        done,
+        kills,
         n_whole,
         repeated,
-        done * CONCURRENCY,
+        kills * CONCURRENCY,
         lost=len(expected.keys() - found.keys()),
         different=sum(found[problem] != expected[problem] for problem in expected.keys() & found.keys()),
     )
@@ -93,15 +97,13 @@ def _start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     )
 
 
-def _killed(process: subprocess.Popen[bytes], server: FakeServer, hits: int) -> bool:
-    """Kill the process when the server has had so many requests. False if it ended before."""
-    while process.poll() is None and server.hits() < hits:
-        time.sleep(0.002)
-    if process.poll() is not None:
-        return False
+def _kill(process: subprocess.Popen[bytes], held: threading.Event) -> None:
+    """Kill the process as soon as a request of its own waits."""
+    while not held.wait(0.05):
+        if process.poll() is not None:
+            raise RuntimeError(f"the run ended by itself: {process.communicate()[1].decode()}")
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    return True
 
 
 def _finish(process: subprocess.Popen[bytes]) -> None:

@@ -20,6 +20,21 @@ _HOST = "127.0.0.1"
 _BACKLOG = 512
 
 
+class _Hold:
+    """Lets so many requests pass, and keeps those after them."""
+
+    def __init__(self, replies: int) -> None:
+        self._replies_left = replies
+        self.begun = threading.Event()
+
+    def keeps_next(self) -> bool:
+        if self._replies_left:
+            self._replies_left -= 1
+            return False
+        self.begun.set()
+        return True
+
+
 class FakeServer:
     """A server on 127.0.0.1 in a thread of its own, for as long as the `with` block lasts.
 
@@ -57,6 +72,7 @@ class FakeServer:
         self._port = port
         self._hits: Counter[str] = Counter()
         self._in_flight = 0
+        self._hold: _Hold | None = None
 
     @property
     def url(self) -> str:
@@ -71,6 +87,19 @@ class FakeServer:
     def hits(self, path: str | None = None) -> int:
         """How many requests came in, all or for one path."""
         return self._hits.total() if path is None else self._hits[path]
+
+    def hold_after(self, replies: int) -> threading.Event:
+        """Answer so many more requests, and none of those after them, ever, until `release` lets new ones pass.
+
+        Returns:
+            What is set when the first request is left without an answer.
+        """
+        hold = self._hold = _Hold(replies)
+        return hold.begun
+
+    def release(self) -> None:
+        """Answer every request that comes from now on."""
+        self._hold = None
 
     def __enter__(self) -> FakeServer:
         self._loop = asyncio.new_event_loop()
@@ -121,6 +150,8 @@ class FakeServer:
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         try:
+            if (hold := self._hold) and hold.keeps_next():
+                await asyncio.get_running_loop().create_future()
             response = self._service.respond(request)
             if wait := self._latency_s + response.delay_s:
                 await asyncio.sleep(wait)

@@ -40,6 +40,14 @@ class Slow(BaseLearner):
         return [Answer(problem.labels[0].name) for _ in problem.queries]
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time passes where it is slept, and nowhere else; nobody waits."""
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+
+
 class Paid(BaseLearner):
     """Costs a dollar per split, as it foresees or not."""
 
@@ -139,13 +147,15 @@ def test_what_is_recommended_can_be_kept_and_used(found: Recommendation, tmp_pat
     assert json.loads((tmp_path / "kept" / "recommendation.json").read_text())["recommendation"]["learner"]
 
 
+@pytest.mark.usefixtures("clock")
 def test_what_does_not_fit_into_the_time_is_left_out_and_named() -> None:
     steps: list[Trial | LeftOut] = []
     found = recommend(TASK, [spec(Slow, "seconds=2")], minutes=0.5, on_step=steps.append)
-    assert "it would take about" in reasons(found)[spec(Slow, "seconds=2")]
+    assert "it would take about 36 s more, and 26 s are left" in reasons(found)[spec(Slow, "seconds=2")]
     assert sum(isinstance(step, Trial) for step in steps) == len(found.findings.scores)
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_broken_learner_is_told_from_one_that_ran_out_of_time() -> None:
     found = recommend(TASK, [spec(Broken), spec(Slow, "seconds=2")], minutes=0.5)
     limits = {missing.learner: missing.limit for missing in found.left_out}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http.client import RemoteDisconnected
 from typing import Any
 
 import pytest
@@ -39,6 +41,21 @@ def test_200_concurrent_calls(serve: Callable[..., FakeServer]) -> None:
     assert len({reply.id for reply in replies}) == 200
     assert server.hits(CHAT) == 201
     assert server.most_in_flight > 1
+
+
+def test_requests_are_held_when_asked() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with FakeServer() as server:
+            held = server.hold_after(2)
+            assert [post(server)[0].status for _ in range(2)] == [200, 200]
+            assert not held.is_set()
+            unanswered = pool.submit(post, server)
+            held.wait()
+            server.release()
+            assert post(server)[0].status == 200
+            assert not unanswered.done()
+        with pytest.raises(RemoteDisconnected):
+            unanswered.result()
 
 
 def test_two_servers_say_the_same_to_the_byte() -> None:

@@ -36,7 +36,7 @@ def main() -> None:
     training = json.loads((wanted.trained / "learner.json").read_text(encoding="utf-8"))
     for name in wanted.sets:
         learners = {
-            f"{stage}, {calibrate}": f"icl:model={model},calibrate={calibrate}"
+            f"{stage}, {calibrate}": f"icl:model={model},calibrate={calibrate},demos=all"
             for calibrate in wanted.calibrate
             for stage, model in (("before", wanted.model), ("after", wanted.trained))
         }

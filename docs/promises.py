@@ -72,6 +72,7 @@ PROMISES = {
     63: "A key goes to the server that was named. Variables of an SDK add no header; a server named by one is told.",
     64: "A reply is read up to 4 MiB, counted as it comes and as it unpacks; a larger one is a bad response.",
     65: "One label for nearly all answers is an alarm in every command; failures are counted, with their cause.",
+    66: "By default a model is shown no more demonstrations than it was measured with, drawn balanced, and it is told.",
     68: "Packages that a learner or a part of it needs are told before the first episode, with the command.",
     69: "A meta-learner, whoever wrote it, is trained anew for every class split that it is tested on.",
     74: "No command writes over what it reads, by whatever path or link: outputs are compared with inputs first.",

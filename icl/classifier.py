@@ -9,6 +9,7 @@ from typing import Literal
 from evals.adapters import EpisodeClassifier
 from evals.learner import Learner
 from evals.types import TaskInfo
+from icl.amount import Demos
 from icl.learner import ICLLearner
 from icl.parts import PartLike
 from icl.planning import Format
@@ -28,9 +29,9 @@ class ICLClassifier(EpisodeClassifier):
     def __init__(
         self,
         model: PartLike = "auto",
-        selector: PartLike = "all",
+        selector: PartLike = "auto",
         order: PartLike = "shuffled",
-        demos: int | Literal["all"] = "all",
+        demos: Demos = "auto",
         method: PartLike = "direct",
         calibrate: PartLike = "contextual",
         template: str | Path | Template | None = None,
@@ -50,7 +51,7 @@ class ICLClassifier(EpisodeClassifier):
         self.model = model
         self.selector = selector
         self.order = order
-        self.demos: int | Literal["all"] = demos
+        self.demos: Demos = demos
         self.method = method
         self.calibrate = calibrate
         self.template = template

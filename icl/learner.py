@@ -18,6 +18,7 @@ from evals.types import Prediction, Problem, TaskInfo, Usage
 from fewshot.core.catalog import CALIBRATORS, ENCODERS, MODELS, ORDERINGS, SCORERS, SELECTORS
 from fewshot.core.errors import unknown_name
 from fewshot.core.spec import Spec, auto_spec
+from icl.amount import Demos
 from icl.answers import answers_of, trace_of
 from icl.calibration import CONTENT_FREE, Calibrator, Contextual, NoCalibration, calibrated
 from icl.estimates import estimate_cost, estimate_time
@@ -41,9 +42,10 @@ class ICLLearner(BaseLearner):
 
     Args:
         model: language model; "auto" takes the embedded one that is made for the language of the task.
-        selector: which support examples are shown.
+        selector: which support examples are shown; "auto" draws them balanced where not all are.
         order: in which order.
-        demos: how many per prompt, or "all".
+        demos: how many per prompt, or "all"; "auto" is no more than the model was measured with, and all where that
+            is not known.
         method: "direct" scores every label; "generate" lets the model write and parses strictly. "auto" is direct for
             models that score whole labels exactly, and generate for others.
         calibrate: what is done with the scores; generated answers have none. "auto" is contextual for direct scores
@@ -64,9 +66,9 @@ class ICLLearner(BaseLearner):
     def __init__(
         self,
         model: PartLike = "auto",
-        selector: PartLike = "all",
+        selector: PartLike = "auto",
         order: PartLike = "shuffled",
-        demos: int | Literal["all"] = "all",
+        demos: Demos = "auto",
         method: PartLike = "auto",
         calibrate: PartLike = "auto",
         template: str | Path | Template | None = None,
@@ -80,7 +82,7 @@ class ICLLearner(BaseLearner):
         self.model = model
         self.selector = selector
         self.order = order
-        self.demos: int | Literal["all"] = demos
+        self.demos: Demos = demos
         self.method = method
         self.calibrate = calibrate
         self.template = template
@@ -161,6 +163,7 @@ class ICLLearner(BaseLearner):
             "selector": self._selector.describe(),
             "order": self._ordering.describe(),
             "demos": self.demos,
+            **self._measured,
             "method": self._scorer.describe(),
             "calibrate": self._calibrator.describe(),
             "template": self._template.describe() if self._template else None,
@@ -354,6 +357,13 @@ class ICLLearner(BaseLearner):
     @cached_property
     def _ordering(self) -> Ordering:
         return resolve(ORDERINGS, self.order)
+
+    @property
+    def _measured(self) -> dict[str, Any]:
+        """How many demonstrations "auto" stands for, where the model is known."""
+        if self.demos != "auto" or self._auto is not None:
+            return {}
+        return {"measured_demos": self._model(self.device).capabilities.measured_demos}
 
     @cached_property
     def _scores_exactly(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from evals.types import Label, Problem, Query, Status
 from fewshot.core.errors import UsageError, unknown_name
 from fewshot.core.hashing import digest, text_key
+from icl.amount import Demos, amount_of
 from icl.budget import TokenBudget, most_wanted
 from icl.models.base import LanguageModel, Message, Prompt, ScoreRequest, ShowsTokens
 from icl.orderings import Ordering
@@ -77,7 +78,7 @@ class Planner:
 
     Args:
         selector, ordering: which demonstrations, in which order.
-        demos: how many of them per prompt, or "all".
+        demos: how many of them per prompt; see `amount_of`.
         template: None takes the one that the task names.
         format: plain text, or chat turns.
         content_free: inputs without content to plan prompts for, beside every query.
@@ -85,7 +86,7 @@ class Planner:
 
     selector: Selector
     ordering: Ordering
-    demos: int | Literal["all"]
+    demos: Demos
     template: Template | None
     format: Format
     content_free: tuple[str, ...] = ()
@@ -93,8 +94,8 @@ class Planner:
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
             raise unknown_name("prompt format", self.format, FORMATS)
-        if self.demos != "all" and not isinstance(self.demos, int):
-            raise UsageError(f"--demos {self.demos!r} is neither a number nor all")
+        if self.demos not in ("all", "auto") and not isinstance(self.demos, int):
+            raise UsageError(f"--demos {self.demos!r} is neither a number, nor all or auto")
 
     def plan(self, problem: Problem, pool: Pool, model: LanguageModel, scorer: Scorer, seed: int) -> Plan:
         """Plan every query of a problem.
@@ -118,8 +119,8 @@ class Planner:
         budget = TokenBudget(model, scorer.reserve(model, choices))
         # What is shown depends on run, support and query alone, so asking other queries along changes nothing.
         drawn_by = [seed, digest([[row.id, row.text, row.label] for row in problem.support])]
-        m = len(pool.examples) if self.demos == "all" else self.demos
-        picked = self.selector.select(problem.queries, pool, m, drawn_by)
+        amount = amount_of(self.demos, self.selector, pool, model)
+        picked = self.selector.select(problem.queries, pool, amount.demos, drawn_by)
         assemble = _Assembler(self, builder, words, merge_system=not model.capabilities.system_role)
         planned = tuple(
             self._plan_query(query, most_wanted(picks), self.ordering.order(picks, query, drawn_by), assemble, budget)
@@ -127,7 +128,7 @@ class Planner:
         )
         if scorer.gives_scores and isinstance(model, ShowsTokens):
             refuse_labels_of_equal_tokens(problem.labels, choices, model, self.format)
-        return Plan(planned, choices, tuple(self._notes(planned, choices, model, scorer)))
+        return Plan(planned, choices, (*amount.notes, *self._notes(planned, choices, model, scorer)))
 
     def _plan_query(
         self, query: Query, wanted: list[Pick], ordered: list[Pick], assemble: _Assembler, budget: TokenBudget

@@ -60,8 +60,16 @@ class Prompting:
             "openai:NAME, anthropic:NAME.",
         ),
     ] = "auto"
-    demos: Annotated[str, typer.Option(help="Demonstrations per prompt: a number, or all.")] = "all"
-    selector: Annotated[str, typer.Option(help="all, random, balanced, knn, mmr:lambda=0.5 ...")] = "all"
+    demos: Annotated[
+        str,
+        typer.Option(
+            help="Demonstrations per prompt: a number, or all; auto: no more than the model was measured with."
+        ),
+    ] = "auto"
+    selector: Annotated[
+        str,
+        typer.Option(help="all, random, balanced, knn, mmr:lambda=0.5 ...; auto: balanced where not all are shown."),
+    ] = "auto"
     order: Annotated[str, typer.Option(help="given, nearest-last, shuffled.")] = "shuffled"
     calibrate: Annotated[
         str, typer.Option(help="none, contextual, batch (transductive); auto: contextual for direct, else none.")
@@ -152,10 +160,10 @@ def _learner(options: Mapping[str, Any]) -> ICLLearner:
 
 
 def _demos(value: str) -> str | int:
-    if value == "all":
+    if value in ("all", "auto"):
         return value
-    if not value.isdigit():
-        raise UsageError(f"--demos {value}: give a number, or all")
+    if not (value.isascii() and value.isdigit()):
+        raise UsageError(f"--demos {value}: give a number, all or auto")
     return int(value)
 
 

@@ -26,6 +26,7 @@ ENCODERS = Registry(
 SELECTORS = Registry(
     "selector",
     [
+        Entry("auto", "icl.selectors.auto:Auto", "every example where all are wanted, else balanced"),
         Entry("all", "icl.selectors.all:All", "every support example"),
         Entry("random", "icl.selectors.random:Random", "M examples drawn at random"),
         Entry("balanced", "icl.selectors.balanced:Balanced", "M examples at random, classes in turn"),

@@ -138,6 +138,8 @@ class Capabilities:
         languages: languages it was made for (BCP 47), empty if unknown.
         top_logprobs: how many of the most probable first tokens `generate` can show beside its text.
         concurrency: how many requests it answers at the same time.
+        measured_demos: how many demonstrations it was measured with, all classes together; by default it is shown no
+            more. None if unknown.
     """
 
     context_length: int
@@ -147,6 +149,7 @@ class Capabilities:
     languages: tuple[str, ...] = ()
     top_logprobs: int = 0
     concurrency: int = 1
+    measured_demos: int | None = None
 
 
 class LanguageModel(Protocol):

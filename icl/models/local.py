@@ -50,6 +50,7 @@ class LocalModel:
             tree mask, and both to plain passes where its cache does not hold, with a notice. A short probe decides.
         chunk_tokens: most tokens in one forward pass, which bounds the memory (see `TrieRunner`). By default 512 on a
             CPU, where more is no faster, and 4096 elsewhere.
+        measured_demos: how many demonstrations these weights were measured with (see `Capabilities`).
         notify: told in one line about downloads, conversions and fallbacks.
     """
 
@@ -63,6 +64,7 @@ class LocalModel:
         offline: bool = False,
         execution: Execution = "trie",
         chunk_tokens: int | None = None,
+        measured_demos: int | None = None,
         notify: Callable[[str], None] = ignore,
     ) -> None:
         if execution not in _EXECUTIONS:
@@ -76,6 +78,7 @@ class LocalModel:
         self.offline = offline
         self.execution: Execution = execution
         self.chunk_tokens = chunk_tokens
+        self.measured_demos = measured_demos
         self.notify = notify
         self.notes: tuple[str, ...] = ()
         self._checkpoint = Checkpoint(self.model, self.revision, dtype, device, offline, notify)
@@ -91,6 +94,7 @@ class LocalModel:
             chat=template is not None,
             system_role=template is not None and template.system_role,
             languages=embedded.languages if embedded else (),
+            measured_demos=self.measured_demos,
         )
 
     @property
@@ -294,6 +298,7 @@ def smollm2(
         offline=offline,
         execution=execution,
         chunk_tokens=chunk_tokens,
+        measured_demos=5,
         notify=notify,
     )
 
@@ -315,5 +320,6 @@ def ko_mini(
         offline=offline,
         execution=execution,
         chunk_tokens=chunk_tokens,
+        measured_demos=10,
         notify=notify,
     )

@@ -154,3 +154,36 @@ def test_bad_input_leaves_earlier_predictions_alone(fewshot: Callable, tmp_path:
     outcome = fewshot("icl", "predict", tmp_path / "new.txt", *where)
     assert (outcome.code, "new.txt:1: not UTF-8" in outcome.stderr) == (2, True)
     assert (tmp_path / "labels.jsonl").read_text() == "kept\n"
+
+
+@pytest.mark.promise(66)
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "ko-mini was measured with 10 demonstrations: 10 of 39 are shown, drawn balanced"),
+        (("--demos", "auto", "--selector", "auto"), "10 of 39 are shown, drawn balanced"),
+        (("--demos", "6"), None),
+        (("--demos", "all"), "and 39 are shown: its answers may be worse"),
+        (("--selector", "all"), "and 39 are shown: its answers may be worse"),
+    ],
+)
+def test_a_large_support_is_not_all_shown(
+    fewshot: Callable,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    options: tuple[str, ...],
+    told: str | None,
+) -> None:
+    from evals.loading import load_task
+
+    (rows, *_) = load_task("sentiment-ko").rows.values()
+    support = "".join(f"{json.dumps({'text': row.text, 'label': row.label})}\n" for row in rows[:39])
+    (tmp_path / "support.jsonl").write_text(support)
+    (tmp_path / "new.txt").write_text("정말 재미있고 감동적인 영화였어요\n너무 지루해서 시간이 아까웠다\n")
+    done = fewshot("icl", "predict", tmp_path / "new.txt", "--support", tmp_path / "support.jsonl", *options)
+    assert done.code == 0, done.stderr
+    notes = [note for note in caplog.messages if "was measured with" in note]
+    assert len(notes) == (0 if told is None else 1)
+    assert told is None or told in notes[0]
+    if "all" not in options:
+        assert len({json.loads(line)["label"] for line in done.stdout.splitlines()}) == 2

@@ -32,6 +32,7 @@ class OverlapModel:
     system_role: bool = True
     scores: bool = True
     languages: tuple[str, ...] = ()
+    measured_demos: int | None = None
     bias: dict[str, float] = field(default_factory=dict)
     writes: Callable[[Prompt], str] = lambda prompt: ""
     name: str = "overlap"
@@ -40,7 +41,14 @@ class OverlapModel:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(self.context_length, self.scores, self.chat, self.system_role, self.languages)
+        return Capabilities(
+            self.context_length,
+            self.scores,
+            self.chat,
+            self.system_role,
+            self.languages,
+            measured_demos=self.measured_demos,
+        )
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
         self.asked.extend(requests)

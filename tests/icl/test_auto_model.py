@@ -31,6 +31,9 @@ KOREAN = replace(TASK, language="ko")
 KOREAN_SUPPORT = (("진한 커피 한 잔", "coffee"), ("따뜻한 녹차", "tea"))
 SHIPPED = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "weights.json")
 
+#: Model -> how many demonstrations it was measured with.
+MEASURED = {"ko-mini": 4, "smollm2": None}
+
 Built = list[str]
 
 
@@ -42,7 +45,7 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Built:
     def factory(name: str, language: str) -> Callable[..., OverlapModel]:
         def build(*, dtype: str = "auto") -> OverlapModel:
             names.append(name if dtype == "auto" else f"{name} in {dtype}")
-            return OverlapModel(name=name, languages=(language,))
+            return OverlapModel(name=name, languages=(language,), measured_demos=MEASURED[name])
 
         return build
 
@@ -150,6 +153,15 @@ def test_for_task_changes_the_model_alone(built: Built) -> None:
     assert settled is not learner.for_task(TASK)
     list(settled.predict([problem(task=KOREAN)], Context()))
     assert built == ["ko-mini in float32"]
+
+
+@pytest.mark.usefixtures("ko_mini")
+@pytest.mark.parametrize(("language", "shown"), [("ko", 4), ("en", 20), ("und", 4)])
+def test_how_many_are_shown_is_of_the_model_that_was_chosen(language: str, shown: int) -> None:
+    asked = problem(KOREAN_SUPPORT * 10, task=replace(TASK, language=language))
+    (prediction,) = ICLLearner().predict([asked], Context())
+    assert len(prediction.trace.demonstrations[0]) == shown
+    assert any("4 of 20 are shown" in note for note in told_by(prediction)) is (shown == 4)
 
 
 @pytest.mark.parametrize("spec", ["icl:model=auto", "icl:model=(auto:dtype=float32)", "icl"])

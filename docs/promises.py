@@ -75,6 +75,7 @@ PROMISES = {
     66: "By default a model is shown no more demonstrations than it was measured with, drawn balanced, and it is told.",
     68: "Packages that a learner or a part of it needs are told before the first episode, with the command.",
     69: "A meta-learner, whoever wrote it, is trained anew for every class split that it is tested on.",
+    70: "What a machine lacks (a package, a library, a model, memory) ends a run, and never counts as wrong answers.",
     74: "No command writes over what it reads, by whatever path or link: outputs are compared with inputs first.",
     75: "Every row of an input has one row of answers with its number; one without text has a status of its own.",
     76: "Two trainings or comparisons never write into one folder: the second is told which process owns it.",

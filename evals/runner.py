@@ -23,7 +23,14 @@ from evals.rundir import MAIN, describe_run, open_store, write_copy
 from evals.stats import looks
 from evals.store import Store
 from evals.types import Prediction, Problem, Status
-from fewshot.core.errors import BudgetReached, FewshotError, ModelUnavailable, StorageError, UsageError
+from fewshot.core.errors import (
+    BudgetReached,
+    FewshotError,
+    ModelUnavailable,
+    StorageError,
+    UsageError,
+    is_fault_of_machine,
+)
 
 #: A learner that raises so often without an answer in between is given up.
 _GIVEN_UP = 3
@@ -75,7 +82,8 @@ def run(
         until_ci: stop a learner after fewer episodes, once its 95 % interval is this many points to either side, or
             narrower; looked at every 50 episodes.
         forgiving: when a learner raises, the problems that it was asked count as failed, and it is asked the next ones;
-            after three times without an answer in between it is given up.
+            after three times without an answer in between it is given up. What this machine lacks is no wrong answer:
+            it ends the run.
         resume: go on with the run in `run_dir`.
         on_progress: called after each episode.
 
@@ -200,10 +208,10 @@ def _answer_all(
             raise
         except Exception as error:
             raised = raised + 1 if feed.done == done else 1
-            if not forgiving or raised == _GIVEN_UP:
+            if not forgiving or raised == _GIVEN_UP or is_fault_of_machine(error):
                 raise
             detail = f"{type(error).__name__}: {error}"
-            ctx.notify(f"{name} raises on what it is asked, which counts as wrong: {detail}")
+            ctx.notify(f"{learner.name} raises on what it is asked, which counts as wrong: {detail}")
             for problem in feed.unanswered():
                 _store_prediction(store, name, failure(problem, Status.ERROR, detail), 0.0)
                 feed.settle(problem.id)

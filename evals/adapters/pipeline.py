@@ -10,6 +10,7 @@ import numpy as np
 
 from evals.learner import BaseLearner, Context, failure, require_kind
 from evals.types import Answer, Label, Problem, Status
+from fewshot.core.errors import is_fault_of_machine
 from fewshot.core.seeds import seed_of
 
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
@@ -41,7 +42,9 @@ class SklearnLearner(BaseLearner):
         require_kind(problem, "classification", self.name)
         try:
             return self._fit_and_answer(problem, seed_of(ctx.seed, problem.id, self.name) % 2**32)
-        except Exception as error:  # noqa: BLE001 - foreign code fails in its own ways; the failure is the answer
+        except Exception as error:  # foreign code fails in its own ways; the failure is the answer
+            if is_fault_of_machine(error):
+                raise
             return failure(problem, Status.ERROR, f"{type(error).__name__}: {error}").answers
 
     def _fit_and_answer(self, problem: Problem, seed: int) -> list[Answer]:

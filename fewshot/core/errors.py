@@ -67,6 +67,16 @@ class BudgetReached(FewshotError):
     exit_code = 6
 
 
+def is_fault_of_machine(error: BaseException | None) -> bool:
+    """Whether this machine lacks something (a package, a library, a model, memory): never a learner's wrong answer."""
+    if error is None:
+        return False
+    if isinstance(error, ImportError | ModelUnavailable | MemoryError):
+        return True
+    library = isinstance(error, OSError) and ("shared object" in str(error) or "dlopen" in str(error))
+    return library or is_fault_of_machine(error.__cause__)
+
+
 def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     """An error for a name nobody knows, with the nearest known names."""
     choices = sorted(known)

@@ -165,7 +165,7 @@ LADDER = (
     "prototypes:encoder=auto",
     "probe:encoder=auto",
     "icl:model=ko-mini,selector=knn,demos=8,order=nearest-last",
-    "icl:model=smollm2,selector=knn,demos=8,order=nearest-last",
+    "icl:model=smollm2,selector=knn,demos=5,order=nearest-last",
     "setfit:encoder=minilm",
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ from fewshot.core.paths import data_dir
 
 #: File beside the rows of a task that divides its classes.
 _SPLITS = "classes.json"
+#: Settings of a run that say how its files were read.
+READING = ("text_column", "label_column", "encoding", "sheet")
 #: Labels of which it is remembered how they are written.
 _MANY = 1000
 #: The end of a whole number that was written as a decimal one.
@@ -62,7 +65,7 @@ def load_task(
     reading = {key: value for key, value in named.items() if value is not None}
     if name.lower().endswith((".yaml", ".yml")):
         return _build(_read_so(read_card(path), reading), path.parent, offline)
-    if suffix_of(name) or path.exists() or "/" in name:
+    if is_own(name):
         if not path.exists():
             raise TaskError(f"{path}: no such file or folder")
         if path.is_file() and not suffix_of(name):
@@ -75,17 +78,22 @@ def load_task(
     return _build(read_card(card_path, variant), None, offline)
 
 
+def is_own(source: str) -> bool:
+    """Whether a source is a card, a file or a folder of the user, rather than the name of a task that is shipped."""
+    return bool(
+        suffix_of(source) or source.lower().endswith((".yaml", ".yml")) or Path(source).exists() or "/" in source
+    )
+
+
 def _read_so(card: Card, reading: Mapping[str, str]) -> Card:
     """The card, with other columns, encoding or sheet."""
     return card.model_copy(update={"source": card.source.model_copy(update=dict(reading))})
 
 
 def _stem(path: Path) -> str:
-    name = path.absolute().name.lower().removesuffix(suffix_of(path.name) or "")
-    return (
-        "".join(char if char.isascii() and (char.isalnum() or char in "._-") else "-" for char in name).strip("-._")
-        or "data"
-    )
+    """The name of a task by that of its file or folder, in whatever script."""
+    name = unicodedata.normalize("NFC", path.absolute().name).lower().removesuffix(suffix_of(path.name) or "")
+    return "".join(char if char.isalnum() or char in "._-" else "-" for char in name).strip("-._") or "data"
 
 
 def _build(card: Card, beside: Path | None, offline: bool) -> Task:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -170,8 +171,14 @@ def write_copy(store: Store, result: dict[str, Any] | None) -> None:
 
 
 def folder_name(*parts: str) -> str:
-    """A name for a folder that says what these parts say, safe on every file system."""
-    return "-".join(re.sub(r"[^a-z0-9._]+", "-", part.lower()).strip("-._")[:40] or digest(part)[:8] for part in parts)
+    """A name for a folder that says what these parts say in whatever script, safe on every file system."""
+    return "-".join(_safe(part) or digest(part)[:8] for part in parts)
+
+
+def _safe(part: str) -> str:
+    """Letters and digits of a part, the rest as hyphens; at most 40 characters, and 80 bytes of a name's 255."""
+    name = re.sub(r"[^\w.]+", "-", unicodedata.normalize("NFC", part).lower()).strip("-._")
+    return name[:40].encode()[:80].decode(errors="ignore").rstrip("-._")
 
 
 def versions() -> dict[str, str | None]:

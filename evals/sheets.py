@@ -29,8 +29,8 @@ def sheet_rows(
     """Yield the records of one sheet of a workbook. Empty rows are skipped, empty cells are empty text.
 
     Args:
-        sheet: its name; None takes the first one with these columns, else the first one that holds anything.
-        columns: names that are looked for in the first rows; the row that has them is the header.
+        sheet: its name; None takes the first one that has most of these columns, of those that hold anything.
+        columns: names that are looked for in the first rows; the row that has most of them is the header.
         notify: told which of several sheets is read, and of cells that do not say what they show.
 
     Raises:
@@ -94,10 +94,9 @@ def _choose(
         return sheets[sheet]
     firsts = {title: [cells for _, cells in islice(_numbered(each), _ABOVE)] for title, each in sheets.items()}
     filled = [title for title, rows in firsts.items() if any(map(any, rows))]
-    fitting = [title for title in filled if any(_has(cells, columns) for cells in firsts[title])]
     if not filled:
         return None
-    chosen = (fitting or filled)[0]
+    chosen = max(filled, key=lambda title: max(_n_named(cells, columns) for cells in firsts[title]))
     if len(filled) > 1:
         others = ", ".join(repr(title) for title in filled if title != chosen)
         notify(f"{path}: the sheet {chosen!r} is read, not {others}; --sheet changes it")
@@ -124,15 +123,15 @@ def as_text(value: Any) -> str:
     return _ESCAPED_RETURN.sub("\n", value) if isinstance(value, str) else str(value)
 
 
-def _has(cells: Sequence[str], columns: Collection[str]) -> bool:
-    return set(columns) <= {cell.strip() for cell in cells}
+def _n_named(cells: Sequence[str], columns: Collection[str]) -> int:
+    """How many of the wanted columns a row names."""
+    return len(set(columns) & {cell.strip() for cell in cells})
 
 
 def _header_at(rows: Sequence[Sequence[str]], columns: Collection[str]) -> int | None:
-    """Which row is the header: the first one with the wanted columns, else the first one that holds anything."""
+    """Which row is the header: the first that holds anything, or one below it that names more of the columns."""
     filled = [at for at, cells in enumerate(rows) if any(cells)]
-    fitting = [at for at in filled if _has(rows[at], columns)]
-    return next(iter([*fitting, *filled]), None)
+    return max(filled, key=lambda at: _n_named(rows[at], columns), default=None)
 
 
 def _named(header: Sequence[str], where: str) -> list[str]:

@@ -38,7 +38,7 @@ _CHUNK = 1 << 20
 _HEAD = 4096
 _UTF8 = ("utf-8", "utf8", "utf-8-sig")
 #: Files of spreadsheet programs that are not read.
-_SPREADSHEETS = (".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
+SPREADSHEETS = (".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
 #: Cells by column, where they stood, and the number of their row.
 _Record = tuple[Mapping[str, Any], str, int]
 #: Half a character, which UTF-8 has no bytes for.
@@ -82,7 +82,7 @@ def find_files(folder: Path, prefix: str = "") -> dict[str, Path]:
 
 def unknown_kind(path: Path) -> TaskError:
     """The error for a file of no known suffix, with the way out."""
-    if path.suffix.lower() in _SPREADSHEETS:
+    if path.suffix.lower() in SPREADSHEETS:
         return TaskError(f"{path}: {path.suffix} files are not read; save it as .xlsx or .csv in a spreadsheet program")
     return TaskError(f"{path}: unknown kind of file; use one of {', '.join(SUFFIXES)}")
 
@@ -261,8 +261,7 @@ def missing_column(row: Row, column: str) -> TaskError:
     """The error for a row without a column: the columns that are there, and the ways out."""
     return TaskError(
         f"{row.where}: there is no column {column!r}; the columns are {', '.join(map(str, row.values))}. Rename one to "
-        f"{column!r}, or name it: in a task card (fewshot tasks new), or with --text and --label of fewshot recommend, "
-        "--text of fewshot predict"
+        f"{column!r}, or name it: with --text and --label, or in a task card (fewshot tasks new)"
     )
 
 

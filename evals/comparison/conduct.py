@@ -216,7 +216,7 @@ def _carry_out(
         study.episodes,
         run_dir=folder,
         ctx=ctx,
-        config={"contestant": job.contestant.name, "baseline": job.contestant.baseline},
+        config={"contestant": job.contestant.name, "baseline": job.contestant.baseline, **study.reading},
         until_ci=study.until_ci,
         forgiving=True,
         resume=(folder / FILE_NAME).is_file(),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from evals.loading import READING
 from fewshot.core.errors import TaskError, UsageError
 from fewshot.core.hashing import digest
 from fewshot.core.spec import parse_spec
@@ -56,6 +57,7 @@ class Study(BaseModel):
         seed: of episodes and learners; three or more are a factor of their own, and never independent samples of texts.
         class_split: names of class splits; None takes the first one a task has, "all" every class.
         part: which classes or rows the queries come from.
+        text_column, label_column, encoding, sheet: of tasks that are files, as in `load_task`.
         until_ci: stop a learner's episodes when its 95 % interval is this many points to either side, or narrower.
     """
 
@@ -71,6 +73,16 @@ class Study(BaseModel):
     class_split: _Names | None = None
     part: str = "test"
     until_ci: Annotated[float, Field(gt=0)] | None = None
+    text_column: str | None = None
+    label_column: str | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+
+    @property
+    def reading(self) -> dict[str, str]:
+        """How tasks that are files are read, as far as it is said."""
+        named = {name: getattr(self, name) for name in READING}
+        return {name: value for name, value in named.items() if value is not None}
 
     @property
     def sha256(self) -> str:

@@ -14,7 +14,7 @@ from evals.comparison.analysis import Analysis
 from evals.comparison.tables import Source
 from evals.episode import Episode, EpisodeSampler
 from evals.learner import Context
-from evals.loading import load_task
+from evals.loading import READING, is_own, load_task
 from evals.prompting import ShowsLabelTokens, ShowsPrompts, prompt_hash
 from evals.records import EpisodeRecord
 from evals.report.shown import (
@@ -187,16 +187,16 @@ class Drilldown:
         wanted = config["task"]
         fingerprint = wanted["data_fingerprint"]
         if fingerprint not in self._tasks:
-            self._tasks[fingerprint] = self._load(wanted["name"], fingerprint, config["settings"].get("task"))
+            self._tasks[fingerprint] = self._load(wanted["name"], fingerprint, config["settings"])
         return self._tasks[fingerprint]
 
-    def _load(self, name: str, fingerprint: str, given: str | None) -> Task | str:
+    def _load(self, name: str, fingerprint: str, settings: Mapping[str, Any]) -> Task | str:
         """The task with these rows, from wherever it may have come; or why there is none."""
         reason = ""
         named = [source for source in self._sources if source == name]
-        for source in dict.fromkeys(filter(None, (given, *named, *self._sources, name))):
+        for source in dict.fromkeys(filter(None, (settings.get("task"), *named, *self._sources, name))):
             try:
-                task = load_task(source, offline=True)
+                task = load_task(source, offline=True, **(_reading(settings) if is_own(source) else {}))
             except FewshotError as error:
                 reason = reason or f"texts are not shown: {error}"
                 continue
@@ -205,6 +205,12 @@ class Drilldown:
             if task.name == name:
                 reason = f"texts are not shown: the rows of task {name!r} have changed since"
         return reason
+
+
+def _reading(settings: Mapping[str, Any]) -> dict[str, str]:
+    """How a run read its files, as arguments of `load_task`."""
+    named = {name.removesuffix("_column"): settings.get(name) for name in READING}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def _spec_of(config: Mapping[str, Any]) -> str:

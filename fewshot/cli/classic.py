@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fewshot.cli.groups import with_options
 from fewshot.cli.options import (
     PRESENTATION,
     AsJson,
@@ -30,6 +32,7 @@ from fewshot.cli.options import (
     Way,
 )
 from fewshot.cli.output import say, show, show_json
+from fewshot.cli.reading import Reading
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +60,9 @@ _DEFAULT = "protonet"
 
 
 @app.command("train")
+@with_options(Reading)
 def train(
+    ctx: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the trained learner.")],
     task: Annotated[str, typer.Option("--task", "-t", "--test", help="Task that will be tested.")] = "intents-en",
     algorithm: Algorithm = None,
@@ -88,13 +93,14 @@ def train(
         raise UsageError(f"{learner.name} is not meta-trained; run it at once: fewshot classic run -a {learner.name}")
     if (out / "learner.json").is_file():
         raise UsageError(f"{out} already holds a trained learner; use it with --from {out}, or choose another --out")
-    loaded = experiment.prepare_task(task)
+    read = partial(experiment.prepare_task, reading=Reading.of(ctx.params, task, train))
+    loaded = read(task)
     sampler = experiment.build_sampler(loaded, experiment.Episodes(way, shot, 1, 1, seed, class_split, "test"))
     try:
         with track(tracker or (), out.name, learner.describe(), say) as tracking:
             context = Context(device=device, seed=seed, notify=say, track=tracking.log)
             with interruptible(context):
-                ensure_trained(learner, sampler, context, experiment.prepare_task, out)
+                ensure_trained(learner, sampler, context, read, out)
             tracking.finish({})
     except KeyboardInterrupt:
         say(f"the training is kept in {out}; repeat the command to go on")
@@ -103,6 +109,7 @@ def train(
 
 
 @app.command("run")
+@with_options(Reading)
 def run(
     ctx: typer.Context,
     task: Task = "intents-en",
@@ -147,7 +154,8 @@ def run(
     wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
     named = {name: options[name] for name in ("encoder", "train", "steps")}
     learner = _learner(options["algorithm"], wanted.seed, options["source"], trust=trust, **named)
-    loaded = experiment.prepare_task(options["task"], output=output)
+    read = partial(experiment.prepare_task, reading=Reading.of(options, options["task"], options["train"]))
+    loaded = read(options["task"], output=output)
     sampler = experiment.build_sampler(loaded, wanted)
     context = Context(device=options["device"], seed=wanted.seed, notify=say)
     experiment.describe_plan(loaded, sampler, wanted.episodes, learner, context)
@@ -159,7 +167,7 @@ def run(
         context = replace(context, track=tracking.log)
         try:
             with interruptible(context):
-                learner = ensure_trained(learner, sampler, context, experiment.prepare_task, folder / LEARNER_FOLDER)
+                learner = ensure_trained(learner, sampler, context, read, folder / LEARNER_FOLDER)
         except KeyboardInterrupt:
             say(f"the training is kept; repeat the command with --resume {folder}")
             raise
@@ -180,7 +188,9 @@ def run(
 
 
 @app.command("predict")
+@with_options(Reading)
 def predict(
+    ctx: typer.Context,
     texts: Texts,
     support: Support,
     source: From = None,
@@ -191,11 +201,11 @@ def predict(
     device: Device = "auto",
     output: Labels = None,
 ) -> None:
-    """Label new texts by a few labelled ones: INPUT in, one JSON line per text out."""
+    """Label new texts by a few labelled ones: INPUT in, one row per text out, as JSON lines or by the suffix of -o."""
     from fewshot.cli.inputs import label_texts
 
     learner = _learner(algorithm, seed, source, trust=trust, encoder=encoder)
-    label_texts(learner, support, texts, output, seed=seed, device=device)
+    label_texts(learner, support, texts, output, ctx.params, seed=seed, device=device)
 
 
 def _learner(

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fewshot.cli.answers import require_answers, tell_constant, tell_failures
+from fewshot.cli.groups import with_options
 from fewshot.cli.options import AsJson, Device, DryRun, RunDir, Tracker, Trust, Way
 from fewshot.cli.output import say, show, show_json, show_table
+from fewshot.cli.reading import Reading
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,11 +25,13 @@ if TYPE_CHECKING:
     from evals.comparison.study import Study
     from evals.learner import Context
     from evals.runner import Progress
+    from evals.task import Task
 
 _DEFAULT_TASK = "intents-en"
 _DEFAULT_LEARNERS = ("icl", "prototypes:encoder=minilm")
 
 
+@with_options(Reading)
 def compare(
     ctx: typer.Context,
     study: Annotated[
@@ -93,24 +98,26 @@ def compare(
         "class_split": class_split,
         "part": part,
         "until_ci": until_ci,
+        **{field.name: ctx.params[field.name] for field in fields(Reading)},
     }
     wanted = _study(study, resume, {name: value for name, value in given.items() if value is not None}, trust)
     if resume is not None:
         resume, output = return_to(ctx, read_conducted(resume).begun_in, wanted.task, resume, output)
-    tasks = {name: prepare_task(name, output=output) for name in wanted.task}
+    read = partial(prepare_task, reading=Reading.of(wanted.model_dump(), *wanted.task))
+    tasks = {name: read(name, output=output) for name in wanted.task}
     plan = make_plan(wanted, contestants(wanted.learner, trust=trust), tasks, _shard(shard))
     context = Context(device=device, notify=say)
     _tell_plan(plan)
     for sampler in {job.sampler.task.name: job.sampler for job in plan.jobs}.values():
         tell_near_copies(sampler.task, sampler, wanted.episodes)
     if dry_run:
-        _tell_expected(plan, context)
+        _tell_expected(plan, context, read)
         return
     folder = resume or new_run_dir(run_dir, "-".join(tasks), "compare")
     with track(tracker or (), folder.name, wanted.model_dump(mode="json"), say) as tracking:
         try:
             with interruptible(context), _progress(plan) as on_progress:
-                conduct(plan, folder, context, load=prepare_task, engine=engine, on_progress=on_progress, on_step=_tell)
+                conduct(plan, folder, context, load=read, engine=engine, on_progress=on_progress, on_step=_tell)
         except (Exception, KeyboardInterrupt) as error:
             # Instead of the note about the one run that was going on.
             error.__notes__ = [f"What was answered is stored; continue with: fewshot compare --resume {folder}"]
@@ -175,11 +182,11 @@ def _tell_plan(plan: Plan) -> None:
         say(f"left out: {missing.learner} on {missing.task}: {missing.reason}")
 
 
-def _tell_expected(plan: Plan, context: Context) -> None:
+def _tell_expected(plan: Plan, context: Context, load: Callable[[str], Task]) -> None:
     from evals.comparison.forecast import forecast
-    from fewshot.cli.experiment import duration, prepare_task
+    from fewshot.cli.experiment import duration
 
-    expected = forecast(plan, context, prepare_task)
+    expected = forecast(plan, context, load)
     rows = [
         [
             each.learner,

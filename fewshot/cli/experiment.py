@@ -20,6 +20,7 @@ from evals.runner import Progress, Run
 from evals.task import Task
 from fewshot.cli.answers import causes_in, require_answers, tell_constant, tell_failures
 from fewshot.cli.output import messages, offline, say, show, show_json, show_table
+from fewshot.cli.reading import USUAL, Reading
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import ResumeMismatch, UsageError
 from fewshot.core.paths import refuse_overwriting, write_atomically
@@ -43,15 +44,22 @@ class Episodes:
     part: str
 
 
-def prepare_task(name: str, notify: Callable[[str], None] = say, *, output: Path | None = None) -> Task:
+def prepare_task(
+    name: str,
+    notify: Callable[[str], None] = say,
+    *,
+    output: Path | None = None,
+    reading: Reading = USUAL,
+) -> Task:
     """Load a task and tell what loading dropped.
 
     Args:
+        reading: how it is read, if it is a file.
         output: where the command will write; it must not be a file of the task.
     """
     from evals.loading import load_task
 
-    task = load_task(name, offline=offline())
+    task = load_task(name, offline=offline(), **reading.for_source(name))
     if output is not None:
         refuse_overwriting(output, task.files)
     for note in task.notes:

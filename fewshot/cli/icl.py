@@ -35,6 +35,7 @@ from fewshot.cli.options import (
     Way,
 )
 from fewshot.cli.output import say, show, show_json, show_table
+from fewshot.cli.reading import Reading, ReadingBesideText
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Prompting:
 
 
 @app.command("run")
-@with_options(Prompting, Server, Connection)
+@with_options(Prompting, Server, Connection, Reading)
 def run(
     ctx: typer.Context,
     task: Task = "sentiment-ko",
@@ -122,7 +123,8 @@ def run(
         resume, output = experiment.return_to(ctx, experiment.begun_in(resume), [options["task"]], resume, output)
     connection = {key: ctx.params[key] for key in names(Connection)}
     wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
-    loaded = experiment.prepare_task(options["task"], output=output)
+    reading = Reading.of(options, options["task"])
+    loaded = experiment.prepare_task(options["task"], output=output, reading=reading)
     sampler = experiment.build_sampler(loaded, wanted)
     learner = _learner({**options, **connection})
     context = Context(device=options["device"], seed=wanted.seed, notify=say)
@@ -175,7 +177,7 @@ def _tell_next(folder: Path, summary: dict[str, Any]) -> None:
 
 
 @app.command("predict")
-@with_options(Prompting, Server, Connection)
+@with_options(Prompting, Server, Connection, Reading)
 def predict(
     ctx: typer.Context,
     source: Texts,
@@ -183,14 +185,15 @@ def predict(
     seed: Seed = 0,
     output: Labels = None,
 ) -> None:
-    """Label new texts: INPUT in, one JSON line per text out."""
+    """Label new texts: INPUT in, one row per text out, as JSON lines or as the suffix of -o says (.csv, .xlsx)."""
     from fewshot.cli.inputs import label_texts
 
-    label_texts(_learner(ctx.params), support, source, output, seed=seed, device=ctx.params["device"])
+    options = ctx.params
+    label_texts(_learner(options), support, source, output, options, seed=seed, device=options["device"])
 
 
 @app.command("preview")
-@with_options(Prompting, Server)
+@with_options(Prompting, Server, ReadingBesideText)
 def preview(
     ctx: typer.Context,
     task: Task = "sentiment-ko",
@@ -210,7 +213,7 @@ def preview(
     from evals.types import Query as QueryText
     from fewshot.cli import experiment
 
-    loaded = experiment.prepare_task(task)
+    loaded = experiment.prepare_task(task, reading=Reading.of(ctx.params, task))
     sampler = experiment.build_sampler(loaded, experiment.Episodes(way, shot, query, 1, seed, class_split, part))
     problem = sampler[episode].problem
     if text is not None:
@@ -242,7 +245,9 @@ def preview(
 
 
 @app.command("select")
+@with_options(ReadingBesideText)
 def select(
+    ctx: typer.Context,
     text: Annotated[str, typer.Option("--text", help="The query.")],
     task: Task = "sentiment-ko",
     selector: Selector = "knn",
@@ -259,7 +264,7 @@ def select(
 
     if count < 1:
         raise UsageError(f"--count {count} is too small; use 1 or more")
-    loaded = prepare_task(task)
+    loaded = prepare_task(task, reading=Reading.of(ctx.params, task))
     pool = loaded.rows.get("train") or next(iter(loaded.rows.values()))
     chosen = SELECTORS.build(selector, encoder=encoder)
     picked = chosen.select([QueryText("q0", text)], Pool(tuple(pool)), count, [seed])[0]

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fewshot.cli.groups import with_options
 from fewshot.cli.options import AsJson, ClassSplit, Device, Shot, Tracker, Way
 from fewshot.cli.output import offline, say, show, show_json
+from fewshot.cli.reading import Reading
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from evals.metatrain import TrainingData
 
 
+@with_options(Reading)
 def metatrain(
+    ctx: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the trained model; then: -m FOLDER.")],
     model: Annotated[str, typer.Option("--model", "-m", help="smollm2, hf:ORG/NAME, or a folder.")] = "smollm2",
     train: Annotated[str | None, typer.Option("--train", help="Tasks to be trained on, joined by +.")] = None,
@@ -64,7 +68,7 @@ def metatrain(
     given = {name: value for name, value in named.items() if value is not None}
     base = {"model": model.removeprefix("hf:"), "objective": objective, "tune": tune, "seed": seed}
     learner = LEARNERS.build(Spec("metaicl", {**base, **given, **extra}), offline=offline())
-    data = _data(learner, task, valid, class_split, way, shot)
+    data = _data(learner, task, valid, class_split, way, shot, Reading.of(ctx.params, task, train, valid))
     try:
         with track(tracker or (), out.name, learner.describe(), say) as tracking:
             context = Context(device=device, seed=seed, notify=say, track=tracking.log)
@@ -78,17 +82,25 @@ def metatrain(
 
 
 def _data(
-    learner: Learner, tested: str | None, valid: str | None, class_split: str | None, way: int | None, shot: int
+    learner: Learner,
+    tested: str | None,
+    valid: str | None,
+    class_split: str | None,
+    way: int | None,
+    shot: int,
+    reading: Reading,
 ) -> TrainingData:
     """Episodes to train on and to stop early on, without texts of the tested task."""
     from dataclasses import replace
+    from functools import partial
 
     from evals.metatrain import shapes, training_data
     from fewshot.cli.experiment import prepare_task
 
+    read = partial(prepare_task, reading=reading)
     names: str | None = getattr(learner, "train", None)
-    sources = [prepare_task(name) for name in names.split("+")] if names else []
-    task = prepare_task(tested) if tested else None
+    sources = [read(name) for name in names.split("+")] if names else []
+    task = read(tested) if tested else None
     if not sources and task is None:
         raise UsageError("name the tasks to be trained on (--train TASK+TASK), or a task with class splits (--task)")
     split = (class_split or task.default_class_split()) if task else None
@@ -96,7 +108,7 @@ def _data(
     data = training_data(train_shape, valid_shape, tested=task, class_split=split, sources=sources)
     if valid is None:
         return data
-    others = [prepare_task(name) for name in valid.split("+")]
+    others = [read(name) for name in valid.split("+")]
     return replace(data, valid=training_data(train_shape, valid_shape, tested=task, sources=others).valid)
 
 

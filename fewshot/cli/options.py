@@ -47,9 +47,22 @@ Result = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; run no episode.")]
 
-Texts = Annotated[str, typer.Argument(metavar="INPUT", help="Texts: .txt (one per line), .jsonl, .csv, or - .")]
+Texts = Annotated[
+    str, typer.Argument(metavar="INPUT", help="Texts: .txt (one per line), .jsonl, .csv, .tsv, .xlsx, .parquet, or - .")
+]
 Support = Annotated[str, typer.Option("--support", help="Labelled texts: a file, or a task name.")]
-Labels = Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of stdout.")]
+
+
+def _labels_file(path: Path | None) -> Path | None:
+    from fewshot.cli.labelled import require_labels_format
+
+    return require_labels_format(path)
+
+
+Labels = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="Write there (.jsonl, .csv, .xlsx) instead of stdout.", callback=_labels_file),
+]
 
 #: Parameters of a run that decide how it is shown or where it is kept, not what it is.
 PRESENTATION = ("run_dir", "resume", "as_json", "output", "dry_run", "tracker", "trust")

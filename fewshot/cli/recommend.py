@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fewshot.cli.answers import tell_alarm
+from fewshot.cli.groups import with_options
 from fewshot.cli.options import AsJson, ClassSplit, Device, Labels, Part, Query, Shot, Task, Texts, Trust, Way
 from fewshot.cli.output import offline, say, show, show_json, show_table
+from fewshot.cli.reading import Reading
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,10 +30,10 @@ _PROMPTED = {"selector": "knn", "demos": 8, "order": "nearest-last"}
 _SHOWN_DOUBTS = 5
 
 
+@with_options(Reading)
 def recommend(
+    ctx: typer.Context,
     source: Annotated[str, typer.Argument(metavar="FILE", help="Labelled texts (.csv, .tsv, .jsonl ...), or a task.")],
-    text: Annotated[str | None, typer.Option("--text", help="Column of the texts.")] = None,
-    label: Annotated[str | None, typer.Option("--label", help="Column of the labels.")] = None,
     budget: Annotated[float, typer.Option("--budget", metavar="MINUTES", help="Minutes for all learners.")] = 10.0,
     max_cost: Annotated[
         float | None, typer.Option("--max-cost", metavar="USD", help="Money for all learners.  [default: no limit]")
@@ -57,6 +59,8 @@ def recommend(
     Nothing is kept when it is interrupted, but answers of hosted models stay in the cache: run it again, and they are
     not paid for twice.
     """
+    from functools import partial
+
     from evals.learner import Budget, Context
     from evals.predictor import require_new
     from evals.recommend import recommend as find
@@ -68,7 +72,8 @@ def recommend(
         raise UsageError(f"--max-cost {max_cost:g}: give USD, 0 or more")
     if out is not None:
         require_new(out)
-    task, column = _load(source, text, label)
+    reading = Reading.of(ctx.params, source)
+    task, column = _load(source, reading)
     require_new(out or _new_folder(task.name))
     found = find(
         task,
@@ -78,7 +83,7 @@ def recommend(
         max_rows=rows,
         text_column=column,
         ctx=Context(device=device, seed=seed, budget=Budget(max_usd=max_cost), notify=say),
-        load=prepare_task,
+        load=partial(prepare_task, reading=reading),
         on_step=_tell,
     )
     folder = out or _new_folder(task.name)  # anew: another process may have taken the first one meanwhile
@@ -90,26 +95,34 @@ def recommend(
     say(f"next: fewshot predict --from {folder}{' --trust' if found.predictor.needs_trust else ''} NEW.csv")
 
 
+@with_options(Reading)
 def predict(
+    ctx: typer.Context,
     texts: Texts,
     source: Annotated[Path, typer.Option("--from", help="Folder of a predictor, made by fewshot recommend.")],
-    text: Annotated[str | None, typer.Option("--text", help="Column of the texts; default: as it was learned.")] = None,
     trust: Trust = False,
     device: Device = "auto",
     output: Labels = None,
 ) -> None:
-    """Label new texts with a predictor: INPUT in, one JSON line per text out."""
-    from evals.predictor import Predictor
-    from fewshot.cli.inputs import read_texts, write_predictions
+    """Label new texts with a predictor: INPUT in, one row per text out, as JSON lines or by the suffix of -o.
 
+    The column of the texts is that which the predictor learned from, if no other one is named.
+    """
+    from evals.predictor import Predictor
+    from fewshot.cli.inputs import read_texts
+    from fewshot.cli.labelled import write_predictions
+
+    reading = Reading.of(ctx.params, texts)
     predictor = Predictor.load(source, trust=trust)
     if changed := predictor.changed_versions:
         say(f"made with other versions ({', '.join(changed)}): answers may differ a little from those that were tested")
-    column = text or predictor.text_column
-    write_predictions(predictor.classifier(device), read_texts(texts, sys.stdin.buffer, column), output)
+    found = read_texts(texts, sys.stdin.buffer, predictor.text_column, reading)
+    write_predictions(predictor.classifier(device), found, output)
 
 
+@with_options(Reading)
 def power(
+    ctx: typer.Context,
     task: Task = "intents-en",
     delta: Annotated[float, typer.Option("--delta", help="Difference to be found: 0.03 is three points.")] = 0.03,
     learner: Annotated[
@@ -143,27 +156,25 @@ def power(
     else:
         names = _two(learner or _cheap())
         options = {"way": way, "shot": shot, "query": query, "class_split": class_split, "part": part, "seed": seed}
-        analysis, texts = _pilot(task, names, pilot, device, options)
+        analysis, texts = _pilot(task, names, pilot, device, options, Reading.of(ctx.params, task))
     found = foresee(analysis, *names, delta=delta, planned=episodes, n_texts=texts)
     show_json(found.document) if as_json else _show_power(found)
 
 
-def _load(source: str, text: str | None, label: str | None) -> tuple[LoadedTask, str]:
+def _load(source: str, reading: Reading) -> tuple[LoadedTask, str]:
     """The task, and the column of its texts; tells what was guessed."""
     from evals.loading import load_task
     from evals.recommend.columns import find_columns
     from evals.sources import suffix_of
 
-    named: dict[str, str] = {}
+    named = reading.for_source(source)
     if suffix_of(source):
-        columns = find_columns(Path(source), text, label)
+        columns = find_columns(Path(source), **named)
         if columns.guessed:
             say(
                 f"guessed columns: texts in {columns.text!r}, labels in {columns.label!r}; --text and --label change it"
             )
-        named = {"text": columns.text, "label": columns.label}
-    elif text or label:
-        raise UsageError(f"--text and --label name columns of a data file, and {source} is none")
+        named |= {"text": columns.text, "label": columns.label}
     return load_task(source, offline=offline(), **named), named.get("text", "text")
 
 
@@ -267,7 +278,7 @@ def _cheap() -> list[str]:
 
 
 def _pilot(
-    name: str, learners: tuple[str, str], episodes: int, device: str, options: dict[str, Any]
+    name: str, learners: tuple[str, str], episodes: int, device: str, options: dict[str, Any], reading: Reading
 ) -> tuple[Analysis, int]:
     """A comparison that is not kept, and how many texts its queries are drawn from."""
     import tempfile
@@ -277,7 +288,7 @@ def _pilot(
     from evals.recommend.power import pool_size
     from fewshot.cli.experiment import prepare_task
 
-    task = prepare_task(name)
+    task = prepare_task(name, reading=reading)
     say(f"pilot: {episodes} episodes of {learners[0]} and {learners[1]}")
     with tempfile.TemporaryDirectory() as folder:
         ctx = Context(device=device, notify=say)

@@ -14,7 +14,9 @@ from typing import IO
 
 from fewshot.core.errors import StorageError, UsageError
 
-_SAFE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+#: Hangul, kana and Chinese characters beside a-z: none of them looks like another letter.
+_LETTERS = r"a-z0-9가-힣ぁ-ゖァ-ヺー一-鿿"
+_SAFE_NAME = re.compile(rf"[{_LETTERS}][{_LETTERS}._-]{{0,63}}")
 #: Names of files that are open already.
 _DESCRIPTOR = re.compile(r"/dev/(?P<name>stdin|stdout|stderr)|(/dev|/proc/self)/fd/(?P<number>\d+)")
 #: Files that runs, comparisons, predictors and trained learners consist of.
@@ -55,7 +57,8 @@ def safe_name(name: str, what: str) -> str:
     """Refuse names that could leave their folder or confuse a file system."""
     if not _SAFE_NAME.fullmatch(name) or ".." in name:
         raise UsageError(
-            f"{what} {name!r} is not usable: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit"
+            f"{what} {name!r} is not usable: use 1 to 64 of a-z, Hangul, kana, Chinese characters, 0-9 . _ - and begin "
+            "with a letter or digit"
         )
     return name
 

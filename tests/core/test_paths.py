@@ -35,7 +35,7 @@ def test_names_that_could_leave_their_folder_are_refused(name: str) -> None:
         safe_name(name, "task name")
 
 
-@pytest.mark.parametrize("name", ["a", "sentiment-ko", "0", "my_task.v2", "x" * 64])
+@pytest.mark.parametrize("name", ["a", "sentiment-ko", "0", "my_task.v2", "x" * 64, "사본", "감정-분석.v2", "感情"])
 def test_plain_names_are_taken(name: str) -> None:
     assert safe_name(name, "task name") == name
 

@@ -8,6 +8,7 @@ import re
 import stat
 import time
 import tracemalloc
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -351,7 +352,9 @@ def test_run_json_holds_configuration_and_result(tmp_path: Path) -> None:
     [
         ("sentiment-ko", "icl", "sentiment-ko-icl"),
         ("sib200[ko]", "icl:model=(hf:A/B)", "sib200-ko-icl-model-hf-a-b"),
-        ("../../etc", "한국어", f"etc-{digest('한국어')[:8]}"),
+        ("../../etc", "한국어", "etc-한국어"),
+        ("사본", "★", f"사본-{digest('★')[:8]}"),
+        (unicodedata.normalize("NFD", "사본"), "한" * 300, f"사본-{'한' * 26}"),
         ("x" * 300, "nn", f"{'x' * 40}-nn"),
     ],
 )

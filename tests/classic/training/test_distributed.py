@@ -40,7 +40,7 @@ trained(sys.argv[1])
 
 
 def trained(folder: str) -> None:
-    settings: Any = {"steps": 10, "eval_every": 5, "meta_batch": 4, "n_valid": 10, "patience": None}
+    settings: Any = {"steps": 4, "eval_every": 2, "meta_batch": 4, "n_valid": 4, "patience": None}
     fitted(ProtoNet(encoder=ToyEncoder(), **settings), Path(folder)).save(Path(folder))
 
 

@@ -341,7 +341,8 @@ class TestKoMini:
     def test_it_is_read_from_its_folder(self, tiny: dict[str, Path]) -> None:
         asked = [ScoreRequest(Prompt("리뷰: 재미있어요. 감정:"), (" 긍정", " 부정"))]
         model = ko_mini(device="cpu")
-        np.testing.assert_array_equal(logprobs(model.score(asked)), logprobs(load(tiny["llama"]).score(asked)))
+        expected = logprobs(load(tiny["llama"]).score(asked))
+        np.testing.assert_allclose(logprobs(model.score(asked)), expected, atol=1e-4, rtol=0)
         assert model.capabilities.languages == ("ko",)
         described = model.describe()
         assert (described["name"], described["dtype"]) == ("ko-mini", "float32")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 from evals.card import HubCard
 from evals.sources import Row
@@ -29,10 +30,16 @@ def hub_rows(hub: HubCard, split: str) -> Iterator[Row]:
             f"the data set {hub.id} cannot be had from the Hugging Face hub ({type(error).__name__}: {error}). "
             "Check the network, or set FEWSHOT_DATA to a folder with a copy"
         ) from error
-    named = {column: feature for column, feature in data.features.items() if hasattr(feature, "int2str")}
+    yield from dataset_rows(data, f"{hub.id} {split}")
+
+
+def dataset_rows(data: Any, origin: str) -> Iterator[Row]:
+    """Yield the rows of a `datasets.Dataset`; class numbers are replaced by their names."""
+    features = data.features or {}  # a stream may not know them
+    named = {column: feature for column, feature in features.items() if hasattr(feature, "int2str")}
     for number, values in enumerate(data, start=1):
         readable = {
             column: named[column].int2str(value) if column in named and isinstance(value, int) and value >= 0 else value
             for column, value in dict(values).items()
         }
-        yield Row(readable, f"{hub.id} {split}, row {number}", number)
+        yield Row(readable, f"{origin}, row {number}", number)

@@ -16,6 +16,7 @@ from typing import Any
 
 from evals.card import Card, find_card, normal_label, read_card, verbalizer_of
 from evals.cleaning import clean
+from evals.frames import parts_of
 from evals.hub import hub_rows
 from evals.kinds import Kind, kind_named
 from evals.language import UNKNOWN, guess_language
@@ -38,9 +39,10 @@ _WHOLE = re.compile(r"(?<=\d)\.0+$")
 
 
 def load_task(
-    source: str | Path,
+    source: str | Path | Any,
     *,
     offline: bool = False,
+    name: str | None = None,
     text: str | None = None,
     label: str | None = None,
     encoding: str | None = None,
@@ -50,7 +52,8 @@ def load_task(
 
     Args:
         source: name of a shipped card (`sentiment-ko`, `sib200[ko]`), path of a card (.yaml), of a data file, or of a
-            folder with train/test files.
+            folder with train/test files; a data frame of pandas or polars, a `Dataset` or a `DatasetDict`.
+        name: of a task that is a table in memory; "data" where None.
         offline: never look on the Hugging Face hub.
         text, label: columns; those that the card names, else `text` and `label`, where None.
         encoding: of files of text, found out where None. sheet: of workbooks, as in `read_rows`.
@@ -59,10 +62,12 @@ def load_task(
         UsageError: unknown task name, with the nearest ones; columns, encoding or sheet of a task that is shipped.
         TaskError: an unusable card or file; the message names file and line.
     """
-    name = str(source)
-    path = Path(name)
     named = {"text": text, "label": label, "encoding": encoding, "sheet": sheet}
     reading = {key: value for key, value in named.items() if value is not None}
+    if not isinstance(source, (str, Path)):
+        return _build(Card.model_validate({"name": name or "data", "source": reading}), None, offline, parts_of(source))
+    name = str(source)
+    path = Path(name)
     if name.lower().endswith((".yaml", ".yml")):
         return _build(_read_so(read_card(path), reading), path.parent, offline)
     if is_own(name):
@@ -96,10 +101,18 @@ def _stem(path: Path) -> str:
     return "".join(char if char.isalnum() or char in "._-" else "-" for char in name).strip("-._") or "data"
 
 
-def _build(card: Card, beside: Path | None, offline: bool) -> Task:
+def _build(card: Card, beside: Path | None, offline: bool, given: Mapping[str, Iterable[Row]] | None = None) -> Task:
+    """The task of a card.
+
+    Args:
+        beside: the card's folder. given: rows by part that need not be looked for.
+    """
     kind = kind_named(card.kind)
     odd: list[str] = []
-    columns, parts, splits = _locate(card, beside, offline, odd.append)
+    if given is not None:
+        columns, parts, splits = _Columns(card.source.text, card.source.label, card.source.id), given, {}
+    else:
+        columns, parts, splits = _locate(card, beside, offline, odd.append)
     used = {columns.text, columns.label, columns.id, *card.fields}
     parts = by_split_column(parts, used, odd.append) if not splits else parts
     names = {normal_label(v): name for name, label in card.labels.items() for v in (name, *label.aliases)}
@@ -125,7 +138,8 @@ def _build(card: Card, beside: Path | None, offline: bool) -> Task:
         fields=card.fields,
     )
     splits = _checked_splits(splits, labels, card.name)
-    return Task(info, labels, cleaned, splits, tuple(notes), _files_read(card, beside, info.template))
+    files = _files_read(card, beside, info.template) if given is None else ()
+    return Task(info, labels, cleaned, splits, tuple(notes), files)
 
 
 def _files_read(card: Card, beside: Path | None, template: str) -> tuple[Path, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -13,6 +14,8 @@ from icl.formatters import Rendered, chat, completion
 from icl.models.base import Prompt
 from icl.template import Template
 
+#: Everything that some program or model takes for the end of a line.
+_LINE_ENDS = re.compile(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 _NO_TASK = TaskInfo("prompt", "en", "classification")
 
 
@@ -66,8 +69,11 @@ class PromptBuilder:
         return replace(self, demonstrations=tuple(demonstrations))
 
     def build(self, query: str | Query) -> Prompt:
-        """The prompt as plain text, ending where the label begins."""
-        return completion(self.render(query))
+        """The prompt as plain text, ending where the label begins.
+
+        Line ends inside of texts become spaces: a text of several lines could pass for demonstrations.
+        """
+        return completion(self.render_folded(query))
 
     def messages(self, query: str | Query, system: str | None = None) -> Prompt:
         """The prompt as chat turns, ending with a user turn.
@@ -83,10 +89,19 @@ class PromptBuilder:
         """What a completion model writes to give this label; stripped, it is what a chat model answers."""
         return self._template.render("output", {**self._words, "label": label})
 
+    def render_folded(self, query: str | Query) -> Rendered:
+        """The blocks of plain text, in which every text is one line."""
+        return self._folded.render(_folded(Query("", query) if isinstance(query, str) else query))
+
     def render(self, query: str | Query) -> Rendered:
-        """The blocks behind both forms."""
+        """The blocks with texts as they are, as the turns of a chat hold them."""
         query = Query("", query) if isinstance(query, str) else query
         return Rendered(self._instruction, self._shown, self._input(query), self.separator)
+
+    @cached_property
+    def _folded(self) -> PromptBuilder:
+        shown = (replace(one, query=_folded(one.query)) for one in self.demonstrations)
+        return replace(self, demonstrations=tuple(shown))
 
     @cached_property
     def separator(self) -> str:
@@ -113,6 +128,16 @@ class PromptBuilder:
 
     def _input(self, query: Query) -> str:
         return self._template.render("input", {**query.fields, **self._words, "text": query.text})
+
+
+def _folded(query: Query) -> Query:
+    """The query with its text and its fields on one line each."""
+    fields = {name: _on_one_line(value) for name, value in query.fields.items()}
+    return replace(query, text=_on_one_line(query.text), fields=fields)
+
+
+def _on_one_line(value: Any) -> Any:
+    return _LINE_ENDS.sub(" ", value) if isinstance(value, str) else value
 
 
 @lru_cache(maxsize=64)

@@ -158,7 +158,7 @@ def runs_in(folder: Path) -> list[Path]:
 
 
 def compare(
-    task: str | Task | Sequence[str | Task],
+    task: str | Task | Sequence[str | Task | Any] | Any,
     learner: str | Sequence[str] | Mapping[str, str | Learner] = (),
     *,
     way: int | None = None,
@@ -179,7 +179,7 @@ def compare(
         comparison = compare("intents-en", ["icl", "protonet:encoder=minilm"], way=5, shot=[1, 5])
 
     Args:
-        task: names, or loaded tasks.
+        task: names, loaded tasks, or tables as `load_task` takes them; one or a list.
         learner: specs; or a mapping from names to specs or learners of one's own.
         way, shot, query, episodes, seed, class_split, part, until_ci: as in `Study`.
         folder: of the comparison; one that holds the same study is continued. None makes a new one in `run_dir`.
@@ -193,11 +193,11 @@ def compare(
     """
     from evals.loading import load_task
 
-    given = [task] if isinstance(task, (str, Task)) else list(task)
-    tasks = {
-        item if isinstance(item, str) else item.name: load_task(item) if isinstance(item, str) else item
-        for item in given
-    }
+    given = list(task) if isinstance(task, (list, tuple)) else [task]
+    loaded = [item if isinstance(item, Task) else load_task(item) for item in given]
+    tasks = {item if isinstance(item, str) else one.name: one for item, one in zip(given, loaded, strict=True)}
+    if len(tasks) < len(given):
+        raise UsageError("several tasks have the same name; load tables with names: load_task(table, name=...)")
     learners = [learner] if isinstance(learner, str) else learner
     if not isinstance(learners, Mapping) and any(not isinstance(item, str) for item in learners):
         raise UsageError("learners of your own need names: learner={'mine': learner}")

@@ -119,7 +119,7 @@ class Recommendation:
 
 
 def recommend(
-    task: Task,
+    task: Task | Any,
     learners: Sequence[str] | None = None,
     *,
     also: Sequence[str] = (),
@@ -135,7 +135,8 @@ def recommend(
     The learners that the registry flags as baselines are always among them.
 
     Args:
-        task: a classification task; its train rows are used, or all where they are not split.
+        task: a classification task, or what `load_task` makes one of; its train rows are used, or all where they are
+            not split.
         learners: specs; None takes those that can run on this machine.
         also: specs to be tried as well, after the others.
         minutes: for all learners together; what does not fit is left out. None for no limit.
@@ -154,6 +155,7 @@ def recommend(
     """
     if minutes is not None and not minutes > 0:
         raise UsageError(f"--budget {minutes:g}: give more than 0 minutes")
+    task = task if isinstance(task, Task) else load_task(task, text=None if text_column == "text" else text_column)
     ctx = ctx or Context()
     splits = make_splits(task, max_rows=max_rows, seed=ctx.seed)
     specs, left_out = (list(learners), []) if learners is not None else ladder(task.info.language)

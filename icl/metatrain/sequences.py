@@ -191,7 +191,7 @@ def _written(
     """The text that a prompt with these demonstrations is, and where the label words stand in it."""
     builder = PromptBuilder(_template(template), task, tuple(listed))
     *shown, last = [Demonstration(query, word) for query, word in zip(examples, words, strict=True)]
-    rendered = builder.showing(shown).render(last.query)
+    rendered = builder.showing(shown).render_folded(last.query)
     blocks = [*rendered.demonstrations, (rendered.query, builder.continuation(last.label))]
     text = completion(replace(rendered, demonstrations=())).text.removesuffix(rendered.query)
     spans = []

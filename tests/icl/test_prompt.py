@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 
 import pytest
 
@@ -30,7 +31,8 @@ INJECTIONS = [
 @pytest.mark.parametrize("data", INJECTIONS)
 def test_pitfall_19_data_are_values_never_source(data: str) -> None:
     builder = PromptBuilder("named").instruction(data).example(data, data)
-    assert builder.build(data).text == f"{data.strip()}\n\nText: {data}\nLabel: {data}\n\nText: {data}\nLabel:"
+    text = re.sub(r"\s*\n\s*", " ", data)  # in plain text, a text is one line
+    assert builder.build(data).text == f"{data.strip()}\n\nText: {text}\nLabel: {data}\n\nText: {text}\nLabel:"
     assert builder.continuation(data) == f" {data}"
     assert builder.messages(data).messages[-1] == Message("user", f"Text: {data}\nLabel:")
 

@@ -67,7 +67,7 @@ class EpisodeSampler:
         for name in ("way", "shot", "query"):
             if getattr(self, name) < (0 if name == "shot" else 1):
                 raise UsageError(f"--{name} {getattr(self, name)} is too small")
-        self._kind.require(self._pools, self._labels, self.way, self.shot, self.query)
+        self._kind.require(self._pools, self.labels, self.way, self.shot, self.query)
 
     @classmethod
     def of(
@@ -101,7 +101,8 @@ class EpisodeSampler:
         return kind_named(self.task.info.kind)
 
     @property
-    def _labels(self) -> tuple[Label, ...]:
+    def labels(self) -> tuple[Label, ...]:
+        """The classes that episodes are drawn from."""
         return self.task.labels_in(self.class_split, self.part)
 
     @property
@@ -115,7 +116,7 @@ class EpisodeSampler:
         drawn = self._draw(index)
         rows = drawn.queries
         _refuse_leaks(drawn.support, rows)
-        by_name = {label.name: label for label in self._labels}
+        by_name = {label.name: label for label in self.labels}
         contents = [self.task.data_fingerprint, list(drawn.labels), [row.id for row in rows]]
         problem = Problem(
             id=digest([*contents, [row.id for row in drawn.support]]),
@@ -131,6 +132,12 @@ class EpisodeSampler:
         """The first `count` episodes."""
         return (self[index] for index in range(count))
 
+    def texts(self) -> Iterator[str]:
+        """Every text that an episode may show or ask."""
+        names = [label.name for label in self.labels] or [""]
+        pools = dict.fromkeys((self._pools.support, self._pools.query))
+        return (row.text for pool in pools for name in names for row in pool.by_label.get(name, ()))
+
     def manifest(self, count: int) -> list[str]:
         """The hashes of the first `count` episodes. Two runs are comparable on the common prefix of theirs."""
         return [episode.id for episode in self.take(count)]
@@ -138,7 +145,7 @@ class EpisodeSampler:
     def _draw(self, index: int) -> Draw:
         """The rows of episode `index`, queries shuffled."""
         seed = [self.task.data_fingerprint, self.class_split, self.part, self.way, self.seed, index]
-        drawn = self._kind.draw(self._pools, self._labels, self.way, self.shot, self.query, seed)
+        drawn = self._kind.draw(self._pools, self.labels, self.way, self.shot, self.query, seed)
         order = random_state(*seed, "query order").permutation(len(drawn.queries)).tolist()
         return replace(drawn, queries=tuple(drawn.queries[at] for at in order))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from evals.episode import Episode, EpisodeSampler
 from evals.kinds import kind_named
 from evals.learner import Background, Context, Learner, MetaLearner, for_task
 from evals.task import Task
+from evals.training_record import attach, joined, read, record_of, records, write
 from evals.types import Example
 from fewshot.core.errors import UsageError
 from fewshot.core.hashing import text_key
@@ -141,6 +143,7 @@ def ensure_trained(
         return learner
     if folder is not None and (folder / _LEARNER).is_file():
         learner.load(folder)
+        attach(learner, read(folder))
         return learner
     names: str | None = getattr(learner, "train", None)
     sources = [load(name) for name in names.split("+")] if names else []
@@ -179,10 +182,15 @@ def meta_train(learner: MetaLearner, data: TrainingData, ctx: Context, folder: P
         _train(learner, data, ctx, folder)
 
 
+def _is_first() -> bool:
+    """Whether this is the first (or only) one of the processes that train together."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextmanager
 def _owned(folder: Path | None) -> Iterator[None]:
     """The folder of a training, for this process alone (or for the first of those that train together)."""
-    if folder is None or os.environ.get("RANK", "0") != "0":
+    if folder is None or not _is_first():
         yield
         return
     advice = "wait until it ends, or choose another folder"
@@ -196,8 +204,13 @@ def _train(learner: MetaLearner, data: TrainingData, ctx: Context, folder: Path 
     for note in data.notes:
         ctx.notify(note)
     learner.prepare(data.background, ctx)
+    earlier, _ = records(learner)  # a model may have been trained before
     learner.meta_fit(data.train, data.valid, ctx, folder)
+    record = joined([*earlier, record_of(data.train.samplers, data.valid.samplers)])
+    attach(learner, record)
     if folder is not None:
+        if _is_first():
+            write(folder, record)  # before the learner, which is never there without it
         learner.save(folder)
 
 
@@ -217,12 +230,32 @@ def without_texts(task: Task, other: Task) -> tuple[Task, int]:
     return replace(task, rows=kept), dropped
 
 
+def _without_small_classes(task: Task, needed: int) -> tuple[Task, int]:
+    """The task without the classes that have fewer texts than an episode needs, and how many those were.
+
+    Where rows are split, no part may have fewer; where classes are, all rows count.
+    """
+    kind = kind_named(task.info.kind)
+    pools = [task.rows[part] for part in ("train", "valid") if part in task.rows]
+    if task.class_splits or not pools:
+        pools = [tuple(row for rows in task.rows.values() for row in rows)]
+    counts = [
+        Counter(name for row in rows if row.label is not None for name in kind.names(row.label)) for rows in pools
+    ]
+    small = {label.name for label in task.labels if min(count[label.name] for count in counts) < needed}
+    return replace(task, labels=tuple(label for label in task.labels if label.name not in small)), len(small)
+
+
 def _across_tasks(train: Shape, valid: Shape, tested: Task | None, sources: Sequence[Task]) -> TrainingData:
     trains, valids, texts, notes = [], [], [], []
     for source in sources:
         task, dropped = without_texts(source, tested) if tested is not None else (source, 0)
         if tested is not None:
             notes.append(f"{source.name}: {dropped} training texts occur in {tested.name} and are left out")
+        if dropped:
+            task, emptied = _without_small_classes(task, max(train.shot + train.query, valid.shot + valid.query))
+            if emptied:
+                notes.append(f"{source.name}: {emptied} classes have too few texts without them and are left out")
         class_split = task.default_class_split()
         if class_split is None and "valid" not in task.rows:
             task = _with_held_out(task, valid)

@@ -19,6 +19,7 @@ from evals.adapters import EpisodeClassifier
 from evals.learner import Learner, MetaLearner
 from evals.metatrain import LEARNER_FOLDER
 from evals.rundir import versions
+from evals.training_record import joined, records, write
 from evals.types import Answer, Example, Label, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.consent import acts, require_consent
@@ -87,6 +88,9 @@ class Predictor:
         """
         require_new(folder)
         if isinstance(self.learner, MetaLearner):
+            known, missing = records(self.learner)
+            if known and not missing:
+                write(folder / LEARNER_FOLDER, joined(known))
             self.learner.save(folder / LEARNER_FOLDER)
         lines = (canonical_json(_row(row)) for row in self.support)
         support = "".join(f"{line}\n" for line in lines)

@@ -16,6 +16,7 @@ from typing import Any
 from evals.checks import checked
 from evals.episode import Episode, EpisodeSampler
 from evals.kinds import kind_named
+from evals.leaks import refuse_leaks
 from evals.learner import Background, Context, Learner, failure, for_task, ignore
 from evals.records import EpisodeRecord
 from evals.results import is_narrow, summarise
@@ -88,7 +89,8 @@ def run(
         on_progress: called after each episode.
 
     Raises:
-        UsageError: `run_dir` holds a run (or, to resume, none), or another process writes to it.
+        UsageError: `run_dir` holds a run (or, to resume, none), another process writes to it, or a learner was trained
+            on classes or texts that it would be tested on.
         ResumeMismatch: the stored run has another configuration.
         StorageError: the run cannot be stored or read.
         BudgetReached: the context's deadline passed, or a learner met a limit.
@@ -102,12 +104,15 @@ def run(
     ctx = ctx or Context()
     given = {MAIN: learner, **(baselines or {})}
     learners = {name: for_task(each, sampler.task.info) for name, each in given.items()}
+    leaks = refuse_leaks(learners.values(), sampler)
     settings = {**(config or {}), **({"until_ci": until_ci} if until_ci is not None else {})}
     described = describe_run(learners, sampler, n_episodes, ctx.seed, settings)
     with open_store(run_dir, described, resume) as store:
         write_copy(store, None)
         store_ctx = replace(ctx, ledger=store.ledger, notify=_recorded(ctx.notify, store))
         try:
+            for note in leaks:
+                store_ctx.notify(note)
             with interruptible(ctx):
                 for name, each in learners.items():
                     for enough in looks(n_episodes, until_ci):

@@ -14,6 +14,7 @@ from evals.comparison.document import Absent
 from evals.comparison.study import Study
 from evals.engines import spread
 from evals.episode import EpisodeSampler
+from evals.leaks import refuse_leaks
 from evals.learner import Context, Learner, MetaLearner, ignore
 from evals.metatrain import LEARNER_FOLDER, ensure_trained
 from evals.rundir import folder_name
@@ -93,7 +94,8 @@ def make_plan(
         shard: (i, n): every n-th job, beginning with the i-th, counted from 1.
 
     Raises:
-        UsageError: an unknown parameter of a learner, or data that cannot fill an episode.
+        UsageError: an unknown parameter of a learner, data that cannot fill an episode, or a learner that was trained
+            on what it would be tested on.
     """
     one, of = shard
     if not 1 <= one <= of:
@@ -107,7 +109,9 @@ def make_plan(
         reasons = {c.name: why_left_out(c, tasks[name], study) for c in contestants}
         absent += [Absent(who, "skipped", why, tasks[name].name) for who, why in reasons.items() if why is not None]
         usable = [contestant for contestant in contestants if reasons[contestant.name] is None]
+        built = [contestant.build(study.seed[0]) for contestant in usable]
         for sampler in _samplers(study, tasks[name]):
+            refuse_leaks(built, sampler)
             jobs += [Job(contestant, sampler) for contestant in usable]
     if not jobs:
         reasons = dict.fromkeys(f"{each.learner}: {each.reason}" for each in absent)

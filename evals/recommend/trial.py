@@ -10,6 +10,7 @@ from evals.checks import checked
 from evals.comparison.contestants import Contestant
 from evals.episode import EpisodeSampler
 from evals.kinds import kind_named
+from evals.leaks import refuse_leaks
 from evals.learner import Background, Context, Learner, MetaLearner, for_task
 from evals.metatrain import ensure_trained
 from evals.recommend.ladder import LeftOut
@@ -74,6 +75,8 @@ def attempt(
     try:
         _require_reach(learner, splits, ctx)
         _train(learner, task, ctx, load)
+        for note in refuse_leaks([learner], task):
+            ctx.notify(note)
         learner.prepare(Background(), ctx)
         predictions = list(_answered(learner, splits, ctx))
     except StorageError:

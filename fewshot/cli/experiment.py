@@ -197,9 +197,12 @@ def tell_near_copies(task: Task, sampler: EpisodeSampler, n_episodes: int) -> No
 
 def describe_plan(task: Task, sampler: EpisodeSampler, n_episodes: int, learner: Learner, ctx: Context) -> Estimate:
     """Say, before any work, what will run and what it is expected to take."""
+    from evals.leaks import refuse_leaks
+
     if n_episodes < 1:
         raise UsageError(f"--episodes {n_episodes} is too small; use 1 or more")
     refuse_kind(task, learner)
+    refuse_leaks([learner], sampler)
     tell_near_copies(task, sampler, n_episodes)
     problems = [sampler[at].problem for at in range(min(2, n_episodes))]
     estimate = learner.estimate(problems, n_episodes, ctx)

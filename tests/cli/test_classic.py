@@ -47,6 +47,35 @@ def test_run_uses_what_was_trained_and_stands_beside_baselines(
     assert json.loads(resumed.stdout) == document
 
 
+@pytest.mark.promise(71)
+def test_what_it_was_trained_on_is_not_tested(fewshot: Callable, trained: Path, tmp_path: Path) -> None:
+    for command in (("classic", "run", "--from", trained), ("compare", "-l", f"protonet:from={trained}")):
+        count = ("--way", "3", "--shot", "2", "--query", "2", "--class-split", "all", "--run-dir", tmp_path)
+        done = fewshot(*command, "-t", "intents-en", *count)
+        assert done.code == 2
+        assert "protonet was trained or validated on" in done.stderr
+        assert "classes of intents-en (" in done.stderr
+    assert not list(tmp_path.rglob("run.sqlite"))
+
+
+@pytest.mark.data
+@pytest.mark.promise(71)
+def test_banking77_trained_on_one_class_split_is_not_tested_on_another(fewshot: Callable, tmp_path: Path) -> None:
+    folder, task = tmp_path / "protonet", ("-t", "banking77", "--way", "5", "--shot", "1")
+    learner = "protonet:encoder=lexical,steps=2,eval_every=1,meta_batch=1,n_valid=2,hidden=8"
+    done = fewshot("classic", "train", "-a", learner, *task, "--class-split", "01", "-o", folder)
+    assert done.code == 0, done.stderr
+    assert (folder / "trained_on.json").stat().st_size < 200_000
+    tested = ("classic", "run", "--from", folder, *task, "--query", "1", "-n", "2", "--run-dir", tmp_path / "runs")
+    done = fewshot(*tested, "--class-split", "01")
+    assert done.code == 0, done.stderr
+    assert "cannot be checked" not in done.stderr
+    done = fewshot(*tested, "--class-split", "02")
+    assert done.code == 2
+    assert "of the 27 classes of banking77 (" in done.stderr
+    assert "--class-split 01" in done.stderr
+
+
 def test_run_trains_first_and_a_resumed_run_does_not_train_again(fewshot: Callable, tmp_path: Path) -> None:
     done = fewshot("classic", "run", "-a", QUICK, "-t", "intents-en", *EPISODES, "--run-dir", tmp_path, "--json")
     assert done.code == 0, done.stderr

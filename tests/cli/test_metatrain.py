@@ -30,8 +30,11 @@ def test_what_is_trained_is_a_model_by_its_folder(fewshot: Callable, tiny: Path,
     document = json.loads((out / "learner.json").read_text())
     assert document["config"]["train_way"] == 2
     assert {"canonical"} == set(document["training"]["parts"])
-    run = ("-m", out, "-t", "sentiment-en", "--way", "2", "--shot", "1", "--query", "1", "-n", "1")
-    used = fewshot("icl", "run", *run, "--run-dir", tmp_path / "runs", "--json")
+    run = ("-m", out, "--way", "2", "--shot", "1", "--query", "1", "-n", "1", "--run-dir", tmp_path / "runs", "--json")
+    refused = fewshot("icl", "run", "-t", "sentiment-en", *run)
+    assert refused.code == 2
+    assert "icl was trained or validated on 2 of the 2 classes of sentiment-en" in refused.stderr
+    used = fewshot("icl", "run", "-t", "sentiment-ko", *run)
     assert used.code == 0, used.stderr
     assert json.loads(used.stdout)["learner"] == "icl"
     again = fewshot("icl", "metatrain", *arguments, "-o", out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from evals.episode import EpisodeSampler
@@ -61,6 +63,18 @@ def test_texts_of_the_tested_task_are_dropped_and_counted() -> None:
     assert len(kept.rows["all"]) == 180
     known = training_data(SHAPE, SHAPE, tested=smaller, sources=[toy_task(60, split=False)])
     assert known.notes == ("toy: 60 training texts occur in toy and are left out",)
+
+
+def test_classes_that_lose_their_texts_to_the_tested_task_are_left_out_and_told() -> None:
+    whole = toy_task(60, split=False)
+    tested = replace(whole, rows={"all": tuple(row for row in whole.rows["all"] if row.label in ("c0", "c1"))})
+    for source in (whole, toy_task(60)):
+        known = training_data(SHAPE, SHAPE, tested=tested, sources=[source])
+        assert known.notes == (
+            "toy: 120 training texts occur in toy and are left out",
+            "toy: 2 classes have too few texts without them and are left out",
+        )
+        assert not {"c0", "c1"} & _labels(known.train)
 
 
 def test_a_wide_training_way_is_lowered_to_the_classes_there_are() -> None:

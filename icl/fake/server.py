@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -151,7 +152,7 @@ class FakeServer:
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         try:
             if (hold := self._hold) and hold.keeps_next():
-                await asyncio.get_running_loop().create_future()
+                await asyncio.sleep(math.inf)
             response = self._service.respond(request)
             if wait := self._latency_s + response.delay_s:
                 await asyncio.sleep(wait)

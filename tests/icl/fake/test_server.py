@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,7 @@ def test_requests_are_held_when_asked() -> None:
             assert not held.is_set()
             unanswered = pool.submit(post, server)
             held.wait()
+            gc.collect()  # what waits must not be lost
             server.release()
             assert post(server)[0].status == 200
             assert not unanswered.done()

@@ -18,7 +18,7 @@ from evals.learner import Background, Context, Learner, MetaLearner, for_task
 from evals.task import Task
 from evals.training_record import attach, joined, read, record_of, records, write
 from evals.types import Example
-from fewshot.core.errors import UsageError
+from fewshot.core.errors import TaskError, UsageError
 from fewshot.core.hashing import text_key
 from fewshot.core.locks import FolderLock
 from fewshot.core.paths import write_atomically
@@ -108,7 +108,7 @@ def training_data(
 
     Raises:
         UsageError: no sources, and no class split.
-        TaskError: a class has too few texts.
+        TaskError: a class has too few texts, or the sources are hardly more than the texts of `tested`.
     """
     if sources:
         return _across_tasks(train, valid, tested, sources)
@@ -252,8 +252,13 @@ def _across_tasks(train: Shape, valid: Shape, tested: Task | None, sources: Sequ
         task, dropped = without_texts(source, tested) if tested is not None else (source, 0)
         if tested is not None:
             notes.append(f"{source.name}: {dropped} training texts occur in {tested.name} and are left out")
-        if dropped:
+        if tested is not None and dropped:
             task, emptied = _without_small_classes(task, max(train.shot + train.query, valid.shot + valid.query))
+            if len(task.labels) < min(2, len(source.labels)):
+                raise TaskError(
+                    f"{source.name} has too few texts to train on without the {dropped} that occur in {tested.name}; "
+                    "name other tasks to be trained on"
+                )
             if emptied:
                 notes.append(f"{source.name}: {emptied} classes have too few texts without them and are left out")
         class_split = task.default_class_split()

@@ -85,5 +85,9 @@ def test_a_wide_training_way_is_lowered_to_the_classes_there_are() -> None:
 def test_what_cannot_be_trained_on_is_told() -> None:
     with pytest.raises(UsageError, match="has no training classes"):
         training_data(SHAPE, SHAPE, tested=toy_task(split=False))
+    with pytest.raises(
+        TaskError, match="too few texts to train on without the 240 that occur in toy; name other tasks"
+    ):
+        training_data(SHAPE, SHAPE, tested=toy_task(split=False), sources=[toy_task(split=False)])
     with pytest.raises(TaskError, match="lower --shot"):
         training_data(Shape(3, 30, 3), SHAPE, tested=toy_task(), class_split="01")

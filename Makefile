@@ -62,7 +62,7 @@ reproduce: $(READY)
 
 # The packed model goes where the package looks for it; repeat the command after an interruption.
 ko-mini: $(READY)
-	$(BIN)/python -m icl.pretraining --out runs/ko-mini
+	PYTHONPATH=research/ko-mini $(BIN)/python -m ko_mini --out runs/ko-mini
 	rm -rf fewshot/models/ko-mini && cp -r runs/ko-mini/ko-mini fewshot/models/ko-mini
 
 metaicl: $(READY)

@@ -77,3 +77,11 @@ def _risky_lines(path: Path) -> Iterator[int]:
             runs = "True" in (given.get("trust_remote_code"), given.get("allow_pickle"))
             if runs or (ast.unparse(node.func) == "torch.load" and given.get("weights_only") != "True"):
                 yield node.lineno
+
+
+def test_what_is_installed_needs_nothing_of_the_research() -> None:
+    assert PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == list(PACKAGES)
+    packages = {file.parent.name for file in (ROOT / "research").glob("*/*/__init__.py")}
+    assert "ko_mini" in packages
+    named = re.compile(rf"\b(?:import|from)\s+(?:{'|'.join(packages)}|research)\b|python -m (?:{'|'.join(packages)})\b")
+    assert [str(file) for file in SOURCES if named.search(file.read_text(encoding="utf-8"))] == []

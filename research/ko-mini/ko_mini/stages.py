@@ -31,12 +31,12 @@ from icl.metatrain.words import TEST_WORDS, Lexicon, lexicon
 from icl.models.base import Prompt
 from icl.models.local import LocalModel
 from icl.models.weights import HASHES, save_model, write_hashes
-from icl.pretraining.deepening import deepened
-from icl.pretraining.materials import POLARITY, Mixed, Ratings, Variants
-from icl.pretraining.model import untrained
-from icl.pretraining.recipe import Recipe, StageRecipe
-from icl.pretraining.texts import Texts
-from icl.pretraining.tokenizer import train_tokenizer
+from ko_mini.deepening import deepened
+from ko_mini.materials import POLARITY, Mixed, Ratings, Variants
+from ko_mini.model import untrained
+from ko_mini.recipe import Recipe, StageRecipe
+from ko_mini.texts import Texts
+from ko_mini.tokenizer import train_tokenizer
 
 _START, _MODEL, _PLAN, _IDENTITY = "start", "model", "plan.json", "identity.json"
 #: Reviews that the tokenizer is trained on, at most.

@@ -12,14 +12,14 @@ import torch
 from evals.learner import Context
 from fewshot.core.errors import ResumeMismatch, UsageError
 from icl.models.local import LocalModel
-from icl.pretraining import export as packing
-from icl.pretraining.__main__ import main
-from icl.pretraining.export import MAX_BYTES, card, export
-from icl.pretraining.materials import Corpus, Sides
-from icl.pretraining.model import Size, untrained
-from icl.pretraining.recipe import Recipe, read_recipe
-from icl.pretraining.stages import train
-from icl.pretraining.texts import read_texts
+from ko_mini import export as packing
+from ko_mini.__main__ import main
+from ko_mini.export import MAX_BYTES, card, export
+from ko_mini.materials import Corpus, Sides
+from ko_mini.model import Size, untrained
+from ko_mini.recipe import Recipe, read_recipe
+from ko_mini.stages import train
+from ko_mini.texts import read_texts
 
 
 def weights(folder: Path) -> bytes:

@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from icl.pretraining.recipe import Recipe, read_recipe
+from ko_mini.recipe import Recipe, read_recipe
+from tests.conftest import own_cache, pytest_collection_modifyitems
+
+__all__ = ["own_cache", "pytest_collection_modifyitems"]
 
 WORDS = ["영화", "배우", "연기", "음악", "장면", "시간", "감독", "이야기", "화면", "처음", "친구", "가족", "사랑"]
 GOOD, BAD = ["최고", "감동", "좋아요", "추천", "훌륭"], ["최악", "지루", "별로", "아까워", "실망"]

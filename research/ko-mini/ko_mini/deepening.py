@@ -15,7 +15,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from fewshot.core.errors import UsageError
-from icl.pretraining.model import distance_key, turned
+from ko_mini.model import distance_key, turned
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,7 +18,7 @@ from fewshot.core.catalog import LEARNERS
 from icl.learner import ICLLearner
 from icl.metatrain.words import TestWords, lexicon, reworded
 from icl.models.local import LocalModel
-from icl.pretraining.recipe import TestRecipe
+from ko_mini.recipe import TestRecipe
 
 
 def evaluate(test: TestRecipe, model: Path, folder: Path, ctx: Context) -> list[dict[str, Any]]:

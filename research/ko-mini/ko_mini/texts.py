@@ -16,9 +16,9 @@ from evals.types import Example
 from fewshot.core.errors import TaskError
 from fewshot.core.hashing import digest, text_key
 from fewshot.core.seeds import seed_of
-from icl.pretraining.materials import POLARITY, SENTIMENT, Corpus, Labelled, Sides
-from icl.pretraining.recipe import REVIEWS, WRITTEN, Recipe, SourceRecipe
-from icl.pretraining.teacher import Predictions, soft_targets, teacher_predictions
+from ko_mini.materials import POLARITY, SENTIMENT, Corpus, Labelled, Sides
+from ko_mini.recipe import REVIEWS, WRITTEN, Recipe, SourceRecipe
+from ko_mini.teacher import Predictions, soft_targets, teacher_predictions
 
 #: Ratings that count as praise and as blame; what those between say, a teacher must tell.
 _PRAISE, _BLAME = (9, 10), (1, 2, 3, 4)
@@ -137,7 +137,7 @@ def _rated(path: Path) -> Iterable[tuple[str, int]]:
 
 def _written(name: str, data: Path, forbidden: set[str]) -> tuple[Sides, int]:
     """Lines `praise` or `blame`, tab, text; without forbidden texts, and how many those were."""
-    path = data / name if (data / name).is_file() else resources.files("icl.pretraining") / name
+    path = data / name if (data / name).is_file() else resources.files("ko_mini") / name
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, ValueError) as error:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.core.errors import UsageError
-from icl.pretraining.materials import Corpus, Sides
+from ko_mini.materials import Corpus, Sides
 
 _PIECES, _BUCKETS = (1, 4), 2**21
 #: Parts of the reviews; each is judged by a classifier that was fitted to the others.

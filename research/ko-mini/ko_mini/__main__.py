@@ -1,4 +1,4 @@
-"""Train, test and pack the embedded model: `python -m icl.pretraining --data DIR --out DIR`."""
+"""Train, test and pack the embedded model: `python -m ko_mini --data DIR --out DIR`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from evals.runner import interruptible
 from fewshot.core.devices import describe_devices, resolve_device
 from fewshot.core.errors import FewshotError, UsageError
 from fewshot.core.paths import data_dir, write_atomically
-from icl.pretraining.evaluation import evaluate
-from icl.pretraining.export import export
-from icl.pretraining.recipe import Recipe, read_recipe
-from icl.pretraining.stages import curriculum, train
-from icl.pretraining.texts import Texts, read_texts
+from ko_mini.evaluation import evaluate
+from ko_mini.export import export
+from ko_mini.recipe import Recipe, read_recipe
+from ko_mini.stages import curriculum, train
+from ko_mini.texts import Texts, read_texts
 
 _TIME = "time.json"
 
@@ -85,7 +85,7 @@ def _add_time(out: Path, seconds: float) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m icl.pretraining", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m ko_mini", description=main.__doc__)
     parser.add_argument("--recipe", type=Path, help="recipe (.yaml); default: that of the embedded model")
     parser.add_argument("--data", type=Path, help="folder of the data sets; default: $FEWSHOT_DATA")
     parser.add_argument("--out", type=Path, required=True, help="folder of stages, tests and the packed model")

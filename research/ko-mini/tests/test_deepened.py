@@ -21,8 +21,8 @@ from icl.metatrain.tuning import trainable
 from icl.metatrain.words import lexicon
 from icl.models.base import Prompt
 from icl.models.local import LocalModel
-from icl.pretraining.deepening import deepened
-from icl.pretraining.model import Size, untrained
+from ko_mini.deepening import deepened
+from ko_mini.model import Size, untrained
 from tests.icl.metatrain.toys import LETTERS, VOCABULARY, WORDS, save_model
 
 LEXICON = lexicon().model_copy(update={"neutral": LETTERS})

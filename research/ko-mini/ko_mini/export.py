@@ -51,6 +51,6 @@ def card(record: Mapping[str, Any]) -> str:
     """The model card: every number in it comes from the record."""
     import jinja2
 
-    source = (resources.files("icl.pretraining") / "card.md.j2").read_text("utf-8")
+    source = (resources.files("ko_mini") / "card.md.j2").read_text("utf-8")
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, keep_trailing_newline=True)
     return environment.from_string(source).render(record)

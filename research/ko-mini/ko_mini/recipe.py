@@ -16,8 +16,8 @@ from fewshot.training.schedule import Schedule
 from icl.metatrain.options import Optimization
 from icl.metatrain.sequences import Mixture
 from icl.metatrain.words import TestWords, WordKind
-from icl.pretraining.model import Size
 from icl.template import Template
+from ko_mini.model import Size
 
 #: The source that holds reviews with ratings, and that of reviews written for this training. Others are labelled tasks.
 REVIEWS, WRITTEN = "reviews", "written"
@@ -215,7 +215,7 @@ def read_recipe(path: Path | None = None) -> Recipe:
         TaskError: naming file and line.
     """
     if path is None:
-        text, origin = (resources.files("icl.pretraining") / "ko-mini.yaml").read_text("utf-8"), "ko-mini.yaml"
+        text, origin = (resources.files("ko_mini") / "ko-mini.yaml").read_text("utf-8"), "ko-mini.yaml"
     else:
         try:
             text, origin = path.read_text("utf-8"), str(path)

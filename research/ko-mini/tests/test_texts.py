@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import BAD, GOOD, WORDS, a_tested_text
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from evals.loading import load_task
@@ -15,12 +16,11 @@ from fewshot.core.hashing import text_key
 from fewshot.core.seeds import random_state
 from icl.calibration import CONTENT_FREE
 from icl.metatrain.words import lexicon
-from icl.pretraining.materials import Corpus, Ratings, Sides, Variants
-from icl.pretraining.recipe import Recipe, read_recipe
-from icl.pretraining.teacher import Predictions, soft_targets, teacher_predictions
-from icl.pretraining.texts import Texts, read_texts
-from icl.pretraining.tokenizer import train_tokenizer
-from tests.icl.pretraining.conftest import BAD, GOOD, WORDS, a_tested_text
+from ko_mini.materials import Corpus, Ratings, Sides, Variants
+from ko_mini.recipe import Recipe, read_recipe
+from ko_mini.teacher import Predictions, soft_targets, teacher_predictions
+from ko_mini.texts import Texts, read_texts
+from ko_mini.tokenizer import train_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -1,1 +1,0 @@
-"""The embedded Korean model: trained from nothing, tested and packed. Run: python -m icl.pretraining"""

@@ -217,8 +217,8 @@ def _decode(raw: bytes, path: Path, number: int) -> str:
         line = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise TaskError(
-            f"{path}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start}), and its encoding "
-            "cannot be told; name it with --encoding (cp949, utf-16, cp1252 ...), or save the file as UTF-8"
+            f"{path}:{number}: not UTF-8 (byte 0x{raw[error.start]:02x} at position {error.start}); "
+            "if it is in another encoding, name it with --encoding (cp949, utf-16, cp1252 ...), or save it as UTF-8"
         ) from error
     return line.lstrip("\ufeff") if number == 1 else line
 

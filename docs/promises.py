@@ -78,6 +78,7 @@ PROMISES = {
     70: "What a machine lacks (a package, a library, a model, memory) ends a run, and never counts as wrong answers.",
     71: "No trained learner or model is tested on classes or texts that it was trained on: it is refused, with counts.",
     72: "What a learner was trained on is kept with it; where that is missing, the run says that it cannot be checked.",
+    73: "What needs no extra runs without one; a stranger's package in the place of ours is named, with the way out.",
     74: "No command writes over what it reads, by whatever path or link: outputs are compared with inputs first.",
     75: "Every row of an input has one row of answers with its number; one without text has a status of its own.",
     76: "Two trainings or comparisons never write into one folder: the second is told which process owns it.",

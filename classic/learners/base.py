@@ -1,4 +1,4 @@
-"""What learners on text vectors share: texts are rows of a table, and problems are answered in stacked chunks."""
+"""What learners on the vectors of an encoder share: which encoder, the names of labels as texts, answers in chunks."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from classic.training.data import TextTable, index_problem, stack
-from classic.training.inputs import FrozenFeatures, Inputs
+from classic.training.inputs import FrozenFeatures
+from classic.training.vectors import VectorTable
 from evals.label_names import Names, check_names, with_names
 from evals.language import UNKNOWN, with_language
 from evals.learner import Background, BaseLearner, Context, failure, require_kind
 from evals.types import Answer, Prediction, Problem, Status, TaskInfo, Usage
-from fewshot.core.devices import resolve_device
 from fewshot.core.embedded import encoder_for
 from fewshot.core.spec import Spec, auto_spec
 from fewshot.encoders import Encoder, build_encoder
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from classic.functional.base import Algorithm, Params
     from classic.functional.executors import Executor
 
-#: Problems that are stacked and answered together.
+#: Problems that are answered together.
 _CHUNK = 64
 #: A table with more texts than this is begun anew before the next chunk.
 MAX_TEXTS = 200_000
@@ -35,8 +35,8 @@ _EXPLODED = 1e6
 
 
 @dataclass(eq=False, kw_only=True)
-class TensorLearner(BaseLearner):
-    """A learner on the vectors of a text encoder. Subclasses define `_log_probabilities` and may define `_inputs`.
+class EncoderLearner(BaseLearner):
+    """A learner on the vectors of a text encoder. Subclasses define `_log_probabilities`.
 
     Attributes:
         encoder: an encoder or the spec of one; "auto" takes the embedded one that suits the language of the texts.
@@ -47,7 +47,6 @@ class TensorLearner(BaseLearner):
     kinds = ("classification",)
     encoder: str | Spec | Encoder = "auto"
     names: Names = "auto"
-    _table: TextTable | None = field(default=None, init=False, repr=False)
     _background: tuple[str, ...] = field(default=(), init=False, repr=False)
     _chosen: dict[str, Self] = field(default_factory=dict, init=False, repr=False)
     _reason: str = field(default="", init=False, repr=False)
@@ -78,12 +77,10 @@ class TensorLearner(BaseLearner):
 
     def prepare(self, background: Background, ctx: Context) -> None:
         """Keep the texts that an encoder may learn from."""
-        if background.texts != self._background:
-            self._background = background.texts
-            self._table = None
+        self._background = background.texts
 
     def predict(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
-        """Answer the problems in chunks; those of a chunk are stacked and run together.
+        """Answer the problems in chunks.
 
         Raises:
             UsageError: a problem is no classification.
@@ -122,16 +119,47 @@ class TensorLearner(BaseLearner):
         """(n_query, n_way) log-probabilities of each problem; not finite where the learner failed."""
         raise NotImplementedError
 
-    def _inputs(self, ctx: Context) -> Inputs:
-        """What turns texts into rows, fitted on the background."""
-        inputs = FrozenFeatures(build_encoder(self.encoder, device=ctx.device, notify=ctx.notify))
-        if self._background:
-            inputs.fit(self._background)
-        return inputs
 
-    def _table_for(self, ctx: Context) -> TextTable:
+@dataclass(eq=False, kw_only=True)
+class FrozenLearner(EncoderLearner):
+    """A learner on vectors that stay as they are. Subclasses define `_solve`; nothing but NumPy and SciPy is needed."""
+
+    _table: VectorTable | None = field(default=None, init=False, repr=False)
+
+    def prepare(self, background: Background, ctx: Context) -> None:
+        """Keep the texts that an encoder may learn from; with others than before, all vectors are computed anew."""
+        if background.texts != self._background:
+            self._table = None
+        super().prepare(background, ctx)
+
+    def _log_probabilities(self, problems: Sequence[Problem], ctx: Context) -> Iterable[np.ndarray]:
+        table = self._table_for(ctx)
+        table.add(row.text for each in problems for row in (*each.support, *each.queries))
+        for problem in problems:
+            column = {label.name: at for at, label in enumerate(problem.labels)}
+            classes = np.array([column[str(example.label)] for example in problem.support])
+            support = table.vectors([example.text for example in problem.support])
+            queries = table.vectors([query.text for query in problem.queries])
+            yield self._solve(support, classes, queries, len(column))
+
+    def _solve(self, support: np.ndarray, classes: np.ndarray, queries: np.ndarray, n_way: int) -> np.ndarray:
+        """Log-probabilities of one problem.
+
+        Args:
+            support: (n_support, d) float32. classes: (n_support,) integers in [0, n_way).
+            queries: (n_query, d) float32.
+
+        Returns:
+            (n_query, n_way).
+        """
+        raise NotImplementedError
+
+    def _table_for(self, ctx: Context) -> VectorTable:
         if self._table is None or len(self._table) > MAX_TEXTS:
-            self._table = TextTable(self._inputs(ctx), resolve_device(ctx.device))
+            features = FrozenFeatures(build_encoder(self.encoder, device=ctx.device, notify=ctx.notify))
+            if self._background:
+                features.fit(self._background)
+            self._table = VectorTable(features)
         return self._table
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, get_type_hints
 import numpy as np
 from pydantic import BaseModel
 
-from classic.learners.base import MAX_TEXTS, TensorLearner, stacked_log_probabilities
+from classic.learners.base import MAX_TEXTS, EncoderLearner, stacked_log_probabilities
 from classic.training.data import EpisodeTasks, TextTable
 from classic.training.inputs import FrozenFeatures, Inputs
 from classic.training.options import Optimizer, TrainingOptions
@@ -70,7 +70,7 @@ class _Model:
 
 
 @dataclass(eq=False, kw_only=True)
-class MetaLearnerBase(TensorLearner):
+class MetaLearnerBase(EncoderLearner):
     """A learner that meta-trains an algorithm of `classic.functional`. Subclasses define `_algorithm`.
 
     Attributes:

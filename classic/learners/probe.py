@@ -9,25 +9,23 @@ to a single text, and then the probe is a nearest-neighbour rule in disguise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from classic.learners.base import TensorLearner
-from classic.training.data import index_problem
+from classic.learners.base import FrozenLearner
 from evals.learner import Context
 from evals.types import Problem
-from fewshot.core.errors import MissingExtra
+from fewshot.core.errors import UsageError
+from fewshot.encoders.prototypes import log_softmax
 
-if TYPE_CHECKING:
-    from torch import Tensor
+#: Where the gradient of the mean loss is this small, log-probabilities move by less than 1e-4.
+_TOLERANCE = 1e-8
 
 
 @dataclass(eq=False, kw_only=True)
-class Probe(TensorLearner):
+class Probe(FrozenLearner):
     """Logistic regression on frozen vectors.
 
     Attributes:
@@ -37,19 +35,25 @@ class Probe(TensorLearner):
     name = "probe"
     c: float = 100.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.c < float("inf"):
+            raise UsageError(f"c={self.c}: the inverse strength of the penalty is a number above 0")
+
     def _log_probabilities(self, problems: Sequence[Problem], ctx: Context) -> Iterable[np.ndarray]:
-        table = self._table_for(ctx)
-        tasks = [index_problem(problem, table) for problem in problems]
-        with _one_thread():
-            return [
-                logistic_regression(
-                    table.gather(task.support), task.support_y, table.gather(task.query), task.way, self.c
-                )
-                for task in tasks
-            ]
+        from threadpoolctl import threadpool_limits
+
+        # A small matrix is finished before a second thread has woken up: threads make these fits 20 times slower.
+        with threadpool_limits(1, user_api="blas"):
+            return list(super()._log_probabilities(problems, ctx))
+
+    def _solve(self, support: np.ndarray, classes: np.ndarray, queries: np.ndarray, n_way: int) -> np.ndarray:
+        return logistic_regression(support, classes, queries, n_way, self.c)
 
 
-def logistic_regression(support: Tensor, classes: np.ndarray, queries: Tensor, n_way: int, c: float) -> np.ndarray:
+def logistic_regression(
+    support: np.ndarray, classes: np.ndarray, queries: np.ndarray, n_way: int, c: float
+) -> np.ndarray:
     """Fit on the support, score the queries.
 
     Args:
@@ -59,32 +63,51 @@ def logistic_regression(support: Tensor, classes: np.ndarray, queries: Tensor, n
 
     Returns:
         (n_query, n_way) log-probabilities; a class without support has the least there is.
-
-    Raises:
-        MissingExtra: scikit-learn is not installed.
     """
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ImportError as error:
-        raise MissingExtra("logistic regression", "local") from error
-    present = np.unique(classes)
+    present, known = np.unique(classes, return_inverse=True)
     scores = np.full((len(queries), n_way), -1e9)
     if len(present) == 1:
         scores[:, present] = 0.0
         return scores
     # The weights lie in the span of the support: fitting in its coordinates, n_support instead of d, gives the same.
-    span, coordinates = np.linalg.qr(support.cpu().double().numpy().T)
-    model = LogisticRegression(C=c, max_iter=1000).fit(coordinates.T, classes)
-    scores[:, present] = model.predict_log_proba(queries.cpu().double().numpy() @ span)
+    span, coordinates = np.linalg.qr(support.astype(np.float64).T)
+    weights = _fitted(_with_one(coordinates.T), known, len(present), c)
+    scores[:, present] = _scored(_with_one(queries @ span), weights)
     return scores
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """A matrix of 25 rows is finished before a second thread has woken up: threads make these fits 20 times slower."""
-    try:
-        from threadpoolctl import threadpool_limits
-    except ImportError as error:
-        raise MissingExtra("logistic regression", "local") from error
-    with threadpool_limits(1):
-        yield
+def _fitted(rows: np.ndarray, classes: np.ndarray, n_way: int, c: float) -> np.ndarray:
+    """The weights (d, n_way), or (d, 1) for two classes, that minimise c * the sum of the losses + |weights|^2 / 2.
+
+    The objective is scikit-learn's, the binomial one for two classes included; the last weights, of the column of ones,
+    are not penalised.
+
+    Args:
+        rows: (n, d), whose last column is 1.
+    """
+    from scipy.optimize import minimize
+
+    n, d = rows.shape
+    columns = 1 if n_way == 2 else n_way
+    gold = np.eye(n_way)[classes]
+
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = flat.reshape(d, columns)
+        penalised = weights * np.append(np.ones(d - 1), 0)[:, None] / (c * n)
+        scores = _scored(rows, weights)
+        gradient = rows.T @ (np.exp(scores) - gold)[:, -columns:] / n + penalised
+        return (penalised * weights).sum() / 2 - (gold * scores).sum() / n, gradient.ravel()
+
+    limits = {"maxiter": 1000, "maxls": 50, "gtol": _TOLERANCE, "ftol": np.finfo(np.float64).eps}
+    return minimize(loss, np.zeros(d * columns), jac=True, method="L-BFGS-B", options=limits).x.reshape(d, columns)
+
+
+def _scored(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(n, n_way) log-probabilities. Of two classes the first has the logit 0."""
+    logits = rows @ weights
+    return log_softmax(np.insert(logits, 0, 0.0, axis=1) if logits.shape[1] == 1 else logits)
+
+
+def _with_one(rows: np.ndarray) -> np.ndarray:
+    """The rows with a last column of ones, for the intercept."""
+    return np.column_stack([rows, np.ones(len(rows))])

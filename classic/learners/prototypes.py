@@ -9,22 +9,21 @@ shorter the less its class agrees, and only "cosine" forgives that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from classic.learners.base import TensorLearner, stacked_log_probabilities
-from evals.learner import Context
-from evals.types import Problem
+import numpy as np
+
+from classic.functional.distances import require_metric
+from classic.learners.base import FrozenLearner
+from fewshot.encoders.prototypes import class_means, cosine_logits, euclidean_logits, log_softmax, normalized
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from classic.functional.distances import Distance
 
 
 @dataclass(eq=False, kw_only=True)
-class Prototypes(TensorLearner):
+class Prototypes(FrozenLearner):
     """The class whose mean support vector is nearest.
 
     Attributes:
@@ -36,12 +35,13 @@ class Prototypes(TensorLearner):
     distance: Distance = "cosine"
     temperature: float = 0.1
 
-    def _log_probabilities(self, problems: Sequence[Problem], ctx: Context) -> Iterable[np.ndarray]:
-        from classic.functional.executors import build_executor
-        from classic.functional.protonet import ProtoNet
-        from classic.networks.mlp import Identity
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_metric(self.distance, self.temperature)
 
-        table = self._table_for(ctx)
-        table.indices([problems[0].support[0].text])
-        algorithm = ProtoNet(Identity(table.width), self.distance, self.temperature)
-        return stacked_log_probabilities(build_executor("vmap"), algorithm, {}, problems, table)
+    def _solve(self, support: np.ndarray, classes: np.ndarray, queries: np.ndarray, n_way: int) -> np.ndarray:
+        means = cast(np.ndarray, class_means(support, classes, n_way))
+        if self.distance == "euclidean":
+            return log_softmax(euclidean_logits(queries, means), self.temperature)
+        # Folding changes lengths.
+        return log_softmax(cosine_logits(normalized(queries), means), self.temperature)

@@ -75,14 +75,12 @@ class FrozenFeatures:
         """Fit the encoder, where it learns from texts."""
         self.encoder = self.encoder.fit(texts)
 
-    def rows(self, texts: Sequence[str]) -> Tensor:
+    def vectors(self, texts: Sequence[str]) -> np.ndarray:
         """(len(texts), d) float32.
 
         Raises:
             FewshotError: the encoder gave NaN or infinity.
         """
-        import torch
-
         vectors = self.encoder.encode(texts)
         dense = vectors if isinstance(vectors, np.ndarray) else _folded(vectors)
         faulty = np.flatnonzero(~np.isfinite(dense).all(axis=1))
@@ -91,7 +89,13 @@ class FrozenFeatures:
                 f"encoder {self.encoder.name!r} gave NaN or infinity for {len(faulty)} of {len(texts)} texts, "
                 f"first for {texts[int(faulty[0])][:60]!r}; check the model's files, or use another encoder"
             )
-        return torch.from_numpy(np.array(dense, dtype=np.float32))
+        return np.array(dense, dtype=np.float32)
+
+    def rows(self, texts: Sequence[str]) -> Tensor:
+        """The same as a tensor."""
+        import torch
+
+        return torch.from_numpy(self.vectors(texts))
 
     def describe(self) -> dict[str, Any]:
         """That of the encoder."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fewshot.core.catalog import LADDER
+from fewshot.core.catalog import LADDER, LEARNERS
 from fewshot.core.embedded import EMBEDDED, encoder_for, how_to_get, is_offline, locate
+from fewshot.core.errors import MissingExtra
 from fewshot.core.spec import AUTO, Spec, parse_spec
 
 
@@ -35,10 +36,14 @@ def ladder(language: str) -> tuple[list[str], list[LeftOut]]:
 
 
 def why_not(spec: str, language: str) -> str | None:
-    """Why a rung is left out, as far as its embedded models tell; None where nothing speaks against it.
+    """Why a rung is left out, as far as its packages and embedded models tell; None where nothing speaks against it.
 
     An encoder that is chosen for the language is fetched where it is not here; models that are named have to be here.
     """
+    try:
+        LEARNERS.require(spec)
+    except MissingExtra as error:
+        return str(error)
     parsed = parse_spec(spec)
     for name in _embedded_models(parsed):
         languages = EMBEDDED[name].languages

@@ -15,6 +15,7 @@ from fewshot.cli.output import complain
 from fewshot.cli.outputs import guard
 from fewshot.core.errors import FewshotError
 from fewshot.core.network import keep_local_traffic_local
+from fewshot.core.ownership import faults
 
 _EXIT_INTERRUPTED = 130
 
@@ -28,7 +29,7 @@ class _Root(TyperGroup):
         except FewshotError as error:
             if ctx.params.get("debug"):
                 raise
-            complain(_explained(error))
+            complain(_foreign_package(error) or _explained(error))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             complain(_explained(error, "interrupted"))
@@ -44,11 +45,20 @@ class _Root(TyperGroup):
 
 def _unexpected(error: Exception) -> str:
     """One line about an error that is none of ours."""
+    if told := _foreign_package(error):
+        return told
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT):
         return f"cannot write {error.filename or 'a file'}: {error.strerror}"
     first = next(iter(str(error).splitlines()), "")
     notes = "".join(f". {note}" for note in getattr(error, "__notes__", ()))
     return f"unexpected {type(error).__name__}: {first}{notes} (fewshot --debug ... shows where)"
+
+
+def _foreign_package(error: BaseException | None) -> str | None:
+    """What to do about a package of ours that is somebody else's, where an error may come from that; else None."""
+    while error is not None and not isinstance(error, ImportError | AttributeError):
+        error = error.__cause__
+    return None if error is None else next(iter(faults().values()), None)
 
 
 def _explained(error: BaseException, otherwise: str = "") -> str:

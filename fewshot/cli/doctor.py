@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import platform
 from collections.abc import Iterator
@@ -12,15 +11,10 @@ from typing import Annotated, NamedTuple
 import typer
 
 from fewshot.cli.output import complain, show_json, show_table
+from fewshot.core.extras import EXTRAS, is_here, missing_modules
+from fewshot.core.ownership import PACKAGES, faults
 
-_PACKAGES = ("fewshot", "evals", "icl", "classic", "prompts")
-_EXTRAS = {
-    "local": ("torch", "transformers", "sentence_transformers", "gguf", "sklearn"),
-    "data": ("pyarrow", "datasets"),
-    "openai": ("openai",),
-    "anthropic": ("anthropic",),
-    "prices": ("genai_prices",),
-}
+_HOME = Path(__file__).resolve().parents[2]
 
 
 class Finding(NamedTuple):
@@ -57,24 +51,17 @@ def examine() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    """`evals` and `prompts` are names of other people's distributions, too: ours must be the ones that are found."""
-    home = Path(__file__).resolve().parents[2]
-    for name in _PACKAGES:
-        found = importlib.util.find_spec(name)
-        origin = Path(found.origin).resolve() if found and found.origin else None
-        ours = origin is not None and origin.parent.parent == home
-        detail = (
-            str(origin) if ours else f"{origin or 'nothing'} hides ours in {home}; uninstall the other distribution"
-        )
-        yield Finding(f"package {name}", ours, detail)
+    wrong = faults()
+    for name in PACKAGES:
+        yield Finding(f"package {name}", name not in wrong, wrong.get(name, str(_HOME / name)))
 
 
 def _extras() -> Iterator[Finding]:
-    for extra, modules in _EXTRAS.items():
-        missing = [module for module in modules if importlib.util.find_spec(module) is None]
-        detail = f'pip install "fewshot[{extra}]"' if missing else ", ".join(modules)
+    for extra, modules in EXTRAS.items():
+        missing = missing_modules(extra)
+        detail = f'without {", ".join(missing)}: pip install "fewshot[{extra}]"' if missing else ", ".join(modules)
         yield Finding(f"extra {extra}", None if missing else True, detail)
-    if importlib.util.find_spec("torch") is not None:
+    if is_here("torch"):
         from fewshot.core.devices import describe_devices
 
         yield Finding("devices", True, describe_devices())

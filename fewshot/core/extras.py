@@ -30,10 +30,11 @@ def is_installed(extra: str) -> bool:
 
 def missing_modules(extra: str) -> list[str]:
     """Modules of an extra that are not here."""
-    return [module for module in EXTRAS.get(extra, ()) if not _is_here(module)]
+    return [module for module in EXTRAS.get(extra, ()) if not is_here(module)]
 
 
-def _is_here(module: str) -> bool:
+def is_here(module: str) -> bool:
+    """Whether a module can be found."""
     if module in sys.modules:
         return sys.modules[module] is not None
     try:

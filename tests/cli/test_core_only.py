@@ -1,0 +1,57 @@
+"""Every verb with every learner where no extra is installed: done, or told what to install. Never a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_PROGRAM = """
+import sys
+from fewshot.core.extras import EXTRAS
+HIDDEN = {name for names in EXTRAS.values() for name in names} | {"safetensors", "tokenizers", "filelock"}
+class Hiding:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in HIDDEN:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Hiding())
+from typer.testing import CliRunner
+from fewshot.cli.app import app
+from fewshot.cli.output import messages, results
+from fewshot.core.catalog import LEARNERS
+
+LIGHT = ["chance", "majority", "nn", "tfidf", "probe:encoder=lexical", "prototypes:encoder=lexical"]
+HEAVY = [name for name in LEARNERS.entries() if name not in LIGHT]
+data = ["-t", "own.csv", "--way", "2", "--shot", "1", "--query", "1", "-n", "2"]
+calls = [(code, ["classic", "run", "-a", each, *data]) for code, some in ((0, LIGHT), (2, HEAVY)) for each in some
+         if code == 0 or each not in ("icl", "metaicl", "crosslingual")]
+calls += [(2, ["compare", "-l", each, *data]) for each in HEAVY]
+calls += [(0, ["compare", *[arg for each in LIGHT for arg in ("-l", each)], *data])]
+calls += [(2, ["recommend", "own.csv", "-l", each]) for each in HEAVY]
+calls += [(0, ["recommend", "own.csv", "-o", "kept"]), (0, ["predict", "--from", "kept", "new.txt"])]
+calls += [(0, ["classic", "predict", "new.txt", "--support", "own.csv", "-a", each]) for each in LIGHT[2:]]
+calls += [(2, ["classic", "predict", "new.txt", "--support", "own.csv", "-a", each]) for each in ("probe", "lora")]
+calls += [(2, ["icl", "run", "-m", each, *data]) for each in ("auto", "ko-mini", "smollm2", "hf:a/b", "openai:a", "anthropic:a")]
+calls += [(2, ["icl", "crosslingual", "-n", "2"]), (0, ["icl", "select", "-t", "own.csv", "--text", "good day"])]
+for expected, args in calls:
+    results.cache_clear(); messages.cache_clear()
+    done = CliRunner().invoke(app, args)
+    fine = done.exit_code == expected and (expected == 0 or ('pip install "fewshot[' in done.stderr and not done.stdout))
+    if not fine or "Traceback" in done.output:
+        sys.stdout.write(f"{' '.join(args)}: {done.exit_code}, {done.exception!r}\\n{done.output[-300:]}\\n")
+"""  # noqa: E501
+
+
+@pytest.mark.promise(73)
+def test_every_verb_and_learner_without_extras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEWSHOT_OFFLINE", "1")
+    rows = [
+        f"good {n} {word},a\nbad {n} {word},b\n"
+        for n, word in enumerate(["day", "film", "book", "song", "meal", "walk"])
+    ]
+    (tmp_path / "own.csv").write_text("text,label\n" + "".join(rows))
+    (tmp_path / "new.txt").write_text("good day\n")
+    done = subprocess.run([sys.executable, "-c", _PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr

@@ -10,7 +10,9 @@ to a single text, and then the probe is a nearest-neighbour rule in disguise.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from classic.learners.base import FrozenLearner
 from evals.learner import Context
 from evals.types import Problem
 from fewshot.core.errors import UsageError
+from fewshot.core.extras import is_here
 from fewshot.encoders.prototypes import log_softmax
 
 #: Where the gradient of the mean loss is this small, log-probabilities move by less than 1e-4.
@@ -41,10 +44,7 @@ class Probe(FrozenLearner):
             raise UsageError(f"c={self.c}: the inverse strength of the penalty is a number above 0")
 
     def _log_probabilities(self, problems: Sequence[Problem], ctx: Context) -> Iterable[np.ndarray]:
-        from threadpoolctl import threadpool_limits
-
-        # A small matrix is finished before a second thread has woken up: threads make these fits 20 times slower.
-        with threadpool_limits(1, user_api="blas"):
+        with _one_thread():
             return list(super()._log_probabilities(problems, ctx))
 
     def _solve(self, support: np.ndarray, classes: np.ndarray, queries: np.ndarray, n_way: int) -> np.ndarray:
@@ -111,3 +111,15 @@ def _scored(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _with_one(rows: np.ndarray) -> np.ndarray:
     """The rows with a last column of ones, for the intercept."""
     return np.column_stack([rows, np.ones(len(rows))])
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """A small matrix is finished before a second thread has woken up: threads make these fits 20 times slower.
+
+    Where the package that limits them is missing (it comes with scikit-learn), the fits are the same, and slower.
+    """
+    if not is_here("threadpoolctl"):
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, user_api="blas")

@@ -41,7 +41,8 @@ def _fault(package: str, installed: list[Distribution]) -> str | None:
     if origin is not None and origin.parent.parent != home:
         return f"the package {package!r} in {origin.parent} hides that of fewshot in {home}: rename or remove it"
     ours = [path for each in installed if each.name == OURS for path in each.files or () if path.hash]
-    damaged = [str(path) for path in ours if _is_module(str(path), package) and not _is_whole(path)]
+    # A folder may stand twice on the path of modules.
+    damaged = list(dict.fromkeys(str(path) for path in ours if _is_module(str(path), package) and not _is_whole(path)))
     if damaged or origin is None:
         told = (
             f"{len(damaged)} of its files are not those that were installed, as {damaged[0]}" if damaged else "missing"

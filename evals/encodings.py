@@ -117,7 +117,7 @@ def detect(head: bytes, lines: Iterable[bytes]) -> str | None:
         lines: all of its lines.
     """
     for mark, name in _MARKS.items():
-        if head.startswith(mark) and head != mark:
+        if head.startswith(mark):
             return name
     if wide := _wide(head):
         return wide

@@ -10,7 +10,7 @@ to a single text, and then the probe is a nearest-neighbour rule in disguise.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ from classic.learners.base import FrozenLearner
 from evals.learner import Context
 from evals.types import Problem
 from fewshot.core.errors import UsageError
-from fewshot.core.extras import is_here
 from fewshot.encoders.prototypes import log_softmax
 
 #: Where the gradient of the mean loss is this small, log-probabilities move by less than 1e-4.
@@ -114,12 +113,7 @@ def _with_one(rows: np.ndarray) -> np.ndarray:
 
 
 def _one_thread() -> AbstractContextManager[Any]:
-    """A small matrix is finished before a second thread has woken up: threads make these fits 20 times slower.
-
-    Where the package that limits them is missing (it comes with scikit-learn), the fits are the same, and slower.
-    """
-    if not is_here("threadpoolctl"):
-        return nullcontext()
+    """A small matrix is finished before a second thread has woken up: threads make these fits 20 times slower."""
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1, user_api="blas")

@@ -11,7 +11,7 @@ import pytest
 _PROGRAM = """
 import sys
 from fewshot.core.extras import EXTRAS
-HIDDEN = {name for names in EXTRAS.values() for name in names} | {"safetensors", "tokenizers", "filelock", "threadpoolctl"}
+HIDDEN = {name for names in EXTRAS.values() for name in names} | {"safetensors", "tokenizers", "filelock"}
 class Hiding:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in HIDDEN:

@@ -149,7 +149,7 @@ def test_an_empty_input_is_told(content: bytes, tmp_path: Path) -> None:
 def test_bad_input_leaves_earlier_predictions_alone(fewshot: Callable, tmp_path: Path) -> None:
     (tmp_path / "support.csv").write_text("text,label\ngood,a\nfine,a\nbad,b\nawful,b\n")
     (tmp_path / "labels.jsonl").write_text("kept\n")
-    (tmp_path / "new.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "new.txt").write_bytes(b"\x98\xff\x81 good \xfe\n")
     where = ("--support", tmp_path / "support.csv", "-o", tmp_path / "labels.jsonl")
     outcome = fewshot("icl", "predict", tmp_path / "new.txt", *where)
     assert (outcome.code, "new.txt:1: not UTF-8" in outcome.stderr) == (2, True)

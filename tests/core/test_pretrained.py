@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.icl.models.conftest import save_tiny
 
 ROOT = Path(__file__).parents[2]
 DOOR = "fewshot/core/pretrained.py"
+AUTO_CLASS = re.compile(r"Auto[A-Z]")
 LOADERS = {"SentenceTransformer", "SetFitModel", "CrossEncoder", "pipeline"}
 
 
@@ -27,7 +29,7 @@ def loaders(source: str) -> Iterator[int]:
         name = getattr(node, "attr", None) if isinstance(node, ast.Attribute) else getattr(node, "id", None)
         called = node.func if isinstance(node, ast.Call) else None
         call = getattr(called, "attr", None) or getattr(called, "id", None)
-        if name == "from_pretrained" or (name or "").startswith("Auto") or call in LOADERS:
+        if name == "from_pretrained" or AUTO_CLASS.match(name or "") or call in LOADERS:
             yield node.lineno
 
 

@@ -119,6 +119,8 @@ def run(
                         _answer_all(name, each, sampler, enough, store, store_ctx, forgiving, on_progress)
                         if until_ci is not None and is_narrow(store, name, until_ci):
                             break
+        except UsageError:
+            raise  # what cannot be asked for will not pass a second time
         except (Exception, KeyboardInterrupt) as error:
             error.add_note(f"What was answered is stored; continue with --resume {run_dir}")
             raise

@@ -118,6 +118,8 @@ def compare(
         try:
             with interruptible(context), _progress(plan) as on_progress:
                 conduct(plan, folder, context, load=read, engine=engine, on_progress=on_progress, on_step=_tell)
+        except UsageError:
+            raise
         except (Exception, KeyboardInterrupt) as error:
             # Instead of the note about the one run that was going on.
             error.__notes__ = [f"What was answered is stored; continue with: fewshot compare --resume {folder}"]

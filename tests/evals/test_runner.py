@@ -103,6 +103,16 @@ def test_a_broken_contract_stops_the_run_and_keeps_what_was_answered(
     assert len(stored(tmp_path)) == 3
 
 
+def test_what_can_never_be_asked_is_not_to_be_resumed(tmp_path: Path) -> None:
+    def refuse(predictions: list[Prediction]) -> Iterator[Prediction]:
+        yield predictions[0]
+        raise UsageError("two labels read alike")
+
+    with pytest.raises(UsageError) as caught:
+        run(Wayward(change=refuse), SAMPLER, N, run_dir=tmp_path)
+    assert not getattr(caught.value, "__notes__", [])
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "detail"),
     [

@@ -114,6 +114,18 @@ def test_there_is_no_episode_before_the_first() -> None:
         sampler_of("classification")[-1]
 
 
+@pytest.mark.parametrize(
+    ("parts", "part"),
+    [(("train", "valid"), "valid"), (("train", "valid", "test"), "test"), (("all",), "test")],
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else value,
+)
+def test_valid_rows_stand_in_where_no_test_rows_are_published(parts: tuple[str, ...], part: str) -> None:
+    task = classification_task()
+    rows = tuple(row for each in task.rows.values() for row in each)
+    drawn = EpisodeSampler.of(replace(task, rows=dict.fromkeys(parts, rows), class_splits={}), 2, 1, 1)
+    assert drawn.part == part
+
+
 def _walk(value: Any) -> Any:
     yield value
     if is_dataclass(value):

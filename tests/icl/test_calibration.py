@@ -99,3 +99,10 @@ def test_content_free_scores_that_are_not_there() -> None:
 def test_nothing_scored_stays_as_it_is() -> None:
     failed = Prediction("p", (Answer(None, Status.ERROR),))
     assert calibrated(failed, LABELS, Contextual()) is failed
+
+
+@pytest.mark.parametrize("kind", ["logprob", "bound"])
+def test_a_bound_stays_a_bound(kind) -> None:
+    answer = Answer("a", scores=(-0.1, -2.3), score_kind=kind, raw=(-1.0, -3.0))
+    again = calibrated(Prediction("p", (answer,)), LABELS, NoCalibration())
+    assert again.answers[0].score_kind == kind

@@ -1,9 +1,9 @@
 """The words of the labels as texts: what a prompt shows of a class, given to learners that are trained as well.
 
-A label's name counts as one more support text of its class. On the validation classes of nine data sets in English and
-Korean this was at least as good as leaving it out at every number of shots, and as good as any weight that falls with
-the shots (docs/statistics.md has no part in it: see docs/parts.md). Without support, names alone make a zero-shot
-classifier.
+A label's name counts as one more support text of its class. On validation classes or training rows of twelve data
+sets in English and Korean that gained up to 22 points with one text per class, and nothing was lost with ten. A weight
+of two texts gains 1 to 5 points more where names are good, and loses up to 16 where they say nothing, against 5 with a
+weight of one. Without support, names alone make a zero-shot classifier.
 """
 
 from __future__ import annotations

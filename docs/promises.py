@@ -93,6 +93,7 @@ PROMISES = {
     85: "A task of a kind that no learner answers is told by `tasks check`, and no run of it is begun.",
     86: "Near copies of queries among the texts that are shown are counted and told before a run or comparison.",
     87: "`recommend` asks near copies of a text in one fold, so that none is shown while another is asked.",
+    88: "An error names a way out that is there and works (`--drop` of a small class, for instance), or none at all.",
 }
 
 _INTRO = """# Reliability

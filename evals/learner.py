@@ -47,9 +47,9 @@ class Budget:
     def charge(self, usage: Usage) -> None:
         total = self.spent + usage
         if self.max_requests is not None and total.requests > self.max_requests:
-            raise BudgetReached(f"--max-requests {self.max_requests} is reached; the run can be resumed")
+            raise BudgetReached(f"--max-requests {self.max_requests} is reached")
         if self.max_usd is not None and (total.usd is None or total.usd > self.max_usd):
-            raise BudgetReached(f"--max-cost {self.max_usd} USD is reached; the run can be resumed")
+            raise BudgetReached(f"--max-cost {self.max_usd} USD is reached")
         self.spent = total
 
     def settle(self, charged: Usage, actual: Usage) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
@@ -24,14 +24,14 @@ from evals.parts import by_split_column
 from evals.sources import Row, find_files, missing_column, read_rows, suffix_of, text_of, unknown_kind
 from evals.task import PARTS, ClassSplit, Task
 from evals.types import Example, Label, TaskInfo
-from fewshot.core.errors import OfflineError, TaskError, UsageError
+from fewshot.core.errors import OfflineError, TaskError, UsageError, unknown_name
 from fewshot.core.hashing import text_key, without_invisible
 from fewshot.core.paths import data_dir
 
 #: File beside the rows of a task that divides its classes.
 _SPLITS = "classes.json"
 #: Settings of a run that say how its files were read.
-READING = ("text_column", "label_column", "encoding", "sheet")
+READING = ("text_column", "label_column", "encoding", "sheet", "drop")
 #: Labels of which it is remembered how they are written.
 _MANY = 1000
 #: The end of a whole number that was written as a decimal one.
@@ -47,6 +47,7 @@ def load_task(
     label: str | None = None,
     encoding: str | None = None,
     sheet: str | None = None,
+    drop: Collection[str] = (),
 ) -> Task:
     """Load a task with its rows.
 
@@ -57,30 +58,33 @@ def load_task(
         offline: never look on the Hugging Face hub.
         text, label: columns; those that the card names, else `text` and `label`, where None.
         encoding: of files of text, found out where None. sheet: of workbooks, as in `read_rows`.
+        drop: classes to leave out, with their texts.
 
     Raises:
-        UsageError: unknown task name, with the nearest ones; columns, encoding or sheet of a task that is shipped.
+        UsageError: unknown task name or class, with the nearest ones; columns, encoding or sheet of a task that is
+            shipped.
         TaskError: an unusable card or file; the message names file and line.
     """
     named = {"text": text, "label": label, "encoding": encoding, "sheet": sheet}
     reading = {key: value for key, value in named.items() if value is not None}
     if not isinstance(source, (str, Path)):
-        return _build(Card.model_validate({"name": name or "data", "source": reading}), None, offline, parts_of(source))
+        card = Card.model_validate({"name": name or "data", "source": reading})
+        return _build(card, None, offline, drop, parts_of(source))
     name = str(source)
     path = Path(name)
     if name.lower().endswith((".yaml", ".yml")):
-        return _build(_read_so(read_card(path), reading), path.parent, offline)
+        return _build(_read_so(read_card(path), reading), path.parent, offline, drop)
     if is_own(name):
         if not path.exists():
             raise TaskError(f"{path}: no such file or folder")
         if path.is_file() and not suffix_of(name):
             raise unknown_kind(path)
         rows = {"path": str(path.absolute()), **reading}
-        return _build(Card.model_validate({"name": _stem(path), "source": rows}), None, offline)
+        return _build(Card.model_validate({"name": _stem(path), "source": rows}), None, offline, drop)
     if reading:
         raise UsageError(f"{' and '.join(f'--{key}' for key in reading)} say how a file is read, and {name} is none")
     card_path, variant = find_card(name)
-    return _build(read_card(card_path, variant), None, offline)
+    return _build(read_card(card_path, variant), None, offline, drop)
 
 
 def is_own(source: str) -> bool:
@@ -101,11 +105,17 @@ def _stem(path: Path) -> str:
     return "".join(char if char.isalnum() or char in "._-" else "-" for char in name).strip("-._") or "data"
 
 
-def _build(card: Card, beside: Path | None, offline: bool, given: Mapping[str, Iterable[Row]] | None = None) -> Task:
+def _build(
+    card: Card,
+    beside: Path | None,
+    offline: bool,
+    drop: Collection[str],
+    given: Mapping[str, Iterable[Row]] | None = None,
+) -> Task:
     """The task of a card.
 
     Args:
-        beside: the card's folder. given: rows by part that need not be looked for.
+        beside: the card's folder. drop: classes to leave out. given: rows by part that need not be looked for.
     """
     kind = kind_named(card.kind)
     odd: list[str] = []
@@ -118,9 +128,10 @@ def _build(card: Card, beside: Path | None, offline: bool, given: Mapping[str, I
     names = {normal_label(v): name for name, label in card.labels.items() for v in (name, *label.aliases)}
     written: defaultdict[str, set[str]] = defaultdict(set)
     rows = {part: tuple(_examples(card, kind, part, source, columns, names, written)) for part, source in parts.items()}
+    rows, left_out = _without(rows, drop, card)
     rows, renumbered = _with_unique_ids(rows)
     cleaned, notes = clean(rows)
-    notes = [*odd, *_merged(written), *renumbered, *notes]
+    notes = [*odd, *_merged(written), *left_out, *renumbered, *notes]
     labels = _labels(card, kind, cleaned)
     if kind.name in ("classification", "multilabel"):
         _refuse_alike(labels, card.name)
@@ -255,6 +266,25 @@ def _merged(written: Mapping[str, set[str]]) -> list[str]:
     return [f"the label {name!r} is written as {' and '.join(sorted(forms))}" for name, forms in several.items()]
 
 
+def _without(
+    rows: Mapping[str, tuple[Example, ...]], drop: Collection[str], card: Card
+) -> tuple[dict[str, tuple[Example, ...]], list[str]]:
+    """Rows without those of some classes, and one sentence per class with its count.
+
+    Raises:
+        UsageError: no row is of such a class; a task whose texts carry several classes, or none.
+    """
+    if drop and card.kind != "classification":
+        raise UsageError(f"classes are left out of a classification only, and task {card.name!r} is a {card.kind} task")
+    counts = Counter(row.label for part in rows.values() for row in part)
+    names = dict.fromkeys(map(normal_label, drop))
+    for name in names:
+        if name not in counts:
+            raise unknown_name(f"class of task {card.name!r}:", name, map(str, counts))
+    kept = {part: tuple(row for row in part_rows if row.label not in names) for part, part_rows in rows.items()}
+    return kept, [f"left out {counts[name]} rows of the class {name!r}, as was asked for" for name in names]
+
+
 def _with_unique_ids(rows: Mapping[str, tuple[Example, ...]]) -> tuple[dict[str, tuple[Example, ...]], list[str]]:
     """Rows whose ids tell them apart: those of the data if they do, else their positions."""
     ids = [row.id for part in rows.values() for row in part]
@@ -299,16 +329,27 @@ def _labels(card: Card, kind: Kind, rows: Mapping[str, tuple[Example, ...]]) -> 
 
 
 def _refuse_alike(labels: tuple[Label, ...], task: str) -> None:
-    """Labels that differ in what cannot be seen only, or that a prompt would write alike, are one class in two ways."""
+    """Labels that differ in what cannot be seen only, or that a prompt would write alike, are one class in two ways.
+
+    They are refused whatever learner is asked: all of them are compared on the same task, and one line of a card says
+    which of the two it is, one class or two.
+    """
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for label in labels:
-        alike[_WHOLE.sub("", text_key(label.verbalizer))].append(label.name)
+        alike[_seen(label.verbalizer)].append(label.name)
     if groups := [names for names in alike.values() if len(names) > 1]:
         named = "; ".join(" and ".join(map(_shown, names)) for names in groups)
+        several = any(len(set(map(_seen, names))) > 1 for names in groups)
+        otherwise = "; where they are different classes, give each a verbalizer of its own there" if several else ""
         raise TaskError(
             f"task {task!r}: labels that read alike: {named}. Write each class in one way in the data, or name one as "
-            "an alias of the other in a task card (fewshot tasks new)"
+            f"an alias of the other in a task card (fewshot tasks new){otherwise}"
         )
+
+
+def _seen(words: str) -> str:
+    """What can be seen of a label's words; 1.0 is 1."""
+    return _WHOLE.sub("", text_key(words))
 
 
 def _shown(name: str) -> str:

@@ -161,7 +161,7 @@ def _explained(path: Path, error: sqlite3.Error) -> str:
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return _damaged(path, error)
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-        return f"cannot use {path} ({error}): is the disk full or read-only? What was stored is safe and can be resumed"
+        return f"cannot use {path} ({error}): is the disk full or read-only? What was stored is safe"
     return f"cannot use {path}: {error}"
 
 

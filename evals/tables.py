@@ -26,7 +26,8 @@ def table_rows(
 ) -> Iterator[tuple[dict[str, str], str, int]]:
     """Yield the records of a table as (cells by column, `file:line`, number of the row below the header).
 
-    In TSV a quote is a character like any other, except in files whose every cell of a column is quoted.
+    In TSV a quote is a character like any other, except in files whose every cell of a column is quoted; it is told
+    where that leaves quotes around a cell.
 
     Args:
         lines: numbered, with their ends.
@@ -108,6 +109,7 @@ class _Records:
         self._seen: list[set[str]] = []
         self._doubtful: list[tuple[str, int, list[list[str]]]] = []
         self._dropped_quotes: list[str] = []
+        self._kept_quotes: list[str] = []
 
     def __iter__(self) -> Iterator[list[str]]:
         strict = self._quoting != csv.QUOTE_NONE
@@ -122,6 +124,8 @@ class _Records:
                 return
             if strict and '"' in self._text:
                 self._check_quotes()
+            elif not strict and any(map(_QUOTED.fullmatch, cells)):
+                self._kept_quotes.append(self.where)
             yield cells
 
     def _feed(self) -> Iterator[str]:
@@ -145,6 +149,9 @@ class _Records:
 
     def shape(self, cells: list[str]) -> str:
         """How many cells the record has, and how many lines they take."""
+        if self._quoting == csv.QUOTE_NONE and any(_opens(cell) for cell in cells):
+            kept = " (a quote is a character here; it holds a cell together if all cells of a column stand in quotes)"
+            return f"{len(cells)} cells{kept}"
         return f"{len(cells)} cells{self._span()}"
 
     def _check_quotes(self) -> None:
@@ -195,6 +202,14 @@ class _Records:
         if self._dropped_quotes:
             n = len(self._dropped_quotes)
             yield f"{self._dropped_quotes[0]}: a cell goes on behind its closing quote; quotes were dropped in {n} rows"
+        if self._kept_quotes:
+            n = len(self._kept_quotes)
+            yield f"{self._kept_quotes[0]}: a cell stands in quotes, which are kept in {n} rows as part of the text"
+
+
+def _opens(cell: str) -> bool:
+    """Whether a quote opens a cell and does not close it."""
+    return cell.startswith('"') and not _QUOTED.fullmatch(cell)
 
 
 def _is_quoted(lines: list[str]) -> bool:

@@ -58,6 +58,7 @@ class Study(BaseModel):
         class_split: names of class splits; None takes the first one a task has, "all" every class.
         part: which classes or rows the queries come from.
         text_column, label_column, encoding, sheet: of tasks that are files, as in `load_task`.
+        drop: classes to leave out of every task.
         until_ci: stop a learner's episodes when its 95 % interval is this many points to either side, or narrower.
     """
 
@@ -77,10 +78,11 @@ class Study(BaseModel):
     label_column: str | None = None
     encoding: str | None = None
     sheet: str | None = None
+    drop: _Names | None = None
 
     @property
-    def reading(self) -> dict[str, str]:
-        """How tasks that are files are read, as far as it is said."""
+    def reading(self) -> dict[str, Any]:
+        """How tasks are read, as far as it is said."""
         named = {name: getattr(self, name) for name in READING}
         return {name: value for name, value in named.items() if value is not None}
 

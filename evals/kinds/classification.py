@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from evals import metrics
@@ -40,7 +41,7 @@ class Classification:
             raise UsageError(f"--way {way} leaves nothing to choose from; use --way 2 or more")
         require_way(labels, way)
         for label in labels:
-            require_rows(pools, label.name, shot, query)
+            require_rows(pools, label.name, shot, query, otherwise=_way_out(label.name, len(labels)))
 
     def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, seed: Sequence[Any]) -> Draw:
         """Draw classes, then per class the support from the front and the queries from the back of a permutation."""
@@ -71,3 +72,8 @@ class Classification:
     def chance(self, problem: Problem) -> float | None:
         """1 / way."""
         return 1.0 / len(problem.labels)
+
+
+def _way_out(name: str, n_classes: int) -> str:
+    """What can be done about a class with too few texts, if two others are left without it."""
+    return "label more texts" + (f", or leave the class out: --drop {quote(name)}" if n_classes > 2 else "")

@@ -32,41 +32,39 @@ def require_way(labels: Sequence[Label], way: int) -> None:
         )
 
 
-def require_rows(pools: Pools, name: str, support: int, query: int) -> None:
+def require_rows(
+    pools: Pools, name: str, support: int, query: int, *, least: int = 1, otherwise: str = "label more texts"
+) -> None:
     """Refuse a class (or, with the name "", a task without classes) that has too few texts.
 
     Args:
         support: support texts that an episode may need. query: query texts that it may need.
+        least: query texts that it may need at the lowest --query.
+        otherwise: what can be done where lower options do not help.
     """
     whose = f"class {name!r} has" if name else "the task has"
     n_support, n_query = (len(pool.by_label.get(name, ())) for pool in (pools.support, pools.query))
     if pools.shared and n_support < support + query:
-        raise TaskError(
-            f"{whose} {n_support} usable texts, but an episode may need {support} to show and {query} to ask; "
-            f"{_way_out('--shot or --query', max(support, query), name)}"
-        )
-    if n_support < support:
-        raise TaskError(
-            f"{whose} {n_support} texts to show, but an episode needs {support}; {_way_out('--shot', support, name)}"
-        )
-    if n_query < query:
-        raise TaskError(
-            f"{whose} {n_query} texts to ask, but an episode needs {query}; {_way_out('--query', query, name)}"
-        )
-
-
-def _way_out(options: str, wanted: int, name: str) -> str:
-    """What can be done about too few texts: fewer cannot be asked for than one."""
-    if wanted > 1:
-        return f"lower {options}"
-    return f"label more texts{f', or leave the class out: drop: [{name!r}] in a task card' if name else ''}"
+        missing = f"{n_support} usable texts, but an episode may need {support} to show and {query} to ask"
+        options, helps = "--shot or --query", n_support >= min(support, 1) + least
+    elif n_support < support:
+        missing = f"{n_support} texts to show, but an episode needs {support}"
+        options, helps = "--shot", n_support > 0
+    elif n_query < query:
+        missing = f"{n_query} texts to ask, but an episode needs {query}"
+        options, helps = "--query", n_query >= least
+    else:
+        return
+    raise TaskError(f"{whose} {missing}; {f'lower {options}' if helps else otherwise}")
 
 
 def require_covering(pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int) -> None:
     """Refuse what `draw_covering` might not fill: each class needs texts even if all queries of an episode carry it."""
     require_way(labels, way)
+    least = way if pools.shared else 1
+    otherwise = "label more texts, or lower --way" if least > 1 else "label more texts"
     for label in labels:
-        require_rows(pools, label.name, shot, way * query if pools.shared else query)
+        require_rows(pools, label.name, shot, least * query, least=least, otherwise=otherwise)
 
 
 def front_and_back(

@@ -35,6 +35,7 @@ from fewshot.core.catalog import LEARNERS
 from fewshot.core.consent import require_consent
 from fewshot.core.errors import FewshotError
 from fewshot.core.spec import Spec
+from fewshot.core.stored import known_arguments
 
 #: How many episodes of a table are looked into, evenly spaced, and how many prompts of each are rendered again.
 N_EPISODES, N_PROMPTS = 5, 5
@@ -196,7 +197,7 @@ class Drilldown:
         named = [source for source in self._sources if source == name]
         for source in dict.fromkeys(filter(None, (settings.get("task"), *named, *self._sources, name))):
             try:
-                task = load_task(source, offline=True, **(_reading(settings) if is_own(source) else {}))
+                task = load_task(source, offline=True, **_reading(settings, source))
             except FewshotError as error:
                 reason = reason or f"texts are not shown: {error}"
                 continue
@@ -207,10 +208,16 @@ class Drilldown:
         return reason
 
 
-def _reading(settings: Mapping[str, Any]) -> dict[str, str]:
-    """How a run read its files, as arguments of `load_task`."""
-    named = {name.removesuffix("_column"): settings.get(name) for name in READING}
-    return {name: value for name, value in named.items() if value is not None}
+def _reading(settings: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """How a run read this source, as arguments of `load_task`.
+
+    Raises:
+        StorageError: what is stored is of another type.
+    """
+    hints = {**dict.fromkeys(READING, str | None), "drop": list[str] | None}
+    stored = {name: settings.get(name) for name in (READING if is_own(source) else ("drop",))}
+    named = known_arguments(hints, stored, "the settings of the run")
+    return {name.removesuffix("_column"): value for name, value in named.items() if value is not None}
 
 
 def _spec_of(config: Mapping[str, Any]) -> str:

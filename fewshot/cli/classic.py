@@ -32,7 +32,7 @@ from fewshot.cli.options import (
     Way,
 )
 from fewshot.cli.output import say, show, show_json
-from fewshot.cli.reading import Reading
+from fewshot.cli.reading import Reading, TaskReading
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ _DEFAULT = "protonet"
 
 
 @app.command("train")
-@with_options(Reading)
+@with_options(TaskReading)
 def train(
     ctx: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the trained learner.")],
@@ -94,7 +94,7 @@ def train(
     if (out / "learner.json").is_file():
         raise UsageError(f"{out} already holds a trained learner; use it with --from {out}, or choose another --out")
     read = partial(experiment.prepare_task, reading=Reading.of(ctx.params, task, train))
-    loaded = read(task)
+    loaded = experiment.prepare_task(task, reading=TaskReading.of(ctx.params, task, train))
     sampler = experiment.build_sampler(loaded, experiment.Episodes(way, shot, 1, 1, seed, class_split, "test"))
     try:
         with track(tracker or (), out.name, learner.describe(), say) as tracking:
@@ -109,7 +109,7 @@ def train(
 
 
 @app.command("run")
-@with_options(Reading)
+@with_options(TaskReading)
 def run(
     ctx: typer.Context,
     task: Task = "intents-en",
@@ -155,7 +155,8 @@ def run(
     named = {name: options[name] for name in ("encoder", "train", "steps")}
     learner = _learner(options["algorithm"], wanted.seed, options["source"], trust=trust, **named)
     read = partial(experiment.prepare_task, reading=Reading.of(options, options["task"], options["train"]))
-    loaded = read(options["task"], output=output)
+    reading = TaskReading.of(options, options["task"], options["train"])
+    loaded = experiment.prepare_task(options["task"], output=output, reading=reading)
     sampler = experiment.build_sampler(loaded, wanted)
     context = Context(device=options["device"], seed=wanted.seed, notify=say)
     experiment.describe_plan(loaded, sampler, wanted.episodes, learner, context)
@@ -188,7 +189,7 @@ def run(
 
 
 @app.command("predict")
-@with_options(Reading)
+@with_options(TaskReading)
 def predict(
     ctx: typer.Context,
     texts: Texts,

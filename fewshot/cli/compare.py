@@ -15,7 +15,7 @@ from fewshot.cli.answers import require_answers, tell_constant, tell_failures
 from fewshot.cli.groups import with_options
 from fewshot.cli.options import AsJson, Device, DryRun, RunDir, Tracker, Trust, Way
 from fewshot.cli.output import say, show, show_json, show_table
-from fewshot.cli.reading import Reading
+from fewshot.cli.reading import Reading, TaskReading
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _DEFAULT_TASK = "intents-en"
 _DEFAULT_LEARNERS = ("icl", "prototypes:encoder=minilm")
 
 
-@with_options(Reading)
+@with_options(TaskReading)
 def compare(
     ctx: typer.Context,
     study: Annotated[
@@ -78,7 +78,7 @@ def compare(
     from evals.rundir import new_run_dir
     from evals.runner import interruptible
     from evals.trackers import track
-    from fewshot.cli.experiment import prepare_task, return_to, tell_near_copies
+    from fewshot.cli.experiment import instead_of_resuming, prepare_task, return_to, tell_near_copies
     from fewshot.core.catalog import ENGINES
     from fewshot.core.devices import resolve_device
 
@@ -98,32 +98,28 @@ def compare(
         "class_split": class_split,
         "part": part,
         "until_ci": until_ci,
-        **{field.name: ctx.params[field.name] for field in fields(Reading)},
+        **{field.name: ctx.params[field.name] for field in fields(TaskReading)},
     }
     wanted = _study(study, resume, {name: value for name, value in given.items() if value is not None}, trust)
     if resume is not None:
         resume, output = return_to(ctx, read_conducted(resume).begun_in, wanted.task, resume, output)
-    read = partial(prepare_task, reading=Reading.of(wanted.model_dump(), *wanted.task))
-    tasks = {name: read(name, output=output) for name in wanted.task}
+    said = wanted.model_dump()
+    reading = TaskReading.of(said, *wanted.task)
+    tasks = {name: prepare_task(name, output=output, reading=reading) for name in wanted.task}
+    train = partial(prepare_task, reading=Reading.of(said, *wanted.task))
     plan = make_plan(wanted, contestants(wanted.learner, trust=trust), tasks, _shard(shard))
     context = Context(device=device, notify=say)
     _tell_plan(plan)
     for sampler in {job.sampler.task.name: job.sampler for job in plan.jobs}.values():
         tell_near_copies(sampler.task, sampler, wanted.episodes)
     if dry_run:
-        _tell_expected(plan, context, read)
+        _tell_expected(plan, context, train)
         return
     folder = resume or new_run_dir(run_dir, "-".join(tasks), "compare")
     with track(tracker or (), folder.name, wanted.model_dump(mode="json"), say) as tracking:
-        try:
-            with interruptible(context), _progress(plan) as on_progress:
-                conduct(plan, folder, context, load=read, engine=engine, on_progress=on_progress, on_step=_tell)
-        except UsageError:
-            raise
-        except (Exception, KeyboardInterrupt) as error:
-            # Instead of the note about the one run that was going on.
-            error.__notes__ = [f"What was answered is stored; continue with: fewshot compare --resume {folder}"]
-            raise
+        advice = f"What was answered is stored; continue with: fewshot compare --resume {folder}"
+        with instead_of_resuming(advice), interruptible(context), _progress(plan) as on_progress:
+            conduct(plan, folder, context, load=train, engine=engine, on_progress=on_progress, on_step=_tell)
         comparison = Comparison.read([folder])
         tracking.finish(comparison.document)
     show_json(comparison.document) if as_json else show_comparison(comparison)

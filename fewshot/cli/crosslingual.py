@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +9,8 @@ import typer
 
 from fewshot.cli.answers import require_answers, tell_constant, tell_failures
 from fewshot.cli.output import say, show, show_json, show_table
-from fewshot.core.errors import FewshotError, UsageError
+from fewshot.cli.reading import Drop, TaskReading
+from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
     from evals.task import Task
@@ -44,6 +43,7 @@ def crosslingual(
         str | None, typer.Option("--class-split", "--split", help="Class split such as 01; default: every class.")
     ] = None,
     part: Annotated[str, typer.Option("--part", help="train, valid or test.")] = "test",
+    drop: Drop = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     run_dir: Annotated[Path, typer.Option(help="Folder in which the runs' folders are made.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
@@ -57,7 +57,7 @@ def crosslingual(
     from evals.learner import Context
     from evals.rundir import new_run_dir
     from evals.runner import run
-    from fewshot.cli.experiment import write_result
+    from fewshot.cli.experiment import instead_of_resuming, write_result
     from fewshot.core.catalog import LEARNERS
     from fewshot.core.spec import Spec
 
@@ -67,7 +67,9 @@ def crosslingual(
     columns = list(dict.fromkeys([*sources, *targets]))
     options = {"encoder": encoder, "pooling": pooling, "layer": layer, "centre": centre, "whiten": whiten}
     learner = LEARNERS.build(Spec("crosslingual", options))
-    tasks = dict(zip(columns, align([_loaded(task, language, output) for language in columns]), strict=True))
+    reading = TaskReading(drop=drop)
+    loaded = align([_loaded(task, language, output, reading) for language in columns])
+    tasks = dict(zip(columns, loaded, strict=True))
     _tell_left_out(tasks)
     _warn_of_language(encoder, columns)
     way = way or min(_USUAL_WAY, len(tasks[columns[0]].labels_in(class_split, part)))
@@ -81,7 +83,7 @@ def crosslingual(
     for (one, other), sampler in samplers.items():
         say(f"{one} -> {other}: {episodes} episodes, {way}-way {shot}-shot")
         folder = new_run_dir(run_dir, sampler.task.name, learner.name)
-        with _advice():
+        with instead_of_resuming("The same command begins again; vectors that were computed are kept"):
             finished = run(learner, sampler, episodes, run_dir=folder, ctx=context)
         cells.append({"from": one, "to": other, **finished.result})
     document = {
@@ -113,16 +115,6 @@ def crosslingual(
     require_answers(*failures)
 
 
-@contextmanager
-def _advice() -> Iterator[None]:
-    """Replace the runner's advice, which is about resuming a single run."""
-    try:
-        yield
-    except (FewshotError, KeyboardInterrupt) as error:
-        error.__notes__ = ["The same command begins again; vectors that were computed are kept"]
-        raise
-
-
 def _languages(value: str, option: str) -> list[str]:
     names = [name.strip() for name in value.split(",") if name.strip()]
     if not names:
@@ -130,11 +122,11 @@ def _languages(value: str, option: str) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _loaded(task: str, language: str, output: Path | None) -> Task:
+def _loaded(task: str, language: str, output: Path | None, reading: TaskReading) -> Task:
     from evals.crosslingual import task_in
     from fewshot.cli.experiment import prepare_task
 
-    return prepare_task(task_in(task, language), output=output)
+    return prepare_task(task_in(task, language), output=output, reading=reading)
 
 
 def _tell_left_out(tasks: dict[str, Task]) -> None:

@@ -217,6 +217,21 @@ def describe_plan(task: Task, sampler: EpisodeSampler, n_episodes: int, learner:
     return estimate
 
 
+@contextmanager
+def instead_of_resuming(advice: str = "") -> Iterator[None]:
+    """Put this advice, or none, in the place of the runner's, which is about a single run that is kept.
+
+    None is given on what cannot be asked for: it would not pass a second time.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except (Exception, KeyboardInterrupt) as error:
+        error.__notes__ = [advice] if advice else []
+        raise
+
+
 def money(usd: float | None) -> str:
     """An amount in words; small ones keep two digits."""
     if usd is None:

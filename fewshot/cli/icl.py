@@ -35,7 +35,7 @@ from fewshot.cli.options import (
     Way,
 )
 from fewshot.cli.output import say, show, show_json, show_table
-from fewshot.cli.reading import Reading, ReadingBesideText
+from fewshot.cli.reading import ReadingBesideText, TaskReading
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Prompting:
 
 
 @app.command("run")
-@with_options(Prompting, Server, Connection, Reading)
+@with_options(Prompting, Server, Connection, TaskReading)
 def run(
     ctx: typer.Context,
     task: Task = "sentiment-ko",
@@ -123,7 +123,7 @@ def run(
         resume, output = experiment.return_to(ctx, experiment.begun_in(resume), [options["task"]], resume, output)
     connection = {key: ctx.params[key] for key in names(Connection)}
     wanted = experiment.Episodes(**{field.name: options[field.name] for field in fields(experiment.Episodes)})
-    reading = Reading.of(options, options["task"])
+    reading = TaskReading.of(options, options["task"])
     loaded = experiment.prepare_task(options["task"], output=output, reading=reading)
     sampler = experiment.build_sampler(loaded, wanted)
     learner = _learner({**options, **connection})
@@ -177,7 +177,7 @@ def _tell_next(folder: Path, summary: dict[str, Any]) -> None:
 
 
 @app.command("predict")
-@with_options(Prompting, Server, Connection, Reading)
+@with_options(Prompting, Server, Connection, TaskReading)
 def predict(
     ctx: typer.Context,
     source: Texts,
@@ -213,7 +213,7 @@ def preview(
     from evals.types import Query as QueryText
     from fewshot.cli import experiment
 
-    loaded = experiment.prepare_task(task, reading=Reading.of(ctx.params, task))
+    loaded = experiment.prepare_task(task, reading=ReadingBesideText.of(ctx.params, task))
     sampler = experiment.build_sampler(loaded, experiment.Episodes(way, shot, query, 1, seed, class_split, part))
     problem = sampler[episode].problem
     if text is not None:
@@ -264,7 +264,7 @@ def select(
 
     if count < 1:
         raise UsageError(f"--count {count} is too small; use 1 or more")
-    loaded = prepare_task(task, reading=Reading.of(ctx.params, task))
+    loaded = prepare_task(task, reading=ReadingBesideText.of(ctx.params, task))
     pool = loaded.rows.get("train") or next(iter(loaded.rows.values()))
     chosen = SELECTORS.build(selector, encoder=encoder)
     picked = chosen.select([QueryText("q0", text)], Pool(tuple(pool)), count, [seed])[0]

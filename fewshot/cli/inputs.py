@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Generator, Hashable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from evals.encodings import known_encoding
 from evals.sources import SPREADSHEETS, read_lines, read_rows, suffix_of, text_of, unknown_kind
 from fewshot.cli.output import say
-from fewshot.cli.reading import USUAL, Reading
+from fewshot.cli.reading import USUAL, Reading, TaskReading
 from fewshot.core.errors import TaskError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def label_texts(
         support: a task, by its name or path. Rows held out for tests are not shown.
         source: as in `read_texts`.
         output: a file, or None for stdout.
-        options: of the command, those of `Reading` among them.
+        options: of the command, those of `TaskReading` among them.
 
     Raises:
         UsageError, TaskError: a support or texts that cannot be used.
@@ -63,7 +64,7 @@ def label_texts(
     from fewshot.cli.experiment import prepare_task
     from fewshot.cli.labelled import write_predictions
 
-    reading = Reading.of(options, support, source)
+    reading = TaskReading.of(options, support, source)
     task = prepare_task(support, output=output, reading=reading)
     rows = [row for part in ("train", "all") for row in task.rows.get(part, ())]
     words: dict[Hashable, str] = {label.name: label.verbalizer for label in task.labels}
@@ -91,7 +92,8 @@ def read_texts(source: str, stdin: IO[bytes], column: str = "text", reading: Rea
     encoding, sheet = named.get("encoding"), named.get("sheet")
     path = Path(source)
     if source == "-":
-        yield from _texts(_decoded(stdin, encoding), "stdin", column)
+        with closing(_decoded(stdin, encoding)) as lines:
+            yield from _texts(lines, "stdin", column)
     elif suffix_of(source):
         for row in read_rows(path, say, encoding=encoding, sheet=sheet, columns=(column,)):
             yield NewText(row.number, text_of(row, column), column, row.values)
@@ -103,13 +105,13 @@ def read_texts(source: str, stdin: IO[bytes], column: str = "text", reading: Rea
         yield from _texts(read_lines(path, say, encoding), str(path), column)
 
 
-def _decoded(stdin: IO[bytes], encoding: str | None) -> Iterator[tuple[int, str]]:
-    """The lines of stdin as they come, numbered."""
-    wrapped = io.TextIOWrapper(stdin, encoding=known_encoding(encoding or "utf-8-sig"), newline="\n")
+def _decoded(stdin: IO[bytes], encoding: str | None) -> Generator[tuple[int, str]]:
+    """The lines of stdin as they come, numbered, whatever ends them, without byte-order marks."""
+    wrapped = io.TextIOWrapper(stdin, encoding=known_encoding(encoding or "utf-8"), newline="")
     number = 0
     try:
         for number, line in enumerate(wrapped, start=1):
-            yield number, line
+            yield number, line.lstrip("\ufeff") if number == 1 else line
     except UnicodeError as error:
         raise TaskError(
             f"stdin:{number + 1}: not {encoding or 'UTF-8'}; name its encoding with --encoding (cp949, utf-16 ...)"
@@ -134,6 +136,8 @@ def _from_json(line: str, number: int, where: str, column: str) -> NewText:
         values = json.loads(line)
     except ValueError:
         return NewText(number, line)
+    except RecursionError as error:
+        raise TaskError(f"{where}: not valid JSON: nested too deeply") from error
     if not isinstance(values.get(column), str):
         raise TaskError(f"{where}: the JSON object has no text under the key {column!r}")
     return NewText(number, values[column], column, values)

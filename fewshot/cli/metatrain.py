@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fewshot.cli.groups import with_options
 from fewshot.cli.options import AsJson, ClassSplit, Device, Shot, Tracker, Way
 from fewshot.cli.output import offline, say, show, show_json
-from fewshot.cli.reading import Reading
+from fewshot.cli.reading import Reading, TaskReading
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from evals.metatrain import TrainingData
 
 
-@with_options(Reading)
+@with_options(TaskReading)
 def metatrain(
     ctx: typer.Context,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the trained model; then: -m FOLDER.")],
@@ -68,7 +69,7 @@ def metatrain(
     given = {name: value for name, value in named.items() if value is not None}
     base = {"model": model.removeprefix("hf:"), "objective": objective, "tune": tune, "seed": seed}
     learner = LEARNERS.build(Spec("metaicl", {**base, **given, **extra}), offline=offline())
-    data = _data(learner, task, valid, class_split, way, shot, Reading.of(ctx.params, task, train, valid))
+    data = _data(learner, task, valid, class_split, way, shot, ctx.params)
     try:
         with track(tracker or (), out.name, learner.describe(), say) as tracking:
             context = Context(device=device, seed=seed, notify=say, track=tracking.log)
@@ -88,7 +89,7 @@ def _data(
     class_split: str | None,
     way: int | None,
     shot: int,
-    reading: Reading,
+    options: Mapping[str, Any],
 ) -> TrainingData:
     """Episodes to train on and to stop early on, without texts of the tested task."""
     from dataclasses import replace
@@ -97,10 +98,10 @@ def _data(
     from evals.metatrain import shapes, training_data
     from fewshot.cli.experiment import prepare_task
 
-    read = partial(prepare_task, reading=reading)
+    read = partial(prepare_task, reading=Reading.of(options, tested, getattr(learner, "train", None), valid))
     names: str | None = getattr(learner, "train", None)
     sources = [read(name) for name in names.split("+")] if names else []
-    task = read(tested) if tested else None
+    task = prepare_task(tested, reading=TaskReading.of(options, tested)) if tested else None
     if not sources and task is None:
         raise UsageError("name the tasks to be trained on (--train TASK+TASK), or a task with class splits (--task)")
     split = (class_split or task.default_class_split()) if task else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 
@@ -12,6 +12,17 @@ from fewshot.core.errors import UsageError
 
 _Encoding = Annotated[str | None, typer.Option("--encoding", help="Encoding of the file.  [default: found out]")]
 _Sheet = Annotated[str | None, typer.Option("--sheet", help="Sheet of an .xlsx file.  [default: the first that fits]")]
+
+
+def _listed(names: Iterable[str] | None) -> list[str] | None:
+    """A list, as it is stored too; None where nothing is named."""
+    return list(names or ()) or None
+
+
+Drop = Annotated[
+    list[str] | None,
+    typer.Option("--drop", help="Class to leave out, with its texts; may be repeated.", callback=_listed),
+]
 _Label = Annotated[str | None, typer.Option("--label", "--label-column", help="Column of the labels.")]
 
 
@@ -25,7 +36,7 @@ class Reading:
     sheet: _Sheet = None
 
     @classmethod
-    def of(cls, options: Mapping[str, Any], *sources: str | None) -> Reading:
+    def of(cls, options: Mapping[str, Any], *sources: str | None) -> Self:
         """What the options of a command say about these sources.
 
         Args:
@@ -42,7 +53,7 @@ class Reading:
                 raise UsageError(f"--{key} {value}: that is said of a file, and {_none_of(key, named)}")
         return reading
 
-    def for_source(self, name: str) -> dict[str, str]:
+    def for_source(self, name: str) -> dict[str, Any]:
         """What of it concerns a source, as arguments of `load_task`; nothing for a task that is shipped."""
         from evals.loading import is_own
         from evals.sources import suffix_of
@@ -54,12 +65,23 @@ class Reading:
         silent |= {"sheet"} if suffix not in (None, ".xlsx") or name.endswith(".txt") or name == "-" else set()
         return {key: value for key, value in self._given().items() if key not in silent}
 
-    def _given(self) -> dict[str, str]:
+    def _given(self) -> dict[str, Any]:
         return {key.removesuffix("_column"): value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
-class ReadingBesideText(Reading):
+class TaskReading(Reading):
+    """The same of a task, whose classes need not all take part; of a task that is shipped too."""
+
+    drop: Drop = None
+
+    def for_source(self, name: str) -> dict[str, Any]:
+        found = super().for_source(name)
+        return {**found, "drop": tuple(self.drop)} if self.drop else found
+
+
+@dataclass(frozen=True)
+class ReadingBesideText(TaskReading):
     """The same, for commands whose `--text` is a text."""
 
     text_column: Annotated[str | None, typer.Option("--text-column", help="Column of the texts.")] = None

@@ -13,7 +13,7 @@ from fewshot.cli.answers import tell_alarm
 from fewshot.cli.groups import with_options
 from fewshot.cli.options import AsJson, ClassSplit, Device, Labels, Part, Query, Shot, Task, Texts, Trust, Way
 from fewshot.cli.output import offline, say, show, show_json, show_table
-from fewshot.cli.reading import Reading
+from fewshot.cli.reading import Reading, TaskReading
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _PROMPTED = {"selector": "knn", "demos": 8, "order": "nearest-last"}
 _SHOWN_DOUBTS = 5
 
 
-@with_options(Reading)
+@with_options(TaskReading)
 def recommend(
     ctx: typer.Context,
     source: Annotated[str, typer.Argument(metavar="FILE", help="Labelled texts (.csv, .tsv, .jsonl ...), or a task.")],
@@ -72,7 +72,7 @@ def recommend(
         raise UsageError(f"--max-cost {max_cost:g}: give USD, 0 or more")
     if out is not None:
         require_new(out)
-    reading = Reading.of(ctx.params, source)
+    reading = TaskReading.of(ctx.params, source)
     task, column = _load(source, reading)
     require_new(out or _new_folder(task.name))
     found = find(
@@ -83,7 +83,7 @@ def recommend(
         max_rows=rows,
         text_column=column,
         ctx=Context(device=device, seed=seed, budget=Budget(max_usd=max_cost), notify=say),
-        load=partial(prepare_task, reading=reading),
+        load=partial(prepare_task, reading=Reading.of(ctx.params, source)),
         on_step=_tell,
     )
     folder = out or _new_folder(task.name)  # anew: another process may have taken the first one meanwhile
@@ -120,7 +120,7 @@ def predict(
     write_predictions(predictor.classifier(device), found, output)
 
 
-@with_options(Reading)
+@with_options(TaskReading)
 def power(
     ctx: typer.Context,
     task: Task = "intents-en",
@@ -156,12 +156,12 @@ def power(
     else:
         names = _two(learner or _cheap())
         options = {"way": way, "shot": shot, "query": query, "class_split": class_split, "part": part, "seed": seed}
-        analysis, texts = _pilot(task, names, pilot, device, options, Reading.of(ctx.params, task))
+        analysis, texts = _pilot(task, names, pilot, device, options, TaskReading.of(ctx.params, task))
     found = foresee(analysis, *names, delta=delta, planned=episodes, n_texts=texts)
     show_json(found.document) if as_json else _show_power(found)
 
 
-def _load(source: str, reading: Reading) -> tuple[LoadedTask, str]:
+def _load(source: str, reading: TaskReading) -> tuple[LoadedTask, str]:
     """The task, and the column of its texts; tells what was guessed."""
     from evals.loading import load_task
     from evals.recommend.columns import find_columns
@@ -169,7 +169,7 @@ def _load(source: str, reading: Reading) -> tuple[LoadedTask, str]:
 
     named = reading.for_source(source)
     if suffix_of(source):
-        columns = find_columns(Path(source), **named)
+        columns = find_columns(Path(source), **{name: value for name, value in named.items() if name != "drop"})
         if columns.guessed:
             say(
                 f"guessed columns: texts in {columns.text!r}, labels in {columns.label!r}; --text and --label change it"
@@ -278,7 +278,7 @@ def _cheap() -> list[str]:
 
 
 def _pilot(
-    name: str, learners: tuple[str, str], episodes: int, device: str, options: dict[str, Any], reading: Reading
+    name: str, learners: tuple[str, str], episodes: int, device: str, options: dict[str, Any], reading: TaskReading
 ) -> tuple[Analysis, int]:
     """A comparison that is not kept, and how many texts its queries are drawn from."""
     import tempfile
@@ -286,11 +286,11 @@ def _pilot(
     from evals.comparison import compare
     from evals.learner import Context
     from evals.recommend.power import pool_size
-    from fewshot.cli.experiment import prepare_task
+    from fewshot.cli.experiment import instead_of_resuming, prepare_task
 
     task = prepare_task(name, reading=reading)
     say(f"pilot: {episodes} episodes of {learners[0]} and {learners[1]}")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, instead_of_resuming():
         ctx = Context(device=device, notify=say)
         comparison = compare(task, learners, **options, episodes=episodes, folder=Path(folder) / "pilot", ctx=ctx)
     for missing in comparison.absent:

@@ -10,7 +10,7 @@ import typer
 
 from fewshot.cli.groups import with_options
 from fewshot.cli.output import offline, say, show, show_json, show_table
-from fewshot.cli.reading import Reading
+from fewshot.cli.reading import TaskReading
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -79,14 +79,14 @@ def list_tasks(as_json: _JSON = False) -> None:
 
 
 @app.command("show")
-@with_options(Reading)
+@with_options(TaskReading)
 def show_task(
     ctx: typer.Context, name: Annotated[str, typer.Argument(help="Task name or path.")], as_json: _JSON = False
 ) -> None:
     """Show labels, sizes and fingerprints of a task."""
     from evals.loading import load_task
 
-    task = load_task(name, offline=offline(), **Reading.of(ctx.params, name).for_source(name))
+    task = load_task(name, offline=offline(), **TaskReading.of(ctx.params, name).for_source(name))
     rows = {part: len(rows) for part, rows in task.rows.items()}
     splits = {name: {part: len(names) for part, names in split.items()} for name, split in task.class_splits.items()}
     document = {
@@ -136,13 +136,13 @@ def new_task(name: Annotated[str, typer.Argument(help="Name of the task.")]) -> 
 
 
 @app.command("check")
-@with_options(Reading)
+@with_options(TaskReading)
 def check_task(ctx: typer.Context, name: Annotated[str, typer.Argument(help="Task name or path.")]) -> None:
     """Check a card and its data: labels, sizes, duplicates, leaks. Exit code 2 if it cannot be used."""
     from evals.loading import load_task
     from fewshot.cli.experiment import Episodes, answering, build_sampler
 
-    task = load_task(name, offline=offline(), **Reading.of(ctx.params, name).for_source(name))
+    task = load_task(name, offline=offline(), **TaskReading.of(ctx.params, name).for_source(name))
     build_sampler(task, Episodes(way=None, shot=1, query=1, episodes=1, seed=0, class_split=None, part="test"))
     show(f"{task.name}: {sum(map(len, task.rows.values()))} rows, {len(task.labels)} labels, usable")
     if not answering(task.info.kind):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from fewshot.core.errors import StorageError
 from fewshot.core.spec import Spec
 
-_PLAIN = (str, int, float, bool, NoneType)
+_PLAIN = (str, int, float, bool, NoneType, list[str])
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -71,6 +71,7 @@ def test_a_transductive_matrix_says_so(crosslingual: Callable, tmp_path: Path) -
         (("--encoder", "lexical", "--layer", "3"), "unknown parameter of encoder 'lexical': 'layer'"),
         (("-o", "matrix.csv"), "the document is written as .json"),
         (("--shot", "100"), "lower --shot or --query"),
+        (("--drop", "nothing"), "unknown class of task"),
     ],
     ids=lambda value: value[-1] if isinstance(value, tuple) else "",
 )

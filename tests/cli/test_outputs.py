@@ -170,6 +170,10 @@ CSV = 'text,n\ngood,1\n,2\n"two\n\nlines",3\n"  ",4\nbad,5\n'
         ("-", TXT, {1: "ok", 2: "empty", 3: "ok", 4: "empty", 5: "ok", 6: "empty"}),
         ("new.txt", "\n\n\ngood", {1: "empty", 2: "empty", 3: "empty", 4: "ok"}),
         ("new.txt", "good\r\n\r\nbad\r\n", {1: "ok", 2: "empty", 3: "ok"}),
+        ("new.txt", "good\r\rbad\rgood\r\nbad", {1: "ok", 2: "empty", 3: "ok", 4: "ok", 5: "ok"}),
+        ("-", "good\r\rbad\rgood\r\nbad", {1: "ok", 2: "empty", 3: "ok", 4: "ok", 5: "ok"}),
+        ("new.txt", "\ufeff\ufeff\ngood\n", {1: "empty", 2: "ok"}),
+        ("-", '\ufeff\ufeff{"text": "good"}\n', {1: "ok"}),
         ("new.jsonl", JSONL, {1: "ok", 3: "empty", 4: "ok", 5: "empty"}),
         ("-", '{"text": "good"}\n\n{"text": ""}\n', {1: "ok", 2: "empty", 3: "empty"}),
         ("new.csv", CSV, {1: "ok", 2: "empty", 3: "ok", 4: "empty", 5: "ok"}),
@@ -180,7 +184,21 @@ CSV = 'text,n\ngood,1\n,2\n"two\n\nlines",3\n"  ",4\nbad,5\n'
         ),
         ("new.csv", 'text\n""\n" "\n', {1: "empty", 2: "empty"}),
     ],
-    ids=["txt", "stdin", "txt-from-blank", "crlf", "jsonl", "stdin-json", "csv", "csv-many", "csv-all-blank"],
+    ids=[
+        "txt",
+        "stdin",
+        "txt-from-blank",
+        "crlf",
+        "cr",
+        "stdin-cr",
+        "marks",
+        "stdin-marks",
+        "jsonl",
+        "stdin-json",
+        "csv",
+        "csv-many",
+        "csv-all-blank",
+    ],
 )
 @pytest.mark.parametrize("verb", ["predict", "classic predict"])
 def test_every_row_has_one_answer_and_its_number(
@@ -208,3 +226,15 @@ def test_prompting_skips_blank_lines_and_keeps_their_numbers(fewshot: Callable, 
     assert [(line["row"], line["status"]) for line in lines] == [
         *((1, "ok"), (2, "empty"), (3, "ok"), (4, "empty"), (5, "ok"), (6, "empty"))
     ]
+
+
+@pytest.mark.promise(84)
+@pytest.mark.parametrize("name", ["new.txt", "new.jsonl", "-"])
+def test_json_that_is_nested_too_deeply_is_one_line(fewshot: Callable, here: Path, name: str) -> None:
+    content = '{"text": "good"}\n{"text": ' + "[" * 100_000
+    if name != "-":
+        Path(name).write_text(content)
+    done = fewshot(
+        *("classic", "predict", name, "--support", "rows.csv", *FAST), stdin=content if name == "-" else None
+    )
+    assert (done.code, ":2: not valid JSON: nested too deeply" in done.stderr) == (2, True)

@@ -62,6 +62,7 @@ def test_labels_that_read_alike_are_refused_by_name(tmp_path: Path, one: str, ot
     with pytest.raises(TaskError, match="read alike: ") as caught:
         load_task(_csv(tmp_path / "x.csv", [one, other, "sad", one, other]))
     assert all(ascii(name) in str(caught.value) or repr(name) in str(caught.value) for name in (one, other))
+    assert ("different classes" in str(caught.value)) == (one == "a_b")
 
 
 @pytest.mark.promise(81)
@@ -97,6 +98,8 @@ REFUSED = {
     "two strays": ('text,label\na,x\n"b,x\nc,y\n"d,y\n', ":3: a quote opens here and closes within a cell of line 5"),
     "never closed": ('text,label\n"b,x\nc,y\n', ":2: a quote opens here and is never closed, up to line 3"),
     "in the last cell": ('text,label\na,"x\nb,y\n', ":2: a quote opens here and is never closed"),
+    "over two lines of TSV": ('text\tlabel\na\tx\n"b\nc"\ty\n', ":3: 1 cells (a quote is a character here"),
+    "over a tab": ('text\tlabel\na\tx\n"b\tc"\ty\n', ":3: 3 cells (a quote is a character here"),
     "closed by a word": ('text,label\n"a,x\nb "so" c,y\n', ":2: a quote opens here and closes within a cell of line 3"),
 }
 
@@ -106,9 +109,10 @@ REFUSED = {
 def test_a_quote_that_swallows_rows_is_refused_at_the_line_where_it_opens(
     tmp_path: Path, content: str, message: str
 ) -> None:
-    (tmp_path / "x.csv").write_text(content)
+    path = tmp_path / ("x.tsv" if "\t" in content else "x.csv")
+    path.write_text(content)
     with pytest.raises(TaskError) as caught:
-        load_task(tmp_path / "x.csv")
+        load_task(path)
     assert message in str(caught.value)
 
 
@@ -120,7 +124,20 @@ def test_a_quote_that_swallows_rows_is_refused_at_the_line_where_it_opens(
         ("x.csv", 'text,label\na,x\n"b" c,x\nd,y\n', "b c", "x.csv:3: a cell goes on behind its closing quote"),
         ("x.csv", 'text,label\na,x\n"b\nc",x\nd,y\n', "b\nc", ""),
         ("x.tsv", 'text\tlabel\n"a"\t"x"\n"b ""c"""\t"x"\n"d"\t"y"\n', 'b "c"', "the cells stand in quotes"),
-        ("x.tsv", 'text\tlabel\na\tx\n"b"\tx\nd\ty\n', '"b"', ""),
+        (
+            "x.tsv",
+            'text\tlabel\na\tx\n"b"\tx\nd\ty\n',
+            '"b"',
+            "x.tsv:3: a cell stands in quotes, which are kept in 1 rows",
+        ),
+        ("x.tsv", 'text\tlabel\na\tx\n"b ""c"""\tx\n"d"\ty\n', '"b ""c"""', "which are kept in 2 rows"),
+        ("x.tsv", 'text\tlabel\na\tx\n"b" c\tx\n"d\ty\n', '"b" c', ""),
+        (
+            "x.tsv",
+            'text\tlabel\n""\tx\nb\t"x"\nd\ty\n',
+            "b",
+            "x.tsv:2: a cell stands in quotes, which are kept in 2 rows",
+        ),
     ],
 )
 def test_suspicious_quotes_are_told(tmp_path: Path, name: str, content: str, text: str, note: str) -> None:

@@ -170,7 +170,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
         store.add_prediction("main", Prediction("p0", (Answer("a"),)))
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
         store._connection.execute(f"PRAGMA max_page_count={pages}")
-        with pytest.raises(StorageError, match=r"full.*can be resumed"):
+        with pytest.raises(StorageError, match=r"full.*What was stored is safe"):
             store.add_prediction("main", Prediction("p1", (Answer("a", detail="x" * 100_000),)))
     with Store.resume(tmp_path) as store:
         assert store.answered("main") == {"p0"}

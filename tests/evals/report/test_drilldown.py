@@ -10,8 +10,9 @@ import pytest
 
 from evals.comparison import Comparison, compare
 from evals.prompting import ShowsPrompts
-from evals.report.drilldown import N_PROMPTS, Drilldown
+from evals.report.drilldown import N_PROMPTS, Drilldown, _reading
 from evals.report.shown import ShownEpisode, ShownLearner
+from fewshot.core.errors import StorageError
 from tests.evals.comparison.toys import riddles
 from tests.evals.report.hostile import PROMPTER, write_rows
 from tests.evals.report.prompter import Prompter
@@ -121,3 +122,10 @@ def test_learners_without_prompts_say_nothing_of_them(comparison: Comparison) ->
 def test_a_task_of_ones_own_is_asked_for_by_its_name(tmp_path: Path) -> None:
     found = compare(riddles(), {"mine": Prompter()}, way=2, shot=1, query=1, episodes=2, folder=tmp_path / "c")
     assert all("texts are not shown" in episode.note for episode in shown(replace(found, study={})))
+
+
+@pytest.mark.promise(51)
+@pytest.mark.parametrize("settings", [{"text_column": 5}, {"drop": 5}, {"drop": [5]}, {"drop": "a"}, {"sheet": ["a"]}])
+def test_how_a_file_was_read_is_taken_in_its_own_type_alone(settings: dict[str, object]) -> None:
+    with pytest.raises(StorageError, match="settings of the run"):
+        _reading(settings, "rows.csv")

@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from evals.content import whole_text
 from evals.types import Problem
 from fewshot.core.hashing import text_key
 
@@ -46,7 +47,7 @@ def shown_and_asked(problems: Iterable[Problem]) -> str | None:
     """A sentence on queries of which a near copy is among the demonstrations; None where there are none."""
     n_asked, found = 0, 0
     for problem in problems:
-        texts = [row.text for row in (*problem.support, *problem.queries)]
+        texts = [whole_text(row) for row in (*problem.support, *problem.queries)]
         n_shown = len(problem.support)
         found += len({other for one, other, _ in near_copies(texts) if one < n_shown <= other})
         n_asked += len(problem.queries)

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from evals.card import packaged_cards, read_card
+from evals.content import content_key
 from evals.episode import EpisodeSampler
 from evals.kinds import Draw
 from evals.task import Task
 from evals.types import Example
 from fewshot.core.errors import TaskError, UsageError, unknown_name
-from fewshot.core.hashing import digest, text_key
+from fewshot.core.hashing import digest
 
 #: Part and id of a row.
 _Key = tuple[str, str]
@@ -116,7 +117,7 @@ def align(tasks: Sequence[Task]) -> list[Task]:
     if not common:
         parts = "; ".join(f"{task.name}: {', '.join(task.rows)}" for task in tasks)
         raise TaskError(f"no row is common to all tasks. Rows correspond by id and part; the parts are: {parts}")
-    common -= _ambiguous({key: [text_key(table[key].text) for table in tables] for key in common})
+    common -= _ambiguous({key: [content_key(first.visible(table[key])) for table in tables] for key in common})
     return [_restricted(task, common) for task in tasks]
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from evals.content import content_key
 from evals.kinds import Draw, Kind, Pools, kind_named
 from evals.task import Task
 from evals.types import Example, Gold, Label, Problem, Query
 from fewshot.core.errors import UsageError
-from fewshot.core.hashing import digest, text_key
+from fewshot.core.hashing import digest
 from fewshot.core.seeds import random_state
 
 
@@ -114,16 +115,16 @@ class EpisodeSampler:
         if index < 0:
             raise IndexError("episodes are numbered from 0")
         drawn = self._draw(index)
-        rows = drawn.queries
-        _refuse_leaks(drawn.support, rows)
+        support, rows = (tuple(map(self.task.visible, rows)) for rows in (drawn.support, drawn.queries))
+        _refuse_leaks(support, rows)
         by_name = {label.name: label for label in self.labels}
         contents = [self.task.data_fingerprint, list(drawn.labels), [row.id for row in rows]]
         problem = Problem(
-            id=digest([*contents, [row.id for row in drawn.support]]),
+            id=digest([*contents, [row.id for row in support]]),
             task=self.task.info,
             labels=tuple(by_name[name] for name in drawn.labels),
-            support=tuple(self._visible(row) for row in drawn.support),
-            queries=tuple(Query(f"q{at}", row.text, self._visible(row).fields) for at, row in enumerate(rows)),
+            support=support,
+            queries=tuple(Query(f"q{at}", row.text, row.fields) for at, row in enumerate(rows)),
         )
         gold = tuple(row.label for row in rows if row.label is not None)
         return Episode(index, problem, gold, tuple(row.id for row in rows), digest(contents))
@@ -132,11 +133,11 @@ class EpisodeSampler:
         """The first `count` episodes."""
         return (self[index] for index in range(count))
 
-    def texts(self) -> Iterator[str]:
-        """Every text that an episode may show or ask."""
+    def rows(self) -> Iterator[Example]:
+        """Every row that an episode may show or ask, as a learner sees it."""
         names = [label.name for label in self.labels] or [""]
         pools = dict.fromkeys((self._pools.support, self._pools.query))
-        return (row.text for pool in pools for name in names for row in pool.by_label.get(name, ()))
+        return (self.task.visible(row) for pool in pools for name in names for row in pool.by_label.get(name, ()))
 
     def manifest(self, count: int) -> list[str]:
         """The hashes of the first `count` episodes. Two runs are comparable on the common prefix of theirs."""
@@ -149,15 +150,10 @@ class EpisodeSampler:
         order = random_state(*seed, "query order").permutation(len(drawn.queries)).tolist()
         return replace(drawn, queries=tuple(drawn.queries[at] for at in order))
 
-    def _visible(self, row: Example) -> Example:
-        """The row with only those extra fields that the task declares."""
-        declared = self.task.info.fields
-        return replace(row, fields={name: row.fields[name] for name in declared if name in row.fields})
-
 
 def _refuse_leaks(support: tuple[Example, ...], queries: tuple[Example, ...]) -> None:
     """Support and queries share no row and no text. Pools are built so; this is the lock on the door."""
-    shown = {row.id for row in support} | {text_key(row.text) for row in support}
+    shown = {row.id for row in support} | {content_key(row) for row in support}
     for row in queries:
-        if row.id in shown or text_key(row.text) in shown:
+        if row.id in shown or content_key(row) in shown:
             raise UsageError(f"row {row.id!r} would be both shown and asked: {row.text[:60]!r}")

@@ -11,7 +11,7 @@ import numpy as np
 from evals.episode import EpisodeSampler
 from evals.learner import Learner
 from evals.task import Task
-from evals.training_record import Seen, SeenTask, records, text_keys
+from evals.training_record import Seen, SeenTask, content_keys, records
 from fewshot.core.errors import UsageError
 
 #: Names that a message lists.
@@ -39,8 +39,7 @@ class _Tested:
 
     @cached_property
     def texts(self) -> np.ndarray:
-        rows = (row.text for rows in self.task.rows.values() for row in rows)
-        return text_keys(self.sampler.texts() if self.sampler else rows)
+        return content_keys(self.sampler.rows() if self.sampler else self.task.visible_rows())
 
     def is_of(self, seen: SeenTask) -> bool:
         """Whether a task that was trained on is this one, by its name or by its data."""

@@ -6,7 +6,7 @@ import json
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import resources
@@ -16,6 +16,7 @@ from typing import Any
 
 from evals.card import Card, find_card, normal_label, read_card, verbalizer_of
 from evals.cleaning import clean
+from evals.content import TOKENS
 from evals.frames import parts_of
 from evals.hub import hub_rows
 from evals.kinds import Kind, kind_named
@@ -135,9 +136,7 @@ def _build(
     labels = _labels(card, kind, cleaned)
     if kind.name in ("classification", "multilabel"):
         _refuse_alike(labels, card.name)
-    if kind.name == "classification" and len(labels) < 2:
-        found = f"only the class {labels[0].name!r}; at least two are needed" if labels else "no labelled rows"
-        raise TaskError(f"task {card.name!r} has {found}" + "".join(f"; {note}" for note in notes))
+    _require_some(card.name, kind, labels, cleaned, notes)
     info = TaskInfo(
         name=card.name,
         language=card.language if card.language != UNKNOWN else guess_language(_sample(cleaned)),
@@ -146,7 +145,7 @@ def _build(
         template=_template(card.template, beside),
         input_name=card.input_name,
         output_name=card.output_name,
-        fields=card.fields,
+        fields=_fields(card),
     )
     splits = _checked_splits(splits, labels, card.name)
     files = _files_read(card, beside, info.template) if given is None else ()
@@ -253,11 +252,24 @@ def _examples(
             continue
         if kind.name in ("classification", "multilabel"):
             gold = _named(gold, names, row, card)
-        fields = {name: row.values[name] for name in (*card.fields, *_kind_fields(card)) if name in row.values}
+        fields = {name: row.values[name] for name in _fields(card) if name in row.values}
         for name in card.fields:
             if name not in row.values:
                 raise TaskError(f"{row.where}: the card declares the field {name!r}, but there is no such column")
         yield Example(str(row.values.get(columns.id, f"{part}-{number}")), text, gold, fields)
+
+
+def _require_some(
+    task: str, kind: Kind, labels: Sequence[Label], rows: Mapping[str, Sequence[Example]], notes: Sequence[str]
+) -> None:
+    """Refuse a task without rows, or without a choice, and say what was left out of it."""
+    if not any(rows.values()):
+        found = "no labelled rows"
+    elif kind.name == "classification" and len(labels) < 2:
+        found = f"only the class {labels[0].name!r}; at least two are needed"
+    else:
+        return
+    raise TaskError(f"task {task!r} has {found}" + "".join(f"; {note}" for note in notes))
 
 
 def _merged(written: Mapping[str, set[str]]) -> list[str]:
@@ -297,8 +309,9 @@ def _with_unique_ids(rows: Mapping[str, tuple[Example, ...]]) -> tuple[dict[str,
     return numbered, ["the ids in the data are not unique, so rows are numbered instead"]
 
 
-def _kind_fields(card: Card) -> tuple[str, ...]:
-    return ("tokens",) if card.kind == "tagging" and "tokens" not in card.fields else ()
+def _fields(card: Card) -> tuple[str, ...]:
+    """What a learner sees of a row beside its text: the declared fields, and the tokens that tags belong to."""
+    return tuple(dict.fromkeys((*card.fields, *((TOKENS,) if card.kind == "tagging" else ()))))
 
 
 def _named(gold: Any, names: Mapping[str, str], row: Row, card: Card) -> Any:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
+from evals.content import content_key, whole_text
 from evals.episode import Episode, EpisodeSampler
 from evals.kinds import kind_named
 from evals.learner import Background, Context, Learner, MetaLearner, for_task
@@ -19,7 +20,6 @@ from evals.task import Task
 from evals.training_record import attach, joined, read, record_of, records, write
 from evals.types import Example
 from fewshot.core.errors import TaskError, UsageError
-from fewshot.core.hashing import text_key
 from fewshot.core.locks import FolderLock
 from fewshot.core.paths import write_atomically
 from fewshot.core.seeds import seed_of
@@ -224,8 +224,11 @@ def shapes(learner: Learner, way: int, shot: int) -> tuple[Shape, Shape]:
 
 def without_texts(task: Task, other: Task) -> tuple[Task, int]:
     """The task without the texts that occur in another one, and how many those were."""
-    taken = {text_key(row.text) for rows in other.rows.values() for row in rows}
-    kept = {part: tuple(row for row in rows if text_key(row.text) not in taken) for part, rows in task.rows.items()}
+    taken = set(map(content_key, other.visible_rows()))
+    kept = {
+        part: tuple(row for row in rows if content_key(task.visible(row)) not in taken)
+        for part, rows in task.rows.items()
+    }
     dropped = sum(map(len, task.rows.values())) - sum(map(len, kept.values()))
     return replace(task, rows=kept), dropped
 
@@ -279,7 +282,7 @@ def _with_held_out(task: Task, valid: Shape) -> Task:
     kind = kind_named(task.info.kind)
     rows = task.rows.get("train") or next(iter(task.rows.values()))
     classes: dict[tuple[str, ...], list[Example]] = {}
-    for row in sorted(rows, key=lambda row: seed_of(text_key(row.text), "held out")):
+    for row in sorted(rows, key=lambda row: seed_of(content_key(task.visible(row)), "held out")):
         classes.setdefault(kind.names(row.label)[:1] if row.label is not None else (), []).append(row)
     needed = valid.shot + valid.query
     held_out = {row.id for members in classes.values() for row in members[: max(len(members) // _HELD_OUT, needed)]}
@@ -303,4 +306,5 @@ def _texts(task: Task, class_split: str | None) -> tuple[str, ...]:
     kind = kind_named(task.info.kind)
     names = {label.name for label in task.labels_in(class_split, "train")}
     rows = task.pools(class_split, "train").support.rows
-    return tuple(row.text for row in rows if row.label is not None and names.issuperset(kind.names(row.label)))
+    trained = (row for row in rows if row.label is not None and names.issuperset(kind.names(row.label)))
+    return tuple(whole_text(task.visible(row)) for row in trained)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.checks import checked
+from evals.content import whole_text
 from evals.episode import Episode, EpisodeSampler
 from evals.kinds import kind_named
 from evals.leaks import refuse_leaks
@@ -137,7 +138,7 @@ def background(sampler: EpisodeSampler) -> Background:
     kind = kind_named(task.info.kind)
     names = {label.name for label in task.labels_in(sampler.class_split, "train")}
     rows = task.pools(sampler.class_split, "train").support.rows
-    found = ((row.text, kind.names(row.label)) for row in rows if row.label is not None)
+    found = ((whole_text(task.visible(row)), kind.names(row.label)) for row in rows if row.label is not None)
     texts = tuple(text for text, carried in found if carried and names.issuperset(carried))
     return Background(texts, f"{task.name}, training classes of class split {sampler.class_split}")
 

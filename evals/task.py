@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -60,6 +60,14 @@ class Task:
         return digest(
             [info.instruction, info.template, info.input_name, info.output_name, list(info.fields), info.kind, words]
         )
+
+    def visible(self, row: Example) -> Example:
+        """The row as a learner sees it: with only those extra fields that the task declares."""
+        return replace(row, fields={name: row.fields[name] for name in self.info.fields if name in row.fields})
+
+    def visible_rows(self) -> Iterator[Example]:
+        """All rows, as a learner sees them."""
+        return (self.visible(row) for rows in self.rows.values() for row in rows)
 
     def default_class_split(self) -> str | None:
         """The first class split, or None where the task has none."""

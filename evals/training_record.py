@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
+from evals.content import content_key
 from evals.episode import EpisodeSampler
 from evals.learner import Learner, MetaLearner
+from evals.types import Example
 from fewshot.core.errors import StorageError
-from fewshot.core.hashing import text_key
 from fewshot.core.paths import write_atomically
 from fewshot.core.spec import Spec
 from fewshot.core.stored import parsed, read_object
@@ -86,9 +87,9 @@ class _Stored(BaseModel):
     tasks: list[_StoredTask]
 
 
-def text_keys(texts: Iterable[str]) -> np.ndarray:
-    """Keys (n,) of texts as `text_key` takes them for the same, ascending, each once."""
-    keys = {text_key(text).encode("utf-8", "surrogatepass") for text in texts}
+def content_keys(rows: Iterable[Example]) -> np.ndarray:
+    """Keys (n,) of rows as `content_key` takes them for the same, ascending, each once."""
+    keys = {content_key(row).encode("utf-8", "surrogatepass") for row in rows}
     hashes = b"".join(hashlib.sha256(key).digest()[:_BYTES] for key in keys)
     return np.unique(np.frombuffer(hashes, dtype=">u8"))
 
@@ -99,7 +100,7 @@ def record_of(train: Sequence[EpisodeSampler], valid: Sequence[EpisodeSampler]) 
     for samplers, used in ((train, "train"), (valid, "valid")):
         for sampler in samplers:
             task = sampler.task
-            seen = Seen(frozenset(label.name for label in sampler.labels), text_keys(sampler.texts()))
+            seen = Seen(frozenset(label.name for label in sampler.labels), content_keys(sampler.rows()))
             old = found.get(task.name, SeenTask(task.name, task.data_fingerprint, _NOTHING, _NOTHING))
             parts = {"train": old.train, "valid": old.valid}
             parts[used] |= seen
@@ -112,7 +113,7 @@ def joined(several: Iterable[TrainingRecord]) -> TrainingRecord:
     return TrainingRecord(tuple(task for record in several for task in record.tasks))
 
 
-_NOTHING = Seen(frozenset(), text_keys(()))
+_NOTHING = Seen(frozenset(), content_keys(()))
 
 
 def attach(learner: Learner, record: TrainingRecord | None) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from evals.content import content_key
 from evals.types import Query
 from fewshot.core.errors import UsageError
-from fewshot.core.hashing import text_key
 from fewshot.core.seeds import seed_of
 from icl.parts import Part
 from icl.selectors.base import Pick
@@ -70,5 +70,5 @@ class Shuffled(Part):
     per_query: bool = False
 
     def order(self, picks: Sequence[Pick], query: Query, seed: Sequence[Any] = ()) -> list[Pick]:
-        own = [text_key(query.text)] if self.per_query else []
+        own = [content_key(query)] if self.per_query else []
         return sorted(picks, key=lambda pick: seed_of(*seed, self.name, *own, pick.example.id))

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from evals.content import whole_text
 from evals.recommend.findings import Findings
 from evals.recommend.splits import Splits
 from evals.recommend.trial import Trial
@@ -83,7 +84,7 @@ def _about_classes(splits: Splits) -> Iterator[str]:
 
 def _about_texts(splits: Splits) -> Iterator[str]:
     """Texts that are equal but for digits and punctuation: they sit on both sides of a split."""
-    letters = Counter("".join(char for char in text_key(row.text) if char.isalpha()) for row in splits.rows)
+    letters = Counter("".join(char for char in text_key(whole_text(row)) if char.isalpha()) for row in splits.rows)
     n = sum(count for key, count in letters.items() if key and count > 1)
     if n > _HARMLESS * len(splits.rows):
         yield (

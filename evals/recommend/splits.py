@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evals.adapters.classifier import in_rounds
+from evals.content import whole_text
 from evals.copies import near_copies
 from evals.task import Task
 from evals.types import Example, Problem, Query
@@ -73,7 +74,8 @@ def make_splits(task: Task, *, max_rows: int = MAX_ROWS, seed: int = 0) -> Split
     """
     if task.info.kind != "classification":
         raise TaskError(f"{task.name} is of kind {task.info.kind}; only classification tasks can be recommended for")
-    available = [row for part in ("train", "all") for row in task.rows.get(part, ()) if row.label is not None]
+    shown = [row for part in ("train", "all") for row in task.rows.get(part, ())]
+    available = [task.visible(row) for row in shown if row.label is not None]
     by_class = _shuffled_classes(available, [task.data_fingerprint, seed, "sample"])
     if len(by_class) < 2:
         raise TaskError(f"{task.name}: {len(by_class)} classes among {len(available)} rows; at least two are needed")
@@ -156,7 +158,7 @@ def _groups(rows: Sequence[Example]) -> dict[str, int]:
             at = group[at]
         return at
 
-    for one, other, _ in near_copies([row.text for row in rows]):
+    for one, other, _ in near_copies([whole_text(row) for row in rows]):
         group[first(other)] = first(one)
     return {row.id: first(at) for at, row in enumerate(rows)}
 
@@ -175,10 +177,6 @@ def _split(task: Task, rows: Sequence[Example], asked: Sequence[Example], seed: 
         task=task.info,
         labels=tuple(labels),
         support=support,
-        queries=tuple(Query(f"q{at}", row.text, _declared(row, task)) for at, row in enumerate(asked)),
+        queries=tuple(Query(f"q{at}", row.text, row.fields) for at, row in enumerate(asked)),
     )
     return Split(problem, tuple(asked))
-
-
-def _declared(row: Example, task: Task) -> dict[str, object]:
-    return {name: row.fields[name] for name in task.info.fields if name in row.fields}

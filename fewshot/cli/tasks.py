@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,17 +86,21 @@ def show_task(
     ctx: typer.Context, name: Annotated[str, typer.Argument(help="Task name or path.")], as_json: _JSON = False
 ) -> None:
     """Show labels, sizes and fingerprints of a task."""
+    from evals.kinds import kind_named
     from evals.loading import load_task
 
     task = load_task(name, offline=offline(), **TaskReading.of(ctx.params, name).for_source(name))
     rows = {part: len(rows) for part, rows in task.rows.items()}
+    kind = kind_named(task.info.kind)
+    labelled = (row.label for rows in task.rows.values() for row in rows if row.label is not None)
+    counts = Counter(name for gold in labelled for name in kind.names(gold))
     splits = {name: {part: len(names) for part, names in split.items()} for name, split in task.class_splits.items()}
     document = {
         "name": task.name,
         "language": task.info.language,
         "kind": task.info.kind,
         "instruction": task.info.instruction,
-        "labels": [{"name": x.name, "verbalizer": x.verbalizer, "description": x.description} for x in task.labels],
+        "labels": [{**asdict(label), "rows": counts[label.name]} for label in task.labels],
         "rows": rows,
         "class_splits": splits,
         "notes": list(task.notes),
@@ -110,15 +116,9 @@ def show_task(
         show(f"class split {split}: {', '.join(f'{count} {part}' for part, count in parts.items())} classes")
     for note in task.notes:
         show(f"note: {note}")
-    counts = {label.name: 0 for label in task.labels}
-    for part in task.rows.values():
-        for row in part:
-            for label in (row.label,) if isinstance(row.label, str) else row.label or ():
-                if label in counts:
-                    counts[label] += 1
-    show_table(
-        ["label", "verbalizer", "rows"], [[x.name, x.verbalizer, counts[x.name]] for x in task.labels], right=["rows"]
-    )
+    if task.labels:
+        shown = [[label.name, label.verbalizer, counts[label.name]] for label in task.labels]
+        show_table(["label", "verbalizer", "rows"], shown, right=["rows"])
     show(f"data {task.data_fingerprint[:16]}  card {task.card_fingerprint[:16]}")
 
 
@@ -143,20 +143,21 @@ def check_task(ctx: typer.Context, name: Annotated[str, typer.Argument(help="Tas
     from fewshot.cli.experiment import Episodes, answering, build_sampler
 
     task = load_task(name, offline=offline(), **TaskReading.of(ctx.params, name).for_source(name))
+    for note in (*task.notes, *_near_copies(task)):
+        show(f"note: {note}")
     build_sampler(task, Episodes(way=None, shot=1, query=1, episodes=1, seed=0, class_split=None, part="test"))
     show(f"{task.name}: {sum(map(len, task.rows.values()))} rows, {len(task.labels)} labels, usable")
     if not answering(task.info.kind):
         show(f"note: no learner here answers {task.info.kind} tasks; one of your own can (file.py:Class)")
-    for note in (*task.notes, *_near_copies(task)):
-        show(f"note: {note}")
 
 
 def _near_copies(task: Task) -> Iterator[str]:
     """One sentence, if there are rows that nearly repeat another one: they may be shown and asked in one episode."""
+    from evals.content import whole_text
     from evals.copies import near_copies
 
-    rows = [row for part in task.rows.values() for row in part]
-    pairs = [(rows[one], rows[other]) for one, other, _ in near_copies([row.text for row in rows])]
+    rows = list(task.visible_rows())
+    pairs = [(rows[one], rows[other]) for one, other, _ in near_copies([whole_text(row) for row in rows])]
     if pairs:
         n = len({id(row) for pair in pairs for row in pair})
         yield f"{n} rows are nearly the same as another one, for example {pairs[0][0].id} and {pairs[0][1].id}"

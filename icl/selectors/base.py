@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
+from evals.content import content_key, whole_text
 from evals.types import Example, Query
 from fewshot.core.errors import UsageError
-from fewshot.core.hashing import text_key
 from icl.parts import Part
 
 
@@ -28,20 +28,20 @@ class Pool:
     examples: tuple[Example, ...]
 
     def twins(self, query: Query) -> frozenset[int]:
-        """Positions of the examples that are the query itself, by id or by normalised text."""
-        return frozenset(self._by_id.get(query.id, ())) | frozenset(self._by_text.get(text_key(query.text), ()))
+        """Positions of the examples that are the query itself, by id or by content."""
+        return frozenset(self._by_id.get(query.id, ())) | frozenset(self._by_content.get(content_key(query), ()))
 
     @cached_property
     def texts(self) -> list[str]:
-        return [example.text for example in self.examples]
+        return [whole_text(example) for example in self.examples]
 
     @cached_property
     def _by_id(self) -> dict[str, list[int]]:
         return _positions(example.id for example in self.examples)
 
     @cached_property
-    def _by_text(self) -> dict[str, list[int]]:
-        return _positions(map(text_key, self.texts))
+    def _by_content(self) -> dict[str, list[int]]:
+        return _positions(map(content_key, self.examples))
 
 
 def _positions(keys: Iterable[str]) -> dict[str, list[int]]:

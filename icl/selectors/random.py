@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evals.content import content_key
 from evals.types import Query
-from fewshot.core.hashing import text_key
 from fewshot.core.seeds import random_state
 from icl.selectors.base import Pick, Pool, Selector, allowed
 
@@ -30,7 +30,7 @@ class Random(Selector):
     ) -> list[list[Pick]]:
         shared = None if self.per_query else self.draw(pool, seed)
         return [
-            allowed(self.draw(pool, [*seed, text_key(query.text)]) if shared is None else shared, pool, m, twins)
+            allowed(self.draw(pool, [*seed, content_key(query)]) if shared is None else shared, pool, m, twins)
             for query, twins in zip(queries, excluded, strict=True)
         ]
 

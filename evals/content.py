@@ -1,0 +1,35 @@
+"""What an example is: its text and its declared fields. By these, and nothing else, two examples are the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from evals.types import Example, Query
+from fewshot.core.hashing import canonical_json, text_key
+
+#: The text again, in pieces: how it is cut makes no other example of it.
+TOKENS = "tokens"
+#: `text_key` leaves none in a text: white space is folded into blanks.
+_BETWEEN = "\x1f"
+
+
+def whole_text(row: Example | Query) -> str:
+    """The text, with the declared fields below it: of a pair, both texts."""
+    return "\n".join(_pieces(row))
+
+
+def content_key(row: Example | Query) -> str:
+    """The form under which two examples count as the same; without fields, that of the text.
+
+    Used for duplicates, texts under two labels, and leak guards. A premise that stands with two hypotheses is two
+    examples.
+    """
+    return _BETWEEN.join(map(text_key, _pieces(row)))
+
+
+def _pieces(row: Example | Query) -> list[str]:
+    return [row.text, *(_words(row.fields[name]) for name in sorted(row.fields) if name != TOKENS)]
+
+
+def _words(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else canonical_json(value)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evals.content import whole_text
 from evals.learner import Background, BaseLearner, Context, failure, require_kind
 from evals.types import Answer, Problem, Status
 from fewshot.core.seeds import seed_of
@@ -78,9 +79,9 @@ class _VectorLearner(BaseLearner):
         require_kind(problem, "classification", self.name)
         if not problem.support:
             return failure(problem, Status.ERROR, f"{self.name} needs at least one support text").answers
-        support = [example.text for example in problem.support]
+        support = [whole_text(example) for example in problem.support]
         encoder = self._prepared or self._fit(support, ctx)
-        queries = [query.text for query in problem.queries]
+        queries = [whole_text(query) for query in problem.queries]
         return self.compare(problem, *on_shared_columns(encoder.encode(support), encoder.encode(queries)))
 
     def compare(self, problem: Problem, support: Vectors, queries: Vectors) -> list[Answer]:

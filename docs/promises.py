@@ -95,6 +95,7 @@ PROMISES = {
     87: "`recommend` asks near copies of a text in one fold, so that none is shown while another is asked.",
     88: "An error names a way out that is there and works (`--drop` of a small class, for instance), or none at all.",
     115: "Two examples are the same by text and declared fields, in every kind of task and wherever it counts.",
+    116: "Learners that are trained see both texts of a pair, and the baselines beside them do too.",
 }
 
 _INTRO = """# Reliability

@@ -7,6 +7,9 @@ from typing import Any
 from evals.types import Example, Query
 from fewshot.core.hashing import canonical_json, text_key
 
+#: What a learner reads of an example: its text or, where one further field is declared, a pair of texts.
+Content = str | tuple[str, str]
+
 #: The text again, in pieces: how it is cut makes no other example of it.
 TOKENS = "tokens"
 #: `text_key` leaves none in a text: white space is folded into blanks.
@@ -16,6 +19,17 @@ _BETWEEN = "\x1f"
 def whole_text(row: Example | Query) -> str:
     """The text, with the declared fields below it: of a pair, both texts."""
     return "\n".join(_pieces(row))
+
+
+def content(row: Example | Query) -> Content:
+    """What a learner reads that can take a pair apart; with more than one field, the texts as one."""
+    pieces = _pieces(row)
+    return (pieces[0], pieces[1]) if len(pieces) == 2 else whole_text(row)
+
+
+def joined(content: Content) -> str:
+    """The same as one text."""
+    return content if isinstance(content, str) else "\n".join(content)
 
 
 def content_key(row: Example | Query) -> str:

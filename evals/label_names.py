@@ -27,10 +27,12 @@ _NO_NAME = re.compile(
 )
 
 
-def check_names(names: str) -> None:
-    """Raise UsageError for an unknown choice."""
-    if names not in get_args(Names):
-        raise unknown_name("value of names:", names, get_args(Names))
+def check_names(names: str | None) -> Names:
+    """The choice: a spec reads `names=none` as no value. Raises UsageError for an unknown one."""
+    found: Names | None = next((known for known in get_args(Names) if known == (names or "none")), None)
+    if found is None:
+        raise unknown_name("value of names:", str(names), get_args(Names))
+    return found
 
 
 def says_something(words: str) -> bool:
@@ -43,21 +45,20 @@ def named_texts(labels: Sequence[Label], names: Names) -> list[str] | None:
 
     With "auto", all labels need words that say something: a name for some classes alone would favour them.
     """
-    check_names(names)
-    if names == "none":
+    if check_names(names) == "none":
         return None
     texts = [(label.description if names == "description" else "") or label.verbalizer for label in labels]
     return None if names == "auto" and not all(map(says_something, texts)) else texts
 
 
 def with_names(problem: Problem, names: Names) -> Problem:
-    """The problem with the name of every label as the first text of its class.
+    """The problem with the name of every label as the first text of its class; of pairs none, since a name is no pair.
 
     Raises:
         UsageError: an unknown choice.
     """
     texts = named_texts(problem.labels, names)
-    if texts is None:
+    if texts is None or problem.task.fields:
         return problem
     named = tuple(
         Example(f"name of {label.name}", text, label.name) for label, text in zip(problem.labels, texts, strict=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import numpy as np
 
 from evals.adapters import EpisodeClassifier
+from evals.content import whole_text
 from evals.label_names import Names, check_names, with_names
 from evals.learner import BaseLearner, Context, require_kind
 from evals.types import Answer, Example, Problem
@@ -134,7 +135,6 @@ class CrossLingualPrototypes(BaseLearner):
         temperature: float = 0.1,
         names: Names = "auto",
     ) -> None:
-        check_names(names)
         if centre not in get_args(Centre):
             raise unknown_name("value of centre:", centre, get_args(Centre))
         if whiten is not None and (isinstance(whiten, bool) or not 0 < whiten <= 1):
@@ -147,7 +147,7 @@ class CrossLingualPrototypes(BaseLearner):
         self.centre: Centre = centre
         self.whiten = whiten
         self.temperature = temperature
-        self.names: Names = names
+        self.names: Names = check_names(names)
         self._built: dict[str, Encoder] = {}
 
     @property
@@ -163,10 +163,10 @@ class CrossLingualPrototypes(BaseLearner):
         """
         require_kind(problem, "classification", self.name)
         shown = with_names(problem, self.names).support if problem.support else _descriptions(problem)
-        texts = [example.text for example in shown]
+        texts = [whole_text(example) for example in shown]
         encoder = self._encoder(ctx).fit(texts)
         support, queries = self._comparable(
-            encoder.encode(texts), encoder.encode([query.text for query in problem.queries])
+            encoder.encode(texts), encoder.encode([whole_text(query) for query in problem.queries])
         )
         column = {label.name: at for at, label in enumerate(problem.labels)}
         classes = np.array([column[str(example.label)] for example in shown])
@@ -234,7 +234,7 @@ class CrossLingualPrototypeClassifier(EpisodeClassifier):
         self.centre: Centre = centre
         self.whiten = whiten
         self.temperature = temperature
-        self.names: Names = names
+        self.names: Names = check_names(names)
 
     def zero_shot(self, queries: Iterable[str], descriptions: Mapping[Hashable, str]) -> np.ndarray:
         """The label whose description is nearest to each text, (n,). Needs no `fit`, and changes nothing of it.

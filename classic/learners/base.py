@@ -13,6 +13,7 @@ import numpy as np
 from classic.training.data import TextTable, index_problem, stack
 from classic.training.inputs import FrozenFeatures
 from classic.training.vectors import VectorTable
+from evals.content import content
 from evals.label_names import Names, check_names, with_names
 from evals.language import UNKNOWN, with_language
 from evals.learner import Background, BaseLearner, Context, failure, require_kind
@@ -52,7 +53,7 @@ class EncoderLearner(BaseLearner):
     _reason: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
-        check_names(self.names)
+        self.names = check_names(self.names)
 
     def for_task(self, task: TaskInfo) -> Self:
         """With the encoder for the task's language where it is "auto"; else, or in no known language, this one."""
@@ -134,12 +135,12 @@ class FrozenLearner(EncoderLearner):
 
     def _log_probabilities(self, problems: Sequence[Problem], ctx: Context) -> Iterable[np.ndarray]:
         table = self._table_for(ctx)
-        table.add(row.text for each in problems for row in (*each.support, *each.queries))
+        table.add(content(row) for each in problems for row in (*each.support, *each.queries))
         for problem in problems:
             column = {label.name: at for at, label in enumerate(problem.labels)}
             classes = np.array([column[str(example.label)] for example in problem.support])
-            support = table.vectors([example.text for example in problem.support])
-            queries = table.vectors([query.text for query in problem.queries])
+            support = table.vectors([content(example) for example in problem.support])
+            queries = table.vectors([content(query) for query in problem.queries])
             yield self._solve(support, classes, queries, len(column))
 
     def _solve(self, support: np.ndarray, classes: np.ndarray, queries: np.ndarray, n_way: int) -> np.ndarray:

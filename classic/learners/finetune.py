@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evals.content import whole_text
 from evals.learner import BaseLearner, Context, failure, require_kind
 from evals.types import Answer, Problem, Status
 from fewshot.core.devices import resolve_device
@@ -67,7 +68,7 @@ class FineTune(BaseLearner):
             torch.manual_seed(seed_of(ctx.seed, problem.id, self.name))
             head = self._train(module, ids, problem, classes, ctx)
         with torch.inference_mode():
-            features = self._embed(module, ids, [query.text for query in problem.queries])
+            features = self._embed(module, ids, [whole_text(query) for query in problem.queries])
             logits = head(features).double().cpu().numpy()
         if not np.isfinite(logits).all():
             return failure(problem, Status.ERROR, "fine-tuning diverged: use a smaller lr").answers
@@ -107,7 +108,7 @@ class FineTune(BaseLearner):
         module.train()
         for step in range(self.steps):
             rows = order[step * self.batch_size : (step + 1) * self.batch_size]
-            logits = head(self._embed(module, ids, [problem.support[row].text for row in rows.tolist()]))
+            logits = head(self._embed(module, ids, [whole_text(problem.support[row]) for row in rows.tolist()]))
             loss = torch.nn.functional.cross_entropy(logits, classes[torch.from_numpy(rows).to(device)])
             optimizer.zero_grad()
             loss.backward()

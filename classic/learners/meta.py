@@ -16,6 +16,7 @@ from classic.training.data import EpisodeTasks, TextTable
 from classic.training.inputs import FrozenFeatures, Inputs
 from classic.training.options import Optimizer, TrainingOptions
 from classic.training.trainer import Trained, Trainer, forget
+from evals.content import whole_text
 from evals.learner import Context
 from evals.types import Problem
 from fewshot.core.catalog import NETWORKS
@@ -335,7 +336,7 @@ def stored_name(folder: Path) -> str:
 def _texts(episodes: Sequence[Episode]) -> list[str]:
     """The texts of the first 200 episodes, each once."""
     problems = [episode.problem for episode in islice(episodes, 200)]
-    return list(dict.fromkeys(row.text for each in problems for row in (*each.support, *each.queries)))
+    return list(dict.fromkeys(whole_text(row) for each in problems for row in (*each.support, *each.queries)))
 
 
 def _manifest(episodes: Sequence[Episode]) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from evals.content import whole_text
 from evals.learner import BaseLearner, Context, failure, require_kind
 from evals.types import Answer, Problem, Status
 from fewshot.core.devices import resolve_device
@@ -53,12 +54,12 @@ class SetFit(BaseLearner):
         require_kind(problem, "classification", self.name)
         if not problem.support:
             return failure(problem, Status.ERROR, f"{self.name} needs at least one support text").answers
-        texts = [example.text for example in problem.support]
+        texts = [whole_text(example) for example in problem.support]
         column = {label.name: at for at, label in enumerate(problem.labels)}
         classes = [column[str(example.label)] for example in problem.support]
         with _generators_restored():
             model = self._fit(texts, classes, seed_of(ctx.seed, problem.id, self.name) % 2**31, ctx)
-            queries = [query.text for query in problem.queries]
+            queries = [whole_text(query) for query in problem.queries]
             found = np.asarray(model.predict_proba(queries, as_numpy=True, show_progress_bar=False))
         scores = np.full((len(queries), len(problem.labels)), np.finfo(np.float64).eps)
         scores[:, sorted(set(classes))] = found

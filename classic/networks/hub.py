@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from classic.functional.base import Described
 from classic.networks.text import mean_over_tokens, unit, whole
+from evals.content import Content, joined
 from fewshot.core.catalog import ENCODERS
 from fewshot.core.errors import UsageError
 from fewshot.core.hashing import digest
@@ -46,9 +47,9 @@ class ModelIds:
     def fit(self, texts: Sequence[str]) -> None:
         """Nothing to learn: the tokenizer comes with the model."""
 
-    def rows(self, texts: Sequence[str]) -> Tensor:
+    def rows(self, texts: Sequence[Content]) -> Tensor:
         """(len(texts), max_length) int64."""
-        clean = [whole(text) for text in texts]
+        clean = [whole(joined(text)) for text in texts]
         options = {"padding": "max_length", "truncation": True, "max_length": self.max_length}
         return self._tokenizer(clean, **options, return_tensors="pt")["input_ids"]
 

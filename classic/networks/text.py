@@ -9,6 +9,7 @@ import numpy as np
 
 from classic.functional.base import Network
 from classic.training.inputs import Inputs
+from evals.content import Content, joined
 from fewshot.core.errors import MissingExtra, UsageError
 from fewshot.core.hashing import digest
 from fewshot.encoders.lexical import Lexical
@@ -60,9 +61,9 @@ class NgramIds:
     def fit(self, texts: Sequence[str]) -> None:
         """Nothing to learn."""
 
-    def rows(self, texts: Sequence[str]) -> Tensor:
+    def rows(self, texts: Sequence[Content]) -> Tensor:
         """(len(texts), max_length) int64; every distinct n-gram of a text once."""
-        vectors = self._lexical.encode(texts)
+        vectors = self._lexical.encode(list(map(joined, texts)))
         spans = zip(vectors.indptr[:-1], vectors.indptr[1:], strict=True)
         return _padded([vectors.indices[a:b] % (self.buckets - 1) + 1 for a, b in spans], self.max_length)
 
@@ -122,9 +123,9 @@ class Subwords:
         tokenizer.train_from_iterator(sorted(map(whole, texts)), trainer)
         self._tokenizer = tokenizer
 
-    def rows(self, texts: Sequence[str]) -> Tensor:
+    def rows(self, texts: Sequence[Content]) -> Tensor:
         """(len(texts), max_length) int64."""
-        encoded = self._trained.encode_batch_fast([whole(text) for text in texts], add_special_tokens=False)
+        encoded = self._trained.encode_batch_fast([whole(joined(text)) for text in texts], add_special_tokens=False)
         return _padded([np.array(row.ids, np.int64) for row in encoded], self.max_length)
 
     def describe(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from classic.functional.base import TensorTask
 from classic.training.inputs import Inputs
+from evals.content import Content, content
 from evals.label_names import Names, with_names
 from evals.types import Problem
 from fewshot.core.errors import UsageError
@@ -39,7 +40,7 @@ class TextTable:
     def __init__(self, inputs: Inputs, device: str = "cpu") -> None:
         self.inputs = inputs
         self.device = device
-        self._index: dict[str, int] = {}
+        self._index: dict[Content, int] = {}
         self._rows: Tensor | None = None
 
     def __len__(self) -> int:
@@ -51,7 +52,7 @@ class TextTable:
         assert self._rows is not None
         return int(self._rows.shape[-1])
 
-    def indices(self, texts: Sequence[str]) -> np.ndarray:
+    def indices(self, texts: Sequence[Content]) -> np.ndarray:
         """(len(texts),) int64 positions of the texts; unseen ones are computed together."""
         fresh = [text for text in dict.fromkeys(texts) if text not in self._index]
         if fresh:
@@ -74,6 +75,8 @@ class TextTable:
         """Grow by doubling, so that seeing texts one by one copies each only a few times."""
         held = len(self._index)
         needed = held + len(rows)
+        if self._rows is not None and rows.shape[1:] != self._rows.shape[1:]:
+            raise UsageError("texts and pairs of texts, or texts of two encoders, cannot be learned from together")
         if self._rows is None or len(self._rows) < needed:
             grown = rows.new_zeros((max(needed, 2 * held), *rows.shape[1:]), device=self.device)
             if self._rows is not None:
@@ -96,7 +99,7 @@ class IndexedTask:
 def index_problem(problem: Problem, table: TextTable) -> IndexedTask:
     """A problem to be answered; its queries count as class 0."""
     numbers = {label.name: at for at, label in enumerate(problem.labels)}
-    queries = table.indices([query.text for query in problem.queries])
+    queries = table.indices([content(query) for query in problem.queries])
     return _indexed(problem, table, numbers, queries, np.zeros(len(queries), np.int64), len(numbers))
 
 
@@ -114,7 +117,7 @@ def index_episode(
     """
     problem = with_names(episode.problem, names)
     numbers = numbers or {label.name: at for at, label in enumerate(problem.labels)}
-    queries = table.indices([query.text for query in problem.queries])
+    queries = table.indices([content(query) for query in problem.queries])
     gold = np.array([numbers[str(label)] for label in episode.gold], np.int64)
     task = _indexed(problem, table, numbers, queries, gold, len(numbers))
     # A query may well be written like the name of its class.
@@ -133,7 +136,7 @@ def _indexed(
     query_y: np.ndarray,
     way: int,
 ) -> IndexedTask:
-    support = table.indices([example.text for example in problem.support])
+    support = table.indices([content(example) for example in problem.support])
     support_y = np.array([numbers[str(example.label)] for example in problem.support], np.int64)
     return IndexedTask(support, support_y, queries, query_y, way)
 

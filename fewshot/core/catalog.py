@@ -94,6 +94,12 @@ MODELS = Registry(
         ),
         Entry("smollm2", "icl.models.local:smollm2", "embedded English language model, 135M parameters", extra="local"),
         Entry(
+            "gemma3",
+            "icl.models.local:gemma3",
+            "embedded language model for many languages, 268M parameters, under the Gemma Terms of Use",
+            extra="local",
+        ),
+        Entry(
             "hf",
             "icl.models.local:LocalModel",
             "a Hugging Face id, a model directory or a GGUF file",

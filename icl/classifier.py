@@ -36,7 +36,7 @@ class ICLClassifier(EpisodeClassifier):
         calibrate: PartLike = "contextual",
         template: str | Path | Template | None = None,
         format: Format = "completion",
-        encoder: PartLike = "lexical",
+        encoder: PartLike = "auto",
         normalize: Normalization = "sum",
         dtype: str | None = None,
         *,

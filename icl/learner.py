@@ -52,7 +52,7 @@ class ICLLearner(BaseLearner):
             and none for others.
         template: name of a shipped template or path of a `.j2` file; None takes the one that the task names.
         format: "completion" or "chat". "auto" is completion for models that score whole labels, and chat for others.
-        encoder: for selectors that compare texts.
+        encoder: for selectors that compare texts; "auto" takes the embedded one that suits the language of the task.
         normalize: "sum", "mean" or "bytes", for the scores of labels of several tokens.
         device: where models run; "auto" follows the context.
         dtype: of the language model; None leaves it to the model.
@@ -73,7 +73,7 @@ class ICLLearner(BaseLearner):
         calibrate: PartLike = "auto",
         template: str | Path | Template | None = None,
         format: Format | Literal["auto"] = "auto",
-        encoder: PartLike = "lexical",
+        encoder: PartLike = "auto",
         normalize: Normalization = "sum",
         device: str = "auto",
         dtype: str | None = None,
@@ -240,7 +240,7 @@ class ICLLearner(BaseLearner):
     def _pool_of(self, problem: Problem) -> Pool:
         """The support, indexed and encoded once for problems that share it."""
         if self._pool.examples is not problem.support:
-            self._pool = Pool(problem.support)
+            self._pool = Pool(problem.support, problem.task.language)
         return self._pool
 
     def _choice_notes(self, problem: Problem) -> list[str]:

@@ -128,7 +128,8 @@ class Planner:
         )
         if scorer.gives_scores and isinstance(model, ShowsTokens):
             refuse_labels_of_equal_tokens(problem.labels, choices, model, self.format)
-        return Plan(planned, choices, (*amount.notes, *self._notes(planned, choices, model, scorer)))
+        told = (*amount.notes, *self.selector.notes(pool), *self._notes(planned, choices, model, scorer))
+        return Plan(planned, choices, told)
 
     def _plan_query(
         self, query: Query, wanted: list[Pick], ordered: list[Pick], assemble: _Assembler, budget: TokenBudget

@@ -1,26 +1,24 @@
-"""What learners on the vectors of an encoder share: which encoder, the names of labels as texts, answers in chunks."""
+"""What learners on the vectors of an encoder share: the names of labels as texts, and answers in chunks."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from classic.learners.by_language import LearnerByLanguage
 from classic.training.data import TextTable, index_problem, stack
 from classic.training.inputs import FrozenFeatures
 from classic.training.vectors import VectorTable
 from evals.content import content
 from evals.label_names import Names, check_names, with_names
-from evals.language import UNKNOWN, with_language
-from evals.learner import Background, BaseLearner, Context, failure, require_kind
-from evals.types import Answer, Prediction, Problem, Status, TaskInfo, Usage
-from fewshot.core.embedded import encoder_for
-from fewshot.core.spec import Spec, auto_spec
-from fewshot.encoders import Encoder, build_encoder
+from evals.learner import Background, Context, failure, require_kind
+from evals.types import Answer, Prediction, Problem, Status, Usage
+from fewshot.encoders import build_encoder
 from fewshot.encoders.prototypes import log_softmax
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ _EXPLODED = 1e6
 
 
 @dataclass(eq=False, kw_only=True)
-class EncoderLearner(BaseLearner):
+class EncoderLearner(LearnerByLanguage):
     """A learner on the vectors of a text encoder. Subclasses define `_log_probabilities`.
 
     Attributes:
@@ -46,57 +44,14 @@ class EncoderLearner(BaseLearner):
     """
 
     kinds = ("classification",)
-    encoder: str | Spec | Encoder = "auto"
     names: Names = "auto"
-    _background: tuple[str, ...] = field(default=(), init=False, repr=False)
-    _chosen: dict[str, Self] = field(default_factory=dict, init=False, repr=False)
-    _reason: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.names = check_names(self.names)
+        check_names(self.names)
 
-    def for_task(self, task: TaskInfo) -> Self:
-        """With the encoder for the task's language where it is "auto"; else, or in no known language, this one."""
-        return self if task.language == UNKNOWN else self._for_language(task.language)
-
-    @property
-    def _auto(self) -> Spec | None:
-        """The spec of an encoder that is still to be chosen."""
-        return auto_spec(self.encoder)
-
-    def _for_language(self, language: str) -> Self:
-        spec = self._auto
-        if spec is None:
-            return self
-        if language not in self._chosen:
-            name, reason = encoder_for(language)
-            settled = replace(self, encoder=str(replace(spec, name=name)))
-            settled._reason = reason
-            settled._background = self._background
-            self._chosen[language] = settled
-        return self._chosen[language]
-
-    def prepare(self, background: Background, ctx: Context) -> None:
-        """Keep the texts that an encoder may learn from."""
-        self._background = background.texts
-
-    def predict(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
-        """Answer the problems in chunks.
-
-        Raises:
-            UsageError: a problem is no classification.
-        """
-        waiting = iter(problems)
-        if self._auto is not None:
-            first = next(waiting, None)
-            if first is not None:
-                settled = self._for_language(with_language(first).task.language)
-                yield from settled.predict(chain([first], waiting), ctx)
-            return
-        if self._reason:
-            ctx.notify(self._reason)
-            self._reason = ""
-        while not ctx.stopping and (chunk := list(islice(waiting, _CHUNK))):
+    def _predict(self, problems: Iterator[Problem], ctx: Context) -> Iterator[Prediction]:
+        """Answer the problems in chunks."""
+        while not ctx.stopping and (chunk := list(islice(problems, _CHUNK))):
             started = time.perf_counter()
             answers = self._answer(chunk, ctx)
             usage = Usage(seconds=(time.perf_counter() - started) / len(chunk))

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from classic.learners.by_language import LearnerByLanguage
 from evals.content import whole_text
-from evals.learner import BaseLearner, Context, failure, require_kind
+from evals.learner import Context, failure, require_kind
 from evals.types import Answer, Problem, Status
 from fewshot.core.devices import resolve_device
 from fewshot.core.seeds import random_state, seed_of
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False, kw_only=True)
-class FineTune(BaseLearner):
+class FineTune(LearnerByLanguage):
     """All weights of an encoder, trained on the support.
 
     Attributes:
-        encoder: "minilm", a directory, or an id on the Hugging Face hub.
+        encoder: "minilm", "e5-small", a directory, or an id on the Hugging Face hub; "auto" is one of the first two, by
+            the language of the texts.
         steps: optimiser steps. batch_size: texts per step, drawn in turn from shuffled rounds of the support.
         lr: step size for the encoder's weights (AdamW), after a warm-up over the first tenth of the steps.
         head_lr: step size for the head.
@@ -44,7 +46,6 @@ class FineTune(BaseLearner):
     name = "finetune"
     kinds = ("classification",)
     extra = "local"
-    encoder: str = "minilm"
     steps: int = 60
     batch_size: int = 16
     lr: float = 5e-5
@@ -79,13 +80,13 @@ class FineTune(BaseLearner):
 
     def _fresh(self, device: str) -> tuple[ModelIds, Any]:
         """The tokenizer, and the module as it was published."""
-        from classic.networks.hub import ModelIds, load_module, model_folder
+        from classic.networks.hub import ModelIds, load_module, transformer
 
         if self._loaded is None:
-            folder = model_folder(self.encoder)
-            module = self._prepared(load_module(folder)).to(device)
+            encoder = transformer(self.encoder)
+            module = self._prepared(load_module(encoder.folder)).to(device)
             published = {name: value.detach().clone() for name, value in module.state_dict().items()}
-            self._loaded = ModelIds(folder, self.max_length), module, published
+            self._loaded = ModelIds(encoder.folder, self.max_length, encoder.prefix), module, published
         ids, module, published = self._loaded
         module.load_state_dict(published)
         return ids, module

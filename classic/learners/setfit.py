@@ -19,21 +19,25 @@ from typing import Any
 
 import numpy as np
 
+from classic.learners.by_language import LearnerByLanguage
+from classic.networks.hub import transformer
 from evals.content import whole_text
-from evals.learner import BaseLearner, Context, failure, require_kind
+from evals.learner import Context, failure, require_kind
 from evals.types import Answer, Problem, Status
 from fewshot.core.devices import resolve_device
 from fewshot.core.errors import MissingExtra
 from fewshot.core.pretrained import load_sentence_model
 from fewshot.core.seeds import seed_of
+from fewshot.encoders import TransformerEncoder
 
 
 @dataclass(eq=False, kw_only=True)
-class SetFit(BaseLearner):
+class SetFit(LearnerByLanguage):
     """A sentence encoder fine-tuned on pairs of the support, and a logistic regression on top.
 
     Attributes:
-        encoder: "minilm", a directory, or an id on the Hugging Face hub.
+        encoder: "minilm", "e5-small", a directory, or an id on the Hugging Face hub; "auto" is one of the first two, by
+            the language of the texts.
         steps: optimiser steps over pairs, at most.
         batch_size: pairs per step.
         lr: step size for the encoder.
@@ -43,7 +47,6 @@ class SetFit(BaseLearner):
     name = "setfit"
     kinds = ("classification",)
     extra = "setfit"
-    encoder: str = "minilm"
     steps: int = 60
     batch_size: int = 16
     lr: float = 2e-5
@@ -54,12 +57,14 @@ class SetFit(BaseLearner):
         require_kind(problem, "classification", self.name)
         if not problem.support:
             return failure(problem, Status.ERROR, f"{self.name} needs at least one support text").answers
-        texts = [whole_text(example) for example in problem.support]
+        encoder = transformer(self.encoder)
+        texts, queries = (
+            [encoder.prefix + whole_text(row) for row in rows] for rows in (problem.support, problem.queries)
+        )
         column = {label.name: at for at, label in enumerate(problem.labels)}
         classes = [column[str(example.label)] for example in problem.support]
         with _generators_restored():
-            model = self._fit(texts, classes, seed_of(ctx.seed, problem.id, self.name) % 2**31, ctx)
-            queries = [whole_text(query) for query in problem.queries]
+            model = self._fit(encoder, texts, classes, seed_of(ctx.seed, problem.id, self.name) % 2**31, ctx)
             found = np.asarray(model.predict_proba(queries, as_numpy=True, show_progress_bar=False))
         scores = np.full((len(queries), len(problem.labels)), np.finfo(np.float64).eps)
         scores[:, sorted(set(classes))] = found
@@ -68,7 +73,9 @@ class SetFit(BaseLearner):
             for row in np.maximum(scores, np.finfo(np.float64).eps)
         ]
 
-    def _fit(self, texts: Sequence[str], classes: Sequence[int], seed: int, ctx: Context) -> Any:
+    def _fit(
+        self, encoder: TransformerEncoder, texts: Sequence[str], classes: Sequence[int], seed: int, ctx: Context
+    ) -> Any:
         """A model trained on the support."""
         try:
             from datasets import Dataset
@@ -79,13 +86,12 @@ class SetFit(BaseLearner):
             raise MissingExtra("learner 'setfit'", "setfit") from error
         from sklearn.linear_model import LogisticRegression
 
-        from classic.networks.hub import model_folder
-
         logging.getLogger("setfit").setLevel(logging.WARNING)
-        folder = model_folder(self.encoder)
         # Its own loader would unpickle a head that lies beside the encoder.
-        body = load_sentence_model(folder, resolve_device(ctx.device))
+        body = load_sentence_model(encoder.folder, resolve_device(ctx.device))
         body.max_seq_length = self.max_length
+        if encoder.prefix:
+            body.default_prompt_name = None  # the same words: the texts carry them already, in training too
         model = SetFitModel(model_body=body, model_head=LogisticRegression())
         with tempfile.TemporaryDirectory() as scratch:
             arguments = TrainingArguments(

@@ -15,6 +15,8 @@ from fewshot.core.catalog import ENCODERS
 from fewshot.core.errors import UsageError
 from fewshot.core.hashing import digest
 from fewshot.core.pretrained import load_encoder, load_tokenizer, transformers
+from fewshot.core.spec import Spec
+from fewshot.encoders import Encoder, TransformerEncoder
 
 if TYPE_CHECKING:
     import torch
@@ -27,12 +29,13 @@ class ModelIds:
     """The token ids of a model's own tokenizer.
 
     Args:
-        folder: the model's directory. max_length: tokens per text.
+        folder: the model's directory. max_length: tokens per text. prefix: put before every text.
     """
 
-    def __init__(self, folder: Path, max_length: int) -> None:
+    def __init__(self, folder: Path, max_length: int, prefix: str = "") -> None:
         self.folder = folder
         self.max_length = max_length
+        self.prefix = prefix
 
     @property
     def pad(self) -> int:
@@ -41,8 +44,9 @@ class ModelIds:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the tokenizer."""
-        return digest([self._tokenizer.backend_tokenizer.to_str(), self.max_length])
+        """Hash of the tokenizer, and of what it is given beside a text."""
+        own = [self.prefix] if self.prefix else []
+        return digest([self._tokenizer.backend_tokenizer.to_str(), self.max_length, *own])
 
     def fit(self, texts: Sequence[str]) -> None:
         """Nothing to learn: the tokenizer comes with the model."""
@@ -100,7 +104,7 @@ class HubEncoder(Described):
 
     def inputs(self) -> ModelIds:
         """The ids of the model's tokenizer."""
-        return ModelIds(self._folder, self.max_length)
+        return ModelIds(self._encoder.folder, self.max_length, self._encoder.prefix)
 
     def init(self, generator: torch.Generator) -> Params:
         """The weights as they were published; nothing is drawn."""
@@ -119,8 +123,8 @@ class HubEncoder(Described):
         return unit(mean_over_tokens(hidden, mask.to(hidden.dtype)))
 
     @cached_property
-    def _folder(self) -> Path:
-        return model_folder(self.model)
+    def _encoder(self) -> TransformerEncoder:
+        return transformer(self.model)
 
     @cached_property
     def _ids(self) -> ModelIds:
@@ -128,22 +132,22 @@ class HubEncoder(Described):
 
     @cached_property
     def _module(self) -> Any:
-        return load_module(self._folder)
+        return load_module(self._encoder.folder)
 
 
-def model_folder(model: str) -> Path:
-    """Where the files of an encoder are; fetched if need be.
+def transformer(model: str | Spec | Encoder) -> TransformerEncoder:
+    """The encoder whose weights can be trained: its files, and what is put before every text.
 
     Raises:
-        UsageError: the name of an encoder that is no transformer.
+        UsageError: an encoder that is no transformer.
         ModelUnavailable: it cannot be had here.
     """
-    if model in ENCODERS.entries():
-        encoder = ENCODERS.build(model)
-        if not hasattr(encoder, "folder"):
-            raise UsageError(f"encoder {model!r} is no transformer; use minilm, a directory or a Hugging Face id")
-        return encoder.folder
-    return ENCODERS.build({"name": "hf", "model": model}).folder
+    if isinstance(model, str) and not ENCODERS.knows(model):
+        model = Spec("hf", {"model": model})
+    encoder = ENCODERS.build(model) if isinstance(model, str | Spec) else model
+    if not isinstance(encoder, TransformerEncoder):
+        raise UsageError(f"encoder {str(model)!r} is no transformer; use minilm, a directory or a Hugging Face id")
+    return encoder
 
 
 def load_module(folder: Path) -> Any:

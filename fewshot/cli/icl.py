@@ -44,7 +44,13 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="In-context learning: classify by prompting a language model.")
 
 Selector = Annotated[str, typer.Option(help="all, random, balanced, knn, mmr:lambda=0.5 ...")]
-Encoder = Annotated[str, typer.Option(help="For similarity: lexical, minilm, hf:ORG/NAME.")]
+Encoder = Annotated[
+    str,
+    typer.Option(
+        help="For selectors that compare texts: minilm, e5-small, lexical, hf:ORG/NAME; auto: minilm for English, "
+        "else e5-small."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of episodes, selection and order.")]
 
 
@@ -85,7 +91,7 @@ class Prompting:
     normalize: Annotated[str, typer.Option(help="Label score: sum, mean (per token) or bytes.")] = "sum"
     template: Annotated[str | None, typer.Option(help="Template name or .j2 file; default: the task's.")] = None
     format: Annotated[str, typer.Option(help="completion or chat; auto: chat for hosted models.")] = "auto"
-    encoder: Encoder = "lexical"
+    encoder: Encoder = "auto"
     dtype: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16, for local models.")] = None
     device: Device = "auto"
 
@@ -252,7 +258,7 @@ def select(
     task: Task = "sentiment-ko",
     selector: Selector = "knn",
     count: Annotated[int, typer.Option("-k", "--count", help="How many examples.")] = 5,
-    encoder: Encoder = "lexical",
+    encoder: Encoder = "auto",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -267,7 +273,10 @@ def select(
     loaded = prepare_task(task, reading=ReadingBesideText.of(ctx.params, task))
     pool = loaded.rows.get("train") or next(iter(loaded.rows.values()))
     chosen = SELECTORS.build(selector, encoder=encoder)
-    picked = chosen.select([QueryText("q0", text)], Pool(tuple(pool)), count, [seed])[0]
+    examples = Pool(tuple(pool), loaded.info.language)
+    picked = chosen.select([QueryText("q0", text)], examples, count, [seed])[0]
+    for note in chosen.notes(examples):
+        say(note)
     if as_json:
         show_json([{"id": x.id, "label": x.label, "similarity": s, "text": x.text} for x, s in picked])
         return

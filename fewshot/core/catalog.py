@@ -21,6 +21,7 @@ ENCODERS = Registry(
         ),
     ],
     paths="hf",
+    light="lexical",
 )
 
 SELECTORS = Registry(
@@ -170,9 +171,9 @@ LADDER = (
     "probe:encoder=lexical",
     "prototypes:encoder=auto",
     "probe:encoder=auto",
-    "icl:model=ko-mini,selector=knn,demos=8,order=nearest-last",
-    "icl:model=smollm2,selector=knn,demos=5,order=nearest-last",
-    "setfit:encoder=minilm",
+    "icl:model=ko-mini,selector=knn,encoder=auto,demos=8,order=nearest-last",
+    "icl:model=smollm2,selector=knn,encoder=auto,demos=5,order=nearest-last",
+    "setfit:encoder=auto",
 )
 
 ENGINES = Registry(

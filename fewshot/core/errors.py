@@ -48,13 +48,20 @@ class ModelUnavailable(FewshotError):
 
 
 class MissingExtra(ModelUnavailable):
-    """A feature needs packages that are not installed. Exit code 2: the request is at fault until they are."""
+    """A feature needs packages that are not installed. Exit code 2: the request is at fault until they are.
+
+    Args:
+        instead: an argument with which nothing would be missing.
+    """
 
     exit_code = 2
 
-    def __init__(self, feature: str, extra: str, *others: str) -> None:
+    def __init__(self, feature: str, extra: str, *others: str, instead: str | None = None) -> None:
         wanted = ",".join([extra, *others])
-        super().__init__(f'{feature} needs packages that are not installed. Run: pip install "fewshot[{wanted}]"')
+        way_out = f", or take {instead}, which needs none of them" if instead else ""
+        super().__init__(
+            f'{feature} needs packages that are not installed. Run: pip install "fewshot[{wanted}]"{way_out}'
+        )
 
 
 class OfflineError(ModelUnavailable):

@@ -10,6 +10,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -142,6 +143,7 @@ class Registry:
         paths: the entry that a bare path or `ORG/NAME` stands for: `./folder` is read as `hf:./folder`.
         option: of the command line that takes such a part, for messages.
         parts: parameters that name parts of other families, and these families: `encoder=minilm`.
+        light: the entry that needs no extra, for messages about one that is missing.
     """
 
     def __init__(
@@ -151,12 +153,14 @@ class Registry:
         paths: str | None = None,
         option: str | None = None,
         parts: Mapping[str, Sequence[Registry]] | None = None,
+        light: str | None = None,
     ) -> None:
         self.family = family
         self._paths = paths
         self._option = option
         self._builtin = {entry.name: entry for entry in entries}
         self._parts = parts or {}
+        self._light = light
 
     def entries(self) -> dict[str, Entry]:
         """Built-ins first, then entry points; an entry point cannot replace a built-in."""
@@ -182,30 +186,51 @@ class Registry:
         """The entry that a spec names, without importing it. Raises UsageError with the nearest names."""
         return self.entry(self._parse(source).name)
 
-    def require(self, source: str | Mapping[str, Any] | Spec) -> None:
+    def require(self, source: str | Mapping[str, Any] | Spec, **context: Any) -> None:
         """Make sure that the packages are here which a spec needs, and the parts that it names or defaults to.
+
+        Args:
+            context: as for `build`.
 
         Raises:
             UsageError: an unknown name, with the nearest ones.
             MissingExtra: with the command that installs what is missing.
         """
-        extras = list(dict.fromkeys(self._extras(source)))
-        if missing := [extra for extra in extras if not is_installed(extra)]:
-            spec = str(parse_spec(source))
-            raise MissingExtra(f"{self._option} {spec}" if self._option else f"{self.family} {spec!r}", *missing)
+        if missing := self._missing(source, context):
+            spec = parse_spec(source)
+            named = f"{self._option} {spec}" if self._option else f"{self.family} {str(spec)!r}"
+            raise MissingExtra(named, *missing, instead=self._lighter(spec, context))
 
-    def _extras(self, source: str | Mapping[str, Any] | Spec) -> Iterator[str]:
-        """The install extras of the part that a spec names, and of the parts within it."""
+    def _missing(self, source: str | Mapping[str, Any] | Spec, context: Mapping[str, Any]) -> list[str]:
+        """The install extras that a spec needs and that are not here."""
+        return [extra for extra in dict.fromkeys(self._extras(source, context)) if not is_installed(extra)]
+
+    def _lighter(self, spec: Spec, context: Mapping[str, Any]) -> str | None:
+        """An argument with which nothing would be missing, if there is one."""
+        for name, families in self._parts.items():
+            for light in (family._light for family in families if family._light is not None):
+                if not self._missing(replace(spec, params={**spec.params, name: light}), context):
+                    return f"{name}={light}"
+        return None
+
+    def _extras(self, source: str | Mapping[str, Any] | Spec, context: Mapping[str, Any]) -> Iterator[str]:
+        """The install extras of the part that a spec names, and of the parts within it.
+
+        A part that is handed on to one within (the encoder of `icl`, to its selector) counts where that one takes it.
+        """
         spec = self._parse(source)
         entry = self.entry(spec.name)
         if entry.extra is not None:
             yield entry.extra
-        taken = {name: each.default for name, each in _parameters(entry.load()).items()}
-        for name, families in self._parts.items():
-            value = spec.params.get(name, taken.get(name))
-            if isinstance(value, str | Mapping | Spec):
+        accepted = _parameters(entry.load())
+        taken = {name: context.get(name, each.default) for name, each in accepted.items()} | spec.params
+        own = {name: families for name, families in self._parts.items() if name in taken}
+        handed_on = {name for families in own.values() for family in families for name in family._parts}
+        for name, families in own.items():
+            value = taken[name]
+            if isinstance(value, str | Mapping | Spec) and name not in handed_on:
                 family = next((each for each in families if each.knows(value)), None)
-                yield from family._extras(value) if family is not None else ()
+                yield from family._extras(value, taken) if family is not None else ()
 
     def knows(self, source: str | Mapping[str, Any] | Spec) -> bool:
         """Whether a spec names a part of this family."""
@@ -255,7 +280,7 @@ class Registry:
             raise UsageError(f"{self.family} {spec.name!r} needs a name: write {spec.name}:NAME")
         if missing:
             raise UsageError(f"{self.family} {spec.name!r} needs {', '.join(f'{key}=...' for key in missing)}")
-        self.require(spec)
+        self.require(spec, **surroundings)
         return factory(**{**surroundings, **params})
 
 

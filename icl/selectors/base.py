@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 from evals.content import content_key, whole_text
+from evals.language import UNKNOWN, guess_language
 from evals.types import Example, Query
 from fewshot.core.errors import UsageError
 from icl.parts import Part
@@ -23,13 +24,23 @@ class Pick(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Examples to choose from, indexed once however many queries are asked."""
+    """Examples to choose from, indexed once however many queries are asked.
+
+    Attributes:
+        language: BCP 47, of their texts; an encoder that is to be chosen is chosen by it. "und" where it is not known.
+    """
 
     examples: tuple[Example, ...]
+    language: str = UNKNOWN
 
     def twins(self, query: Query) -> frozenset[int]:
         """Positions of the examples that are the query itself, by id or by content."""
         return frozenset(self._by_id.get(query.id, ())) | frozenset(self._by_content.get(content_key(query), ()))
+
+    @cached_property
+    def spoken(self) -> str:
+        """The language, told by the texts where it is not known."""
+        return guess_language(self.texts) if self.language == UNKNOWN else self.language
 
     @cached_property
     def texts(self) -> list[str]:
@@ -78,6 +89,10 @@ class Selector(Part, ABC):
         if m < 0:
             raise UsageError(f"--demos {m} is negative; use 0 for none, or all")
         return self.rank(queries, pool, min(m, len(pool.examples)), [pool.twins(query) for query in queries], seed)
+
+    def notes(self, pool: Pool) -> tuple[str, ...]:
+        """What a reader should know of how this pool is chosen from, one line each."""
+        return ()
 
     @abstractmethod
     def rank(

@@ -34,7 +34,8 @@ calls += [(0, ["recommend", "own.csv", "-o", "kept"]), (0, ["predict", "--from",
 calls += [(0, ["classic", "predict", "new.txt", "--support", "own.csv", "-a", each]) for each in LIGHT[2:]]
 calls += [(2, ["classic", "predict", "new.txt", "--support", "own.csv", "-a", each]) for each in ("probe", "lora")]
 calls += [(2, ["icl", "run", "-m", each, *data]) for each in ("auto", "ko-mini", "smollm2", "gemma3", "hf:a/b", "openai:a", "anthropic:a")]
-calls += [(2, ["icl", "crosslingual", "-n", "2"]), (0, ["icl", "select", "-t", "own.csv", "--text", "good day"])]
+calls += [(2, ["icl", "crosslingual", "-n", "2"]), (2, ["icl", "select", "-t", "own.csv", "--text", "good day"])]
+calls += [(0, ["icl", "select", "-t", "own.csv", "--text", "good day", "--encoder", "lexical"])]
 for expected, args in calls:
     results.cache_clear(); messages.cache_clear()
     done = CliRunner().invoke(app, args)

@@ -12,6 +12,7 @@ import pytest
 from fewshot.core.catalog import ENGINES, FAMILIES, LEARNERS, SELECTORS
 from fewshot.core.errors import MissingExtra
 from fewshot.core.extras import EXTRAS, missing_modules
+from fewshot.core.registry import Registry
 
 #: Names of distributions that are not those of their modules.
 _MODULES = {"scikit_learn": "sklearn", "vl_convert_python": "vl_convert"}
@@ -47,6 +48,10 @@ def test_no_built_in_needs_an_extra_that_there_is_not() -> None:
         pytest.param(LEARNERS, "tfidf:encoder=BAAI/bge-m3", "transformers", "local", id="of an encoder by its path"),
         pytest.param(LEARNERS, "icl:model=openai:x,selector=(knn:encoder=minilm)", "torch", "local", id="twice nested"),
         pytest.param(SELECTORS, "mmr:encoder=minilm", "torch", "local", id="of a selector's encoder"),
+        pytest.param(SELECTORS, "knn", "torch", "local", id="of a selector's default encoder"),
+        pytest.param(
+            LEARNERS, "icl:model=openai:x,selector=knn", "torch", "local", id="of a default handed on"
+        ),
         pytest.param(
             LEARNERS, {"name": "probe", "encoder": {"name": "hf", "model": "x/y"}}, "gguf", "local", id="long"
         ),
@@ -76,6 +81,53 @@ def test_what_needs_no_extra_is_built_without_any(spec: str, monkeypatch: pytest
     for name in {name for names in EXTRAS.values() for name in names}:
         monkeypatch.setitem(sys.modules, name, None)
     assert LEARNERS.build(spec).name == spec.partition(":")[0]
+
+
+@pytest.mark.promise(94)
+@pytest.mark.parametrize(
+    ("family", "spec"),
+    [
+        (LEARNERS, "icl:model=openai:x"),
+        (LEARNERS, "icl:model=openai:x,selector=balanced,encoder=minilm"),
+        (LEARNERS, "icl:model=openai:x,selector=knn,encoder=lexical"),
+        (LEARNERS, "icl:model=openai:x,selector=(mmr:encoder=lexical)"),
+        (SELECTORS, "knn:encoder=lexical"),
+        (SELECTORS, "balanced"),
+    ],
+)
+def test_an_encoder_that_nothing_asks_is_not_missed(
+    family: Registry, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fewshot.core.registry.is_installed", lambda extra: extra == "openai")
+    assert family.build(spec).name == spec.partition(":")[0]
+
+
+def test_an_encoder_that_is_handed_to_a_selector_counts_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fewshot.core.registry.is_installed", lambda _: False)
+    assert SELECTORS.build("knn", encoder="lexical").encoder == "lexical"
+    with pytest.raises(MissingExtra):
+        SELECTORS.build("knn", encoder="minilm")
+
+
+@pytest.mark.parametrize(
+    ("family", "spec", "instead"),
+    [
+        (SELECTORS, "knn", True),
+        (SELECTORS, "mmr:lambda=0.3", True),
+        (LEARNERS, "prototypes", True),
+        (LEARNERS, "icl:model=openai:x,selector=knn", True),
+        (LEARNERS, "icl:selector=knn", False),
+        (LEARNERS, "protonet", False),
+        (LEARNERS, "finetune", False),
+    ],
+)
+def test_an_encoder_that_needs_nothing_is_told_where_it_would_do(
+    family: Registry, spec: str, instead: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fewshot.core.registry.is_installed", lambda extra: extra == "openai")
+    with pytest.raises(MissingExtra) as told:
+        family.require(spec)
+    assert ("or take encoder=lexical" in str(told.value)) is instead
 
 
 def test_modules_of_another_ones_extra_are_not_judged() -> None:

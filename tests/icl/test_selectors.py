@@ -178,3 +178,44 @@ def test_empty_pool_and_no_demonstrations(selector: Selector) -> None:
 def test_specs_reach_parameters() -> None:
     assert SELECTORS.build("mmr:lambda=0.7,encoder=(lexical:words=false)").lambda_ == 0.7
     assert SELECTORS.build("knn", encoder="minilm").describe()["encoder"] == "minilm"
+
+
+@pytest.mark.promise(94)
+@pytest.mark.parametrize(
+    ("language", "texts", "encoder"),
+    [
+        ("en", ["배송이 늦어요"], "minilm"),
+        ("ko", ["my card is lost"], "e5-small"),
+        ("fr", ["ma carte"], "e5-small"),
+        ("und", ["my card is lost"], "minilm"),
+        ("und", ["배송이 늦어요", "카드 분실"], "e5-small"),
+        ("und", ["Γεια σου"], "e5-small"),
+    ],
+)
+@pytest.mark.parametrize("selector", ["knn", "mmr"])
+def test_the_encoder_suits_the_language_of_the_pool(
+    selector: str, language: str, texts: list[str], encoder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+
+    def build(spec: object, **_: object) -> Letters:
+        built.append(str(spec))
+        return Letters()
+
+    monkeypatch.setattr("icl.selectors.similarity.build_encoder", build)
+    pool = Pool(pool_of(texts).examples, language)
+    chosen = SELECTORS.build(selector)
+    chosen.select([Query("q", "a card")], pool, 1)
+    assert built == [encoder]
+    (note,) = chosen.notes(pool)
+    assert note.startswith(f"encoder {encoder}: ")
+    assert SELECTORS.build(f"{selector}:encoder=lexical").notes(pool) == ()
+
+
+def test_what_an_encoder_takes_is_kept_whichever_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[str] = []
+    monkeypatch.setattr(
+        "icl.selectors.similarity.build_encoder", lambda spec, **_: built.append(str(spec)) or Letters()
+    )
+    SELECTORS.build("knn:encoder=(auto:batch_size=4)").encode(Pool(pool_of(["안녕"]).examples))
+    assert built == ["e5-small:batch_size=4"]

@@ -67,7 +67,7 @@ def test_no_text_is_seen_twice_before_all_were() -> None:
 def test_every_argument_is_described() -> None:
     assert FineTune(steps=3).describe() == {
         "name": "finetune",
-        "encoder": "minilm",
+        "encoder": "auto",
         "steps": 3,
         "batch_size": 16,
         "lr": 5e-5,

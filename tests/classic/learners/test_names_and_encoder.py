@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from classic.learners.finetune import FineTune
+from classic.learners.lora import LoRA
 from classic.learners.probe import Probe
 from classic.learners.protonet import ProtoNet
 from classic.learners.prototypes import Prototypes
+from classic.learners.setfit import SetFit
 from classic.training.data import TextTable, index_episode
 from classic.training.inputs import FrozenFeatures
 from evals.episode import Episode
@@ -17,6 +21,9 @@ from evals.learner import Context, for_task
 from evals.types import Example, Label, Problem, Query, Status, TaskInfo
 from fewshot.core.embedded import encoder_for
 from fewshot.encoders import build_encoder
+from tests.classic.networks.test_text import tiny_model
+
+__all__ = ["tiny_model"]
 
 INFO = TaskInfo("t", "en", "classification")
 PROBLEM = Problem(
@@ -45,7 +52,12 @@ def test_the_encoder_suits_the_language(language: str, encoder: str, told: str) 
     assert told in reason
 
 
-@pytest.mark.parametrize("learner", [Prototypes(), Probe(c=3.0), ProtoNet(hidden=7)], ids=lambda each: each.name)
+@pytest.mark.promise(94)
+@pytest.mark.parametrize(
+    "learner",
+    [Prototypes(), Probe(c=3.0), ProtoNet(hidden=7), FineTune(steps=3), LoRA(rank=2), SetFit(lr=1e-4)],
+    ids=lambda each: each.name,
+)
 def test_a_learner_is_settled_for_a_task_and_keeps_its_arguments(learner: Any) -> None:
     korean = for_task(learner, replace(INFO, language="ko"))
     assert korean.describe() == {**learner.describe(), "encoder": "e5-small"}
@@ -69,6 +81,18 @@ def test_where_the_language_is_unknown_the_support_tells_and_the_choice_is_told_
         (prediction,) = learner.predict([problem], ctx)
         assert [answer.decision for answer in prediction.answers] == ["light", "music"]
     assert told == ["encoder minilm: made for English, the language of the task"]
+
+
+@pytest.mark.parametrize("language", ["ko", "und"])
+def test_fine_tuning_tells_its_encoder_too(language: str, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("classic.learners.by_language.encoder_for", lambda found: (str(tiny_model), f"for {found}"))
+    told: list[str] = []
+    problem = replace(PROBLEM, task=replace(INFO, language=language))
+    learner = FineTune(steps=1)
+    for _ in range(2):
+        (prediction,) = for_task(learner, problem.task).predict([problem], Context(device="cpu", notify=told.append))
+        assert all(answer.status is Status.OK for answer in prediction.answers)
+    assert told == [f"for {'en' if language == 'und' else language}"]
 
 
 @pytest.mark.parametrize("learner", [Prototypes, Probe])

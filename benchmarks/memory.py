@@ -49,7 +49,7 @@ def pool() -> None:
 
     examples = tuple(Example(str(at), text(at), "ab"[at % 2]) for at in range(100_000))
     queries = [Query(f"q{at}", text(200_000 + at)) for at in range(50)]
-    picked = SELECTORS.build("knn").select(queries, Pool(examples), 8)
+    picked = SELECTORS.build("knn:encoder=lexical").select(queries, Pool(examples), 8)
     assert all(len(row) == 8 for row in picked)
 
 

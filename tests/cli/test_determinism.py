@@ -17,7 +17,7 @@ from tests.comparing import assert_same_predictions
 
 pytestmark = [pytest.mark.allow_hosts(["127.0.0.1"]), pytest.mark.promise(42), pytest.mark.e2e]
 
-SMALL = ("--way", "2", "--shot", "3", "--query", "2", "--selector", "mmr", "--demos", "4")
+SMALL = ("--way", "2", "--shot", "3", "--query", "2", "--selector", "mmr:encoder=lexical", "--demos", "4")
 
 
 def answered_twice(folder: Path, *args: str) -> list[list[Prediction]]:

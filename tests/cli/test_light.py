@@ -114,7 +114,7 @@ def test_bad_input_is_one_clear_line(fewshot: Callable, args: list[str], code: i
 def test_terminal_escapes_in_data_are_disarmed(fewshot: Callable, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text("text,label\n\x1b]0;owned\x07 hi [bold]x[/foo],a\nthere,b\n", encoding="utf-8")
-    outcome = fewshot("icl", "select", "-t", path, "--text", "hi there", "--selector", "knn")
+    outcome = fewshot("icl", "select", "-t", path, "--text", "hi there", "--selector", "knn:encoder=lexical")
     assert outcome.code == 0, outcome.stderr
     assert "\x1b" not in outcome.stdout
     assert "[bold]x[/foo]" in outcome.stdout

@@ -49,9 +49,7 @@ def test_no_built_in_needs_an_extra_that_there_is_not() -> None:
         pytest.param(LEARNERS, "icl:model=openai:x,selector=(knn:encoder=minilm)", "torch", "local", id="twice nested"),
         pytest.param(SELECTORS, "mmr:encoder=minilm", "torch", "local", id="of a selector's encoder"),
         pytest.param(SELECTORS, "knn", "torch", "local", id="of a selector's default encoder"),
-        pytest.param(
-            LEARNERS, "icl:model=openai:x,selector=knn", "torch", "local", id="of a default handed on"
-        ),
+        pytest.param(LEARNERS, "icl:model=openai:x,selector=knn", "torch", "local", id="of a default handed on"),
         pytest.param(
             LEARNERS, {"name": "probe", "encoder": {"name": "hf", "model": "x/y"}}, "gguf", "local", id="long"
         ),

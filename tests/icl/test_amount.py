@@ -78,7 +78,7 @@ def test_no_more_than_the_model_was_measured_with(
     assert prediction.trace.notes == tuple(told)
 
 
-@pytest.mark.parametrize("selector", ["knn", "mmr", "random"])
+@pytest.mark.parametrize("selector", ["knn:encoder=lexical", "mmr:encoder=lexical", "random"])
 def test_another_selector_chooses_as_many(selector: str) -> None:
     told, prediction = ask(asked_with(a=9, b=9), 6, selector=selector)
     assert {len(ids) for ids in prediction.trace.demonstrations} == {6}

@@ -27,8 +27,8 @@ PARTS = [
     {"calibrate": "none"},
     {"calibrate": "contextual"},
     {"calibrate": "batch"},
-    {"selector": "knn", "demos": 2, "order": "nearest-last"},
-    {"selector": "mmr:lambda=0.7", "demos": 3},
+    {"selector": "knn", "encoder": "lexical", "demos": 2, "order": "nearest-last"},
+    {"selector": "mmr:lambda=0.7", "encoder": "lexical", "demos": 3},
     {"selector": "balanced", "demos": 2},
     {"demos": 2},
     {"selector": "random:per_query=true", "demos": 3, "order": "given"},
@@ -102,7 +102,7 @@ def test_one_call_shares_everything() -> None:
 
 @pytest.mark.parametrize(
     ("parts", "shared", "n_content_free"),
-    [({}, True, 3), ({"selector": "knn", "demos": 1}, False, 12), ({"method": "generate"}, True, 0)],
+    [({}, True, 3), ({"selector": "knn:encoder=lexical", "demos": 1}, False, 12), ({"method": "generate"}, True, 0)],
     ids=["shared", "per-query", "generate"],
 )
 def test_the_trace_says_what_was_shown(parts, shared: bool, n_content_free: int) -> None:
@@ -115,7 +115,7 @@ def test_the_trace_says_what_was_shown(parts, shared: bool, n_content_free: int)
 
 def test_a_run_on_record_is_calibrated_again() -> None:
     asked = problem()
-    for parts in ({}, {"selector": "knn", "demos": 1}):
+    for parts in ({}, {"selector": "knn:encoder=lexical", "demos": 1}):
         plain = run(asked, OverlapModel(bias={"tea": 1.0}), calibrate="none", **parts)
         expected = run(asked, OverlapModel(bias={"tea": 1.0}), calibrate="contextual", **parts)
         assert calibrated(plain, asked.labels, Contextual()).answers == expected.answers

@@ -223,7 +223,7 @@ class Registry:
         if entry.extra is not None:
             yield entry.extra
         accepted = _parameters(entry.load())
-        taken = {name: context.get(name, each.default) for name, each in accepted.items()} | spec.params
+        taken = {**{name: context.get(name, each.default) for name, each in accepted.items()}, **spec.params}
         own = {name: families for name, families in self._parts.items() if name in taken}
         handed_on = {name for families in own.values() for family in families for name in family._parts}
         for name, families in own.items():

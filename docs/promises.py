@@ -95,6 +95,7 @@ PROMISES = {
     87: "`recommend` asks near copies of a text in one fold, so that none is shown while another is asked.",
     88: "An error names a way out that is there and works (`--drop` of a small class, for instance), or none at all.",
     98: "A model that is not open source is fetched only after its terms were accepted with `--accept-terms`.",
+    99: "Texts that differ in spaces, width, repetitions or end marks are near copies; `tasks check` shows some.",
     115: "Two examples are the same by text and declared fields, in every kind of task and wherever it counts.",
     116: "Learners that are trained see both texts of a pair, and the baselines beside them do too.",
     94: "What takes an encoder takes the one for the language of the texts, and says so; an unused one is not missed.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -12,6 +13,21 @@ from fewshot.core.hashing import text_key
 
 #: Characters that are compared at a time.
 _LENGTH = 5
+#: Marks and single Hangul letters say the same once and often (!!, ㅠㅠ), other letters the same twice and more often
+#: (haha, hahaha), but not always the same once and twice (L, LL). The number of digits always matters.
+_MARKS = re.compile(r"([\W_\u1100-\u11ff]{1,2}?)\1+")
+_LETTERS = re.compile(r"([^\W\d_]{1,2}?)\1{2,}")
+_MARKS_AT_THE_END = ".,!?~。、"
+
+
+def rough_key(text: str) -> str:
+    """The `text_key` without what writers vary at will: spaces, repetitions, and marks at the end.
+
+    >>> rough_key("재밌어요 ㅠㅠㅠ!!") == rough_key("재밌어요ㅠㅠ")
+    True
+    """
+    key = _LETTERS.sub(r"\1\1", _MARKS.sub(r"\1", "".join(text_key(text).split())))
+    return key.rstrip(_MARKS_AT_THE_END) or key
 
 
 def near_copies(texts: Sequence[str], threshold: float = 0.9) -> Iterator[tuple[int, int, float]]:
@@ -21,13 +37,13 @@ def near_copies(texts: Sequence[str], threshold: float = 0.9) -> Iterator[tuple[
     filtering; Chaudhuri, Ganti and Kaushik, "A primitive operator for similarity joins in data cleaning", ICDE 2006).
 
     Args:
-        texts: compared by their `text_key`.
+        texts: compared by their `rough_key`.
         threshold: the least Jaccard similarity, above 0.
 
     Yields:
         indices of two texts, the smaller one first, and their similarity; each pair once.
     """
-    grams = [_grams(text_key(text)) for text in texts]
+    grams = [_grams(rough_key(text)) for text in texts]
     frequency = Counter(gram for found in grams for gram in found)
     holders: defaultdict[str, list[int]] = defaultdict(list)
     for at in sorted(range(len(grams)), key=lambda at: len(grams[at])):

@@ -22,6 +22,9 @@ app = typer.Typer(no_args_is_help=True, help="Tasks: what is classified.")
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
+#: Pairs of near copies that are shown, and characters of each of their texts.
+_EXAMPLES, _LONGEST = 3, 60
+
 _NEW_CARD = """\
 # A task card. Every value is read as it is written: yes, no, 012 and null are labels like any other.
 name: {name}
@@ -156,8 +159,17 @@ def _near_copies(task: Task) -> Iterator[str]:
     from evals.content import whole_text
     from evals.copies import near_copies
 
-    rows = list(task.visible_rows())
-    pairs = [(rows[one], rows[other]) for one, other, _ in near_copies([whole_text(row) for row in rows])]
+    texts = [whole_text(row) for row in task.visible_rows()]
+    pairs = [(one, other) for one, other, _ in near_copies(texts)]
     if pairs:
-        n = len({id(row) for pair in pairs for row in pair})
-        yield f"{n} rows are nearly the same as another one, for example {pairs[0][0].id} and {pairs[0][1].id}"
+        shown = [f"{_shortened(texts[one])} and {_shortened(texts[other])}" for one, other in pairs[:_EXAMPLES]]
+        yield (
+            f"{len({at for pair in pairs for at in pair})} rows are nearly the same as another one, "
+            f"but for spaces, repetitions, marks or a few characters, and stay: {'; '.join(shown)}"
+        )
+
+
+def _shortened(text: str) -> str:
+    """The beginning of a text on one line, in quotes."""
+    words = " ".join(text.split())
+    return f"'{words}'" if len(words) <= _LONGEST else f"'{words[:_LONGEST]}...'"

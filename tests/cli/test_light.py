@@ -71,6 +71,16 @@ class TestTasks:
         assert outcome.code == 0, outcome.stderr
         assert "2 rows are nearly the same as another one" in outcome.stdout
 
+    @pytest.mark.promise(99)
+    def test_check_shows_near_copies_and_drops_none(self, fewshot: Callable, tmp_path: Path) -> None:
+        texts = ["정말 재밌어요ㅠㅠ", "정말재밌어요ㅠㅠㅠ", "정말 재밌어요ㅠㅠ!!", "배송이 늦어요", "또 다른 글"]
+        rows = "".join(f"{text},{label}\n" for text, label in zip(texts, "abaab", strict=True))
+        (tmp_path / "x.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+        outcome = fewshot("tasks", "check", tmp_path / "x.csv")
+        assert (outcome.code, "5 rows, 2 labels" in outcome.stdout) == (0, True)
+        assert "3 rows are nearly the same as another one" in outcome.stdout
+        assert "'정말 재밌어요ㅠㅠ' and '정말재밌어요ㅠㅠㅠ'" in outcome.stdout
+
     @pytest.mark.promise(34)
     @pytest.mark.parametrize("name", ["../x", "CON/..", "a" * 99, "", "Ünï"])
     def test_new_refuses_names_that_leave_the_folder(self, fewshot: Callable, name: str) -> None:

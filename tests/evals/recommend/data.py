@@ -13,9 +13,9 @@ from evals.types import Answer, Example, Label, Problem, TaskInfo
 
 
 def task_of(counts: dict[str, int], language: str = "en", part: str = "all") -> Task:
-    """A task with so many texts per class; every text ends with its class."""
+    """A task with so many texts per class; every text ends with its class, and no two are near copies."""
     rows = tuple(
-        Example(f"{name}{at}", f"text {'abcdefghij'[at % 10] * (1 + at // 10)} is {name}", name)
+        Example(f"{name}{at}", f"text {'abcdefghij'[at % 10] * (1 + at // 10)} {chr(0x4E00 + at)} is {name}", name)
         for name, n in counts.items()
         for at in range(n)
     )

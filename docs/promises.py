@@ -94,6 +94,7 @@ PROMISES = {
     86: "Near copies of queries among the texts that are shown are counted and told before a run or comparison.",
     87: "`recommend` asks near copies of a text in one fold, so that none is shown while another is asked.",
     88: "An error names a way out that is there and works (`--drop` of a small class, for instance), or none at all.",
+    89: "A Korean model made for praise and blame answers where labels mean that; elsewhere what is needed is told.",
     98: "A model that is not open source is fetched only after its terms were accepted with `--accept-terms`.",
     99: "Texts that differ in spaces, width, repetitions or end marks are near copies; `tasks check` shows some.",
     115: "Two examples are the same by text and declared fields, in every kind of task and wherever it counts.",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from evals.types import Answer, Prediction, Problem, Status, TaskInfo, Usage
+from evals.types import Answer, Label, Prediction, Problem, Status, TaskInfo, Usage
 from fewshot.core.errors import BudgetReached, UsageError
 from fewshot.core.spec import Spec
 
@@ -171,14 +171,18 @@ class MetaLearner(Learner, Protocol):
 class TaskDependent(Protocol):
     """A learner of which a part, a language model for instance, is only settled once the task is known."""
 
-    def for_task(self, task: TaskInfo) -> Learner:
-        """The learner as it is for a task: what depends on the task's language is decided here."""
+    def for_task(self, task: TaskInfo, labels: Sequence[Label] = ()) -> Learner:
+        """The learner as it is for a task: what depends on its language, or on what its labels mean, is decided here.
+
+        Args:
+            labels: of the whole task; an episode may have fewer.
+        """
         ...
 
 
-def for_task(learner: Learner, task: TaskInfo) -> Learner:
-    """The learner as it is for a task; most learners are the same for all."""
-    return learner.for_task(task) if isinstance(learner, TaskDependent) else learner
+def for_task(learner: Learner, task: TaskInfo, labels: Sequence[Label] = ()) -> Learner:
+    """The learner as it is for a task and its labels; most learners are the same for all."""
+    return learner.for_task(task, labels) if isinstance(learner, TaskDependent) else learner
 
 
 class BaseLearner:

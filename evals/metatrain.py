@@ -138,7 +138,7 @@ def ensure_trained(
     Raises:
         UsageError: there is nothing to be trained on.
     """
-    learner = for_task(learner, sampler.task.info)
+    learner = for_task(learner, sampler.task.info, sampler.task.labels)
     if not isinstance(learner, MetaLearner) or learner.trained:
         return learner
     if folder is not None and (folder / _LEARNER).is_file():

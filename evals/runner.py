@@ -104,7 +104,7 @@ def run(
         raise UsageError(f"a baseline cannot be named {MAIN!r}: that is the learner the run is about")
     ctx = ctx or Context()
     given = {MAIN: learner, **(baselines or {})}
-    learners = {name: for_task(each, sampler.task.info) for name, each in given.items()}
+    learners = {name: for_task(each, sampler.task.info, sampler.task.labels) for name, each in given.items()}
     leaks = refuse_leaks(learners.values(), sampler)
     settings = {**(config or {}), **({"until_ci": until_ci} if until_ci is not None else {})}
     described = describe_run(learners, sampler, n_episodes, ctx.seed, settings)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from evals.language import UNKNOWN, with_language
 from evals.learner import BaseLearner, Context, Estimate, require_kind
-from evals.types import Prediction, Problem, TaskInfo, Usage
+from evals.types import Label, Prediction, Problem, TaskInfo, Usage
 from fewshot.core.catalog import CALIBRATORS, ENCODERS, MODELS, ORDERINGS, SCORERS, SELECTORS
 from fewshot.core.errors import unknown_name
 from fewshot.core.spec import Spec, auto_spec
@@ -41,7 +41,7 @@ class ICLLearner(BaseLearner):
     Every part is a spec or an object, and is built on first use.
 
     Args:
-        model: language model; "auto" takes the embedded one that is made for the language of the task.
+        model: language model; "auto" takes the embedded one that is made for the language of the task and its labels.
         selector: which support examples are shown; "auto" draws them balanced where not all are.
         order: in which order.
         demos: how many per prompt, or "all"; "auto" is no more than the model was measured with, and all where that
@@ -98,16 +98,18 @@ class ICLLearner(BaseLearner):
         """Whether calibration looks at all queries together."""
         return self.calibrate != "auto" and self._calibrator.transductive and self._scorer.gives_scores
 
-    def for_task(self, task: TaskInfo) -> ICLLearner:
-        """With the model for the task's language where the model is "auto"; else, or in no known language, this one."""
-        if self._auto is None or task.language == UNKNOWN:
-            return self
-        choice = choose_model(task.language)
+    def for_task(self, task: TaskInfo, labels: Sequence[Label] = ()) -> ICLLearner:
+        """With the model for the task and its labels where the model is "auto" and both are known; else this one."""
+        known = task.language != UNKNOWN and labels
+        return self if self._auto is None or not known else self._settle(self._auto, task, labels)
+
+    def _settle(self, auto: Spec, task: TaskInfo, labels: Sequence[Label]) -> ICLLearner:
+        choice = choose_model(task.language, labels)
         if choice.model not in self._settled:
             given = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-            self._settled[choice.model] = type(self)(**{**given, "model": replace(self._auto, name=choice.model)})
+            self._settled[choice.model] = type(self)(**{**given, "model": replace(auto, name=choice.model)})
         settled = self._settled[choice.model]
-        settled._reasons[task.language] = choice.reason
+        settled._reasons[task] = choice.reason
         return settled
 
     def _settled_for(self, problem: Problem) -> tuple[ICLLearner, Problem]:
@@ -115,7 +117,7 @@ class ICLLearner(BaseLearner):
         if self._auto is None:
             return self, problem
         known = with_language(problem)
-        return self.for_task(known.task), known
+        return self._settle(self._auto, known.task, known.labels), known
 
     def predict(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
         """Answer the problems in their order; the queries of one are asked together, so that they share the prompt.
@@ -245,10 +247,12 @@ class ICLLearner(BaseLearner):
 
     def _choice_notes(self, problem: Problem) -> list[str]:
         """Why the model was taken, where it was not named."""
-        reason = self._reasons.get(problem.task.language)
+        reason = self._reasons.get(problem.task)
         return [] if reason is None else [reason]
 
     def _language_notes(self, problem: Problem, ctx: Context) -> list[str]:
+        if problem.task in self._reasons:
+            return []  # the reason tells it
         model, language = self._model_for(ctx), problem.task.language
         known = model.capabilities.languages
         if not known or language == "und" or language.split("-")[0] in {name.split("-")[0] for name in known}:
@@ -321,8 +325,8 @@ class ICLLearner(BaseLearner):
         return {}
 
     @cached_property
-    def _reasons(self) -> dict[str, str]:
-        """Language -> why this learner has its model, where it was chosen."""
+    def _reasons(self) -> dict[TaskInfo, str]:
+        """Task -> why this learner has its model, where it was chosen."""
         return {}
 
     @cached_property

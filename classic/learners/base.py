@@ -47,7 +47,7 @@ class EncoderLearner(LearnerByLanguage):
     names: Names = "auto"
 
     def __post_init__(self) -> None:
-        check_names(self.names)
+        self.names = check_names(self.names)
 
     def _predict(self, problems: Iterator[Problem], ctx: Context) -> Iterator[Prediction]:
         """Answer the problems in chunks."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Self
 
 from evals.language import UNKNOWN, with_language
 from evals.learner import Background, BaseLearner, Context
-from evals.types import Prediction, Problem, TaskInfo
+from evals.types import Label, Prediction, Problem, TaskInfo
 from fewshot.core.embedded import encoder_for
 from fewshot.core.spec import Spec, auto_spec
 from fewshot.encoders import Encoder
@@ -28,7 +28,7 @@ class LearnerByLanguage(BaseLearner):
     _chosen: dict[str, Self] = field(default_factory=dict, init=False, repr=False)
     _reason: str = field(default="", init=False, repr=False)
 
-    def for_task(self, task: TaskInfo) -> Self:
+    def for_task(self, task: TaskInfo, labels: Sequence[Label] = ()) -> Self:
         """With the encoder for the task's language where it is "auto"; else, or in no known language, this one."""
         return self if task.language == UNKNOWN else self._for_language(task.language)
 

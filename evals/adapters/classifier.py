@@ -98,7 +98,7 @@ class EpisodeClassifier:
         self.support_ = in_rounds(
             Example(f"s{at}", text, names[label]) for at, (text, label) in enumerate(zip(shown, golds, strict=True))
         )
-        self.learner_ = for_task(self._build_learner(), self._info)
+        self.learner_ = for_task(self._build_learner(), self._info, self.labels_)
         self.learner_.prepare(Background(), self._context())
         return self
 

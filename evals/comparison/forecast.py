@@ -51,7 +51,7 @@ def _expected(jobs: Sequence[Job], n_episodes: int, ctx: Context, load: Callable
     for job in jobs:
         problems = [job.sampler[at].problem for at in range(min(_SAMPLE, n_episodes))]
         n_queries += n_episodes * len(problems[0].queries)
-        settled = for_task(learner, job.sampler.task.info)
+        settled = for_task(learner, job.sampler.task.info, job.sampler.task.labels)
         estimates.append(_estimate(settled, job, problems, n_episodes, ctx))
     return Expected(
         first.contestant.name,

@@ -17,7 +17,7 @@ from typing import Any
 
 from evals.engines.base import Recipe
 from evals.learner import Background, Context, Estimate, Learner, for_task
-from evals.types import Prediction, Problem, TaskInfo
+from evals.types import Label, Prediction, Problem, TaskInfo
 from fewshot.core.errors import FewshotError, MissingExtra, ModelUnavailable, UsageError
 from fewshot.core.network import refuse_elsewhere
 
@@ -75,10 +75,11 @@ class RayLearner:
         """As the learner."""
         return self._learner.transductive
 
-    def for_task(self, task: TaskInfo) -> RayLearner:
-        """With the learner as it is for the task; workers, which find the task in every problem, decide alike."""
+    def for_task(self, task: TaskInfo, labels: Sequence[Label] = ()) -> RayLearner:
+        """With the learner as it is for the task, here and in every worker."""
         settled = copy(self)
-        settled._learner = for_task(self._learner, task)
+        settled._learner = for_task(self._learner, task, labels)
+        settled._recipe = self._recipe.for_task(task, labels)
         return settled
 
     def describe(self) -> dict[str, Any]:

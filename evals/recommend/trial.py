@@ -71,7 +71,7 @@ def attempt(
         KeyboardInterrupt: the context was cancelled.
     """
     started = time.monotonic()
-    learner = for_task(learner, task.info)
+    learner = for_task(learner, task.info, task.labels)
     try:
         _require_reach(learner, splits, ctx)
         _train(learner, task, ctx, load)

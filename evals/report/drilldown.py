@@ -13,7 +13,7 @@ import numpy as np
 from evals.comparison.analysis import Analysis
 from evals.comparison.tables import Source
 from evals.episode import Episode, EpisodeSampler
-from evals.learner import Context
+from evals.learner import Context, TaskDependent
 from evals.loading import READING, is_own, load_task
 from evals.prompting import ShowsLabelTokens, ShowsPrompts, prompt_hash
 from evals.records import EpisodeRecord
@@ -134,7 +134,10 @@ class Drilldown:
         if isinstance(episode, str):
             return "", (), "prompts cannot be rendered again without the task"
         config = read_config(store)
-        learner = self._prompter(name, config, store.folder)
+        learner, task = self._prompter(name, config, store.folder), self._task(config)
+        if isinstance(learner, TaskDependent) and isinstance(task, Task):
+            settled = learner.for_task(task.info, task.labels)
+            learner = settled if isinstance(settled, ShowsPrompts) else learner
         if learner is None or isinstance(learner, str):
             return "", (), learner or "this learner does not render prompts again"
         ctx = Context(device="cpu", seed=config["seed"])

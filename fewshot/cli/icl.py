@@ -63,8 +63,8 @@ class Prompting:
         typer.Option(
             "--model",
             "-m",
-            help="auto (ko-mini for Korean, else smollm2), ko-mini, smollm2, gemma3, hf:ORG/NAME, folder, .gguf file, "
-            "openai:NAME, anthropic:NAME.",
+            help="auto (ko-mini for Korean praise and blame, else smollm2), ko-mini, smollm2, gemma3, hf:ORG/NAME, "
+            "folder, .gguf file, openai:NAME, anthropic:NAME.",
         ),
     ] = "auto"
     demos: Annotated[
@@ -227,7 +227,7 @@ def preview(
         index = 0
     if not 0 <= index < len(problem.queries):
         raise UsageError(f"--index {index}: the episode has {len(problem.queries)} queries, numbered from 0")
-    learner = _learner(ctx.params)
+    learner = _learner(ctx.params).for_task(loaded.info, loaded.labels)
     context = Context(device=ctx.params["device"], seed=seed, notify=say)
     seen = learner.preview(problem, index, context)
     if as_json:

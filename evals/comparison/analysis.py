@@ -90,7 +90,7 @@ class Pair:
     @property
     def identical(self) -> bool:
         """Whether both scored the same on every query."""
-        return self.new_texts.method == "identical"
+        return self.difference.is_identical
 
     def reversed(self) -> Pair:
         """The same pair as b - a."""
@@ -285,7 +285,7 @@ def _pair(
     both = a.answered & b.answered
     right_or_wrong = table.metric == "accuracy"
     difference, new_texts = stats.paired_difference(means_a, means_b), on_new_texts.interval(DIFFERENCES)
-    if new_texts.method == "identical":
+    if new_texts.is_identical:
         difference = replace(new_texts, n=difference.n)
     return Pair(
         a=a.learner,

@@ -115,9 +115,7 @@ def weigh(trials: Sequence[Trial], splits: Splits) -> Findings:
             baseline=trial.baseline,
             transductive=trial.transductive,
             accuracy=stats.corrected_interval(trial.accuracy, *sizes),
-            behind=stats.corrected_interval(leads[trial.spec], *sizes, bounds=DIFFERENCES)
-            if trial.spec in leads
-            else None,
+            behind=_behind(best, trial, splits) if trial.spec in leads else None,
             p=p.get(trial.spec),
             non_ok_rate=_non_ok_rate(trial),
             constant=_is_constant(trial, splits),
@@ -145,15 +143,28 @@ def _p_value(best: Trial, rival: Trial, splits: Splits) -> float:
     lead = np.subtract(best.accuracy, rival.accuracy)
     if np.ptp(lead) > ROUNDING:
         return stats.corrected_test(lead, splits.n_train, splits.n_test)
-    right = [
+    first = range(splits.folds)
+    best_right, rival_right = (_rights(trial, splits) for trial in (best, rival))
+    return stats.mcnemar_exact(*([row for at in first for row in each[at]] for each in (best_right, rival_right)))
+
+
+def _behind(best: Trial, rival: Trial, splits: Splits) -> Interval:
+    """How far `rival` is behind: nothing, without an interval, where both are right on the same rows of every split."""
+    if _rights(best, splits) == _rights(rival, splits):
+        return Interval(0.0, 0.0, 0.0, len(best.accuracy), "identical")
+    lead = np.subtract(best.accuracy, rival.accuracy)
+    return stats.corrected_interval(lead, splits.n_train, splits.n_test, bounds=DIFFERENCES)
+
+
+def _rights(trial: Trial, splits: Splits) -> list[list[bool]]:
+    """Per split and row that it asks, whether the answer was right."""
+    return [
         [
-            answer.decision == row.label
-            for split, answers in zip(splits.splits[: splits.folds], trial.answers, strict=False)
-            for row, answer in zip(split.rows, answers, strict=True)
+            answer.status is Status.OK and answer.decision == row.label
+            for row, answer in zip(split.rows, said, strict=True)
         ]
-        for trial in (best, rival)
+        for split, said in zip(splits.splits, trial.answers, strict=True)
     ]
-    return stats.mcnemar_exact(*right)
 
 
 def _right(trials: Sequence[Trial], splits: Splits) -> NDArray[np.float64]:
@@ -164,9 +175,9 @@ def _right(trials: Sequence[Trial], splits: Splits) -> NDArray[np.float64]:
             position.setdefault(row.id, len(position))
     counts = np.zeros((len(position), len(trials)))
     for column, trial in enumerate(trials):
-        for split, answers in zip(splits.splits, trial.answers, strict=True):
-            for row, answer in zip(split.rows, answers, strict=True):
-                counts[position[row.id], column] += answer.status is Status.OK and answer.decision == row.label
+        for split, rights in zip(splits.splits, _rights(trial, splits), strict=True):
+            for row, right in zip(split.rows, rights, strict=True):
+                counts[position[row.id], column] += right
     return counts / splits.repeats
 
 

@@ -59,6 +59,8 @@ def _certainty(findings: Findings, advice: Advice) -> list[dict[str, str]]:
         return [_AHEAD]
     best, second = findings.score(advice.learner), findings.score(advice.runner_up)
     quicker = [_QUICKER] if best.seconds > max(_SLOW, 2 * second.seconds) else []
+    if second.behind is not None and second.behind.is_identical:
+        return [_IDENTICAL, *quicker]
     return [*([_OPEN, _SETTLE] if settled else [_TOO_CLOSE]), *quicker]
 
 
@@ -115,6 +117,10 @@ _TOO_CLOSE = {
     "settle it: either will do.",
     "ko": "{second} 쪽과의 차이({points}점, {p})는 매우 작아서 라벨을 더 붙여도 가려지기 어려우니, 어느 쪽을 써도 "
     "괜찮습니다.",
+}
+_IDENTICAL = {
+    "en": "{second} is identical: right on the very same texts, so either will do.",
+    "ko": "{second}의 결과는 텍스트 하나하나까지 똑같으니 (identical), 어느 쪽을 써도 괜찮습니다.",
 }
 _QUICKER = {
     "en": "{second} is the quicker one.",

@@ -255,7 +255,7 @@ class Charts:
     def _intervals(
         self, rows: Rows, order: list[str], title: str, line_at: float | None, *, shows_names: bool = True
     ) -> Any:
-        """Dots with a thick interval (this pool of texts) and a thin one (new texts)."""
+        """Dots with a thick interval (this pool of texts) and a thin one (new texts), and a row's `note`."""
         alt = self._alt
         axis = alt.Axis(labelLimit=_LABEL, labels=shows_names, ticks=False, domain=False)
         y = alt.Y("learner:N", sort=order, title=None, axis=axis, scale=alt.Scale(domain=order))
@@ -267,7 +267,9 @@ class Charts:
         thick = base.mark_rule(strokeWidth=4, opacity=0.45).encode(x=alt.X("low:Q", title=title), x2="high:Q")
         dots = base.mark_point(filled=True, opacity=1, size=48).encode(x=x)
         lines = [] if line_at is None else [self._line_at(line_at)]
-        return alt.layer(*lines, thin, thick, dots).properties(width=_WIDTH, height=_ROW * len(order))
+        noted = alt.Chart(self._data([row for row in rows if row.get("note")])).encode(x=x, y=y, text="note:N")
+        notes = noted.mark_text(align="left", dx=8, color=MUTED)
+        return alt.layer(*lines, thin, thick, dots, notes).properties(width=_WIDTH, height=_ROW * len(order))
 
     def _line_at(self, value: float) -> Any:
         rule = self._alt.Chart(self._data([{"at": value}])).mark_rule(color=MUTED, strokeDash=[3, 3])

@@ -16,6 +16,7 @@ from evals.comparison.tables import Outcome, Table
 from evals.metatrain import LEARNER_FOLDER
 from evals.report.svg import cleaned
 from evals.rundir import MAIN
+from evals.wording import lead
 
 #: A confusion matrix shows so many labels at most: those that are confused most.
 MAX_LABELS = 8
@@ -30,7 +31,7 @@ def in_percent(**values: float) -> dict[str, float]:
 
 
 def differences(analysis: Analysis, colour: Callable[[str], str]) -> Rows:
-    """The best learner minus each other one, in points.
+    """The best learner minus each other one, in points; `note` says where that is nothing at all.
 
     Args:
         colour: of a learner.
@@ -42,6 +43,7 @@ def differences(analysis: Analysis, colour: Callable[[str], str]) -> Rows:
             "colour": colour(learner),
             **in_percent(mean=gap.difference.mean, low=gap.difference.low, high=gap.difference.high),
             **in_percent(new_low=gap.new_texts.low, new_high=gap.new_texts.high),
+            "note": lead(gap.difference) if gap.identical else "",
         }
         for learner, gap in found.items()
         if gap is not None

@@ -125,6 +125,7 @@ def template(name: str) -> Any:
     environment.filters |= {
         "percent": percent,
         "points": partial(wording.points, signed=True),
+        "lead": partial(wording.lead, signed=True),
         "p": wording.p_number,
         "cost": cost,
         "usd": lambda value: "unknown" if value is None else f"{value:.4g}",

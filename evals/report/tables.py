@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from evals.comparison import Comparison
-from evals.comparison.analysis import Analysis, Standing
+from evals.comparison.analysis import Analysis, Pair, Standing
 from evals.report.svg import cleaned
 from evals.stats import Interval
-from evals.wording import p_number, percent, points
+from evals.wording import lead, p_number, percent, points
 from fewshot.core.errors import MissingExtra, UsageError
 from fewshot.core.paths import write_atomically
 from fewshot.core.spreadsheets import disarmed
@@ -179,17 +179,20 @@ def _cells(analysis: Analysis, standing: Standing) -> list[str]:
         percent(standing.accuracy.mean),
         _range(standing.accuracy),
         _range(standing.new_texts),
-        *(
-            ["-", "-", "-"]
-            if gap is None
-            else [points(gap.difference.mean), _range(gap.new_texts), p_number(gap.p_new_texts_holm)]
-        ),
+        *_behind(gap),
         standing.letters,
         percent(standing.non_ok_rate),
         str(standing.n_queries),
         f"{standing.seconds_per_query:.3g}",
         "unknown" if standing.usd is None else f"{standing.usd:.4g}",
     ]
+
+
+def _behind(gap: Pair | None) -> list[str]:
+    if gap is None:
+        return ["-", "-", "-"]
+    told = lead(gap.difference)
+    return [told, "-", "-"] if gap.identical else [told, _range(gap.new_texts), p_number(gap.p_new_texts_holm)]
 
 
 def _range(interval: Interval) -> str:

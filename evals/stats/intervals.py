@@ -31,6 +31,11 @@ class Interval:
         """How far the interval reaches to either side, on average."""
         return (self.high - self.low) / 2
 
+    @property
+    def is_identical(self) -> bool:
+        """Whether it is that of two learners which scored the same on every query."""
+        return self.method == "identical"
+
     def __neg__(self) -> Interval:
         """The interval of b - a, where this one is of a - b."""
         return replace(self, mean=-self.mean, low=-self.high, high=-self.low)

@@ -270,9 +270,10 @@ def _show_table(analysis: Analysis) -> None:
 
 def _against(analysis: Analysis, learner: str) -> str:
     """How far a learner is behind the best one, with the p-value; `identical` where every query scored the same."""
-    from evals.wording import p_number, points
+    from evals.wording import lead, p_number
 
     gap = analysis.behind(learner)
     if gap is None:
         return "-"
-    return "identical" if gap.identical else f"{points(gap.difference.mean)} ({p_number(gap.p_new_texts_holm)})"
+    told = lead(gap.difference)
+    return told if gap.identical else f"{told} ({p_number(gap.p_new_texts_holm)})"

@@ -208,7 +208,7 @@ def _tell(step: Trial | LeftOut) -> None:
 
 
 def _show(found: Recommendation) -> None:
-    from evals.wording import p_number, points
+    from evals.wording import lead, p_number, points
 
     splits, advice = found.splits, found.findings.advice
     rows = [
@@ -216,7 +216,7 @@ def _show(found: Recommendation) -> None:
             score.learner + (" (transductive)" if score.transductive else ""),
             f"{score.accuracy.mean:.3f}",
             f"{score.accuracy.low:.3f} to {score.accuracy.high:.3f}",
-            "-" if score.behind is None else points(-score.behind.mean),
+            "-" if score.behind is None else lead(-score.behind),
             "-" if score.p is None else p_number(score.p),
             f"{score.seconds:.1f}",
             "unknown" if score.usd is None else f"{score.usd:.2f}",

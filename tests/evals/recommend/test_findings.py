@@ -72,7 +72,21 @@ def test_equals_are_called_equal_and_the_cheaper_is_taken() -> None:
     found, splits, _ = findings_of(EVEN, ("cheap", Reader(["a"])), ("dear", Reader(["a"])))
     assert found.advice.learner == "cheap"
     assert not found.advice.sure
-    assert "either will do" in recommendation_sentence(found, splits)
+    behind = found.score("dear").behind
+    assert behind is not None
+    assert (behind.is_identical, behind.low, behind.high) == (True, 0, 0)
+    assert "dear is identical: right on the very same texts, so either will do." in recommendation_sentence(
+        found, splits
+    )
+    assert "(identical)" in recommendation_sentence(found, splits, "ko")
+
+
+def test_equal_means_over_other_texts_are_not_identical() -> None:
+    found, _, _ = findings_of(EVEN, ("one", Reader(["a"])), ("two", Reader(["b"])))
+    behind = found.scores[1].behind
+    assert behind is not None
+    assert not behind.is_identical
+    assert behind.low < 0 < behind.high
 
 
 def test_a_learner_at_the_level_of_the_majority_is_not_praised() -> None:

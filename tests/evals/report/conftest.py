@@ -19,3 +19,11 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     learners = {"괜찮은 학습기": Knowing(60), "better": Knowing(80)}
     folder = tmp_path_factory.mktemp("comparison") / "c"
     return compare(riddles(), learners, way=3, shot=[1, 2], query=2, episodes=20, folder=folder)
+
+
+@pytest.fixture(scope="session")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """Two learners that answer everything alike, and one that does not."""
+    learners = {"one": Knowing(90), "same": Knowing(90), "other": Knowing(50)}
+    folder = tmp_path_factory.mktemp("twins") / "c"
+    return compare(riddles(), learners, way=3, shot=1, query=4, episodes=8, folder=folder)

@@ -186,3 +186,11 @@ def test_percent(value: float | None, shown: str) -> None:
 )
 def test_cost(seconds: float, shown: str) -> None:
     assert cost(seconds) == shown
+
+
+def test_identical_learners_are_called_identical(twins: Comparison) -> None:
+    page = render(twins)
+    pair = re.search(r'<tr data-learner="one same">(.*?)</tr>', page, re.DOTALL)
+    assert pair is not None
+    assert re.findall(r">([^<\n]+)</td>", pair[1])[:5] == ["one", "same", "identical", "–", "–"]
+    assert re.search(r"<text[^>]*>identical</text>", page), "beside the dot in the chart"

@@ -68,6 +68,16 @@ def test_every_row_tells_how_far_it_is_behind_the_best(comparison: Comparison) -
             assert row["p_new_texts_holm"] == analysis.pair(best["learner"], row["learner"]).p_new_texts_holm
 
 
+def test_identical_learners_are_called_identical_and_stay_numbers_where_programs_read(twins: Comparison) -> None:
+    markdown = [line.split(" | ") for line in to_markdown(twins).splitlines() if line.startswith(("| one ", "| same "))]
+    latex = [line.split(" & ") for line in to_latex(twins).splitlines() if line.startswith(("one ", "same "))]
+    for first, second in (markdown, latex):
+        assert (first[4:7], second[4:7]) == (["-"] * 3, ["identical", "-", "-"])
+    row = next(row for row in flat_rows(twins) if row["learner"] == "same")
+    assert (row["behind"], row["behind_low_new_texts"], row["behind_high_new_texts"]) == (0, 0, 0)
+    assert {"one", "same"} in [{pair["a"], pair["b"]} for pair in twins.document["pairs"] if pair["identical"]]
+
+
 def test_notes_come_first(comparison: Comparison) -> None:
     unfinished = replace(comparison, unfinished="NOT FINISHED: 1 of 2 runs are missing")
     assert to_markdown(unfinished).startswith("> NOT FINISHED: 1 of 2 runs are missing\n")

@@ -100,6 +100,9 @@ PROMISES = {
     115: "Two examples are the same by text and declared fields, in every kind of task and wherever it counts.",
     116: "Learners that are trained see both texts of a pair, and the baselines beside them do too.",
     94: "What takes an encoder takes the one for the language of the texts, and says so; an unused one is not missed.",
+    123: "A hosted model without a system role reads the instruction in its first user turn; it is told.",
+    124: "With `strip_thinking=true` no `<think>` block reaches the parser; without it, a note names the option.",
+    125: "Answers that all have the same wrong form stop the run, resumable, before each query is paid for again.",
 }
 
 _INTRO = """# Reliability

@@ -313,6 +313,7 @@ class ICLLearner(BaseLearner):
     def _relay(self, message: str) -> None:
         """Pass on what a model says to whoever listens now: the model outlives the context it was built in."""
         if self._listener is not None:
+            self._told.add(message)
             self._listener(message)
 
     @property

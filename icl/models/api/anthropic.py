@@ -13,7 +13,7 @@ from icl.models.api.dialect import Call, Settings, cut, label_schema
 from icl.models.api.failures import bad_response
 from icl.models.api.money import Tokens
 from icl.models.api.outcome import Outcome
-from icl.models.api.schema import ClaudeMessage, MessageUsage, checked
+from icl.models.api.schema import ClaudeMessage, MessageUsage, checked, text_of
 from icl.models.base import GenerateRequest, Prompt
 
 _STATUSES = {
@@ -52,9 +52,9 @@ class Anthropic:
 def read_message(request: GenerateRequest, document: Any) -> Outcome:
     """The outcome of a message."""
     answer = checked(ClaudeMessage, document)
-    text = "".join(block.text for block in answer.content if block.type == "text")
+    text = text_of(answer.content)
     if answer.stop_reason is None:
-        raise bad_response("the answer is cut off: it has no stop_reason", text)
+        raise bad_response("the answer is cut off: it has no stop_reason", text, passes=True)
     status = _STATUSES.get(answer.stop_reason, Status.OK)
     detail = "" if status is Status.OK else text or answer.stop_reason
     return Outcome(cut(text, request.stop), status, detail, _tokens(answer.usage), model=answer.model or "")

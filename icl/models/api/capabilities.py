@@ -7,14 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from icl.models.api.system import has_system, without_system
 from icl.models.base import Capabilities
 
 #: One name for the same thing: where one is refused, the other one is tried before it is dropped.
 _RENAMED = {"max_completion_tokens": "max_tokens", "max_tokens": "max_completion_tokens"}
 #: Parameters that mean nothing without another one.
 _FOLLOWING = {"logprobs": ("top_logprobs",)}
+#: How failures name the role of system messages, among the parameters.
+SYSTEM_ROLE = "system role"
 #: Without these there is no request.
-_ESSENTIAL = frozenset({"model", "messages", "system", "input", "questions", "max_output_tokens"})
+ESSENTIAL = frozenset({"model", "messages", "system", "input", "questions", "max_output_tokens"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +92,13 @@ class Parameters:
     def __init__(self, lacks: frozenset[str] = frozenset()) -> None:
         self._dropped = set(lacks)
         self._renamed: dict[str, str] = {}
+        self._merges_system = False
 
     def fit(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The body without what the model refuses."""
         fitted = {self._renamed.get(name, name): value for name, value in body.items()}
-        return {name: value for name, value in fitted.items() if name not in self._dropped}
+        fitted = {name: value for name, value in fitted.items() if name not in self._dropped}
+        return without_system(fitted) if self._merges_system and has_system(fitted) else fitted
 
     def refused(self, name: str) -> str | None:
         """Remember that a parameter was refused.
@@ -101,11 +106,14 @@ class Parameters:
         Returns:
             What was done about it, for the record, or None where nothing can be done.
         """
+        if name == SYSTEM_ROLE:
+            self._merges_system = True
+            return "the model has no system role: the instruction begins the first user turn"
         other = _RENAMED.get(name)
         if other is not None and other not in self._renamed:
             self._renamed[name] = other
             return f"the model does not take {name!r}: {other!r} is sent instead"
-        if name in _ESSENTIAL or other is not None or name in self._dropped:
+        if name in ESSENTIAL or other is not None or name in self._dropped:
             return None
         self._dropped.update(_and_following(name))
         return f"the model does not take {name!r}: it is no longer sent"

@@ -25,7 +25,9 @@ from icl.models.api.schema import decoded
 from icl.models.api.transport import Reply
 
 #: Requests that fail in the same way, one after the other, before the run is given up.
-_FATAL_IN_A_ROW = 3
+_ALIKE_IN_A_ROW = 3
+#: Characters of an answer that are shown where the run is given up for it.
+_SHOWN = 200
 #: Seconds between two messages about waiting.
 _TELL_EVERY = 10.0
 
@@ -36,6 +38,10 @@ class Answered:
 
     outcome: Outcome
     usage: Usage
+
+
+class _Outdated(Exception):
+    """What the model takes was found out while the request waited: it is to be made anew."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ class Engine:
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._first = asyncio.Lock()
         self._reached = not first_alone
-        self._fatal = ("", 0)
+        self._alike = ("", 0)
         self._given_up: ModelUnavailable | None = None
         self._told_at: float | None = None
         self._session = secrets.token_hex(8)
@@ -158,10 +164,12 @@ class Engine:
                 return known
             try:
                 outcome, usage = await self._ask_server(key, fitted)
+            except _Outdated:
+                continue
             except Failure as failure:
-                if failure.parameter and (change := self._change(failure.parameter, body)):
-                    self._note(f"{self.name}: {change}")
+                if failure.parameter and self._adapts(failure.parameter, body):
                     continue
+                self._reached = self._reached or not failure.malformed
                 return self._failed(failure)
             return self._keep(key, outcome, usage)
 
@@ -194,15 +202,17 @@ class Engine:
                 return await self._persist(key, call)
         # The first request goes alone: a wrong key is met once, and the prompt cache is filled before the others come.
         async with self._first:
+            if self._parameters.fit(call.body) != call.body:
+                raise _Outdated
             if not self._reached and self._given_up is None:
                 return await self._persist(key, call)
         return await self._ask_server(key, call)
 
     async def _persist(self, key: str, call: Call) -> tuple[Outcome, Usage]:
-        spent = Usage()
+        spent, previous = Usage(), ""
 
         async def attempt() -> Outcome:
-            nonlocal spent
+            nonlocal spent, previous
             charged = actual = self._charge(call)
             for budget in (self.context.budget, self._budget):
                 budget.charge(charged)
@@ -213,6 +223,10 @@ class Engine:
             except Failure as failure:
                 if failure.free:
                     actual = Usage(requests=1)
+                lasts = failure.malformed == previous and not failure.passes
+                if failure.malformed and (lasts or failure.malformed == self._alike[0]):
+                    failure.retry = False
+                previous = failure.malformed
                 raise
             finally:
                 # Where a server does not count, the most that it may have cost counts for the limits.
@@ -234,7 +248,7 @@ class Engine:
             failure.detail = self._redact.text(failure.detail)
             self._judge(failure)
             raise
-        self._reached, self._fatal = True, ("", 0)
+        self._reached, self._alike = True, ("", 0)
         return replace(outcome, attempts=attempts), spent
 
     def _read(self, reply: Reply, call: Call) -> Outcome:
@@ -244,24 +258,33 @@ class Engine:
 
     def _judge(self, failure: Failure) -> None:
         """Give the run up where no request can succeed."""
-        if not failure.fatal:
-            self._reached, self._fatal = True, ("", 0)
-            return
-        cause, times = self._fatal
-        self._fatal = (failure.fatal, times + 1 if cause == failure.fatal else 1)
-        if not self._reached or self._fatal[1] >= _FATAL_IN_A_ROW:
-            self._given_up = ModelUnavailable(f"{self.name}: {failure.detail}")
+        cause, times = failure.fatal or failure.malformed, self._alike[1]
+        self._alike = (cause, times + 1 if cause == self._alike[0] else 1)
+        if (failure.fatal and not self._reached) or (cause and self._alike[1] >= _ALIKE_IN_A_ROW):
+            self._given_up = ModelUnavailable(self._farewell(failure))
             raise self._given_up from None
+
+    def _farewell(self, failure: Failure) -> str:
+        if failure.fatal:
+            return f"{self.name}: {failure.detail}"
+        shown = " ".join(failure.detail[: len(failure.malformed) + _SHOWN].split())
+        return (
+            f"{self.name}: {_ALIKE_IN_A_ROW} requests in a row failed alike, and no more is sent. {shown}. "
+            f"Does --base-url lead to the API of {self.identity['provider']}?"
+        )
 
     def _failed(self, failure: Failure) -> Answered:
         outcome = Outcome(status=failure.status, detail=failure.detail, attempts=failure.attempts)
         return Answered(outcome, failure.usage)
 
-    def _change(self, parameter: str, body: dict[str, Any]) -> str | None:
-        """Do without a refused parameter. Another request may have found out first."""
+    def _adapts(self, parameter: str, body: dict[str, Any]) -> bool:
+        """Do without a refused parameter, if possible. Another request may have found out first."""
         if self._parameters.fit(body) != body:
-            return f"{parameter!r} was refused"
-        return self._parameters.refused(parameter)
+            return True
+        if (change := self._parameters.refused(parameter)) is None:
+            return False
+        self._note(f"{self.name}: {change}")
+        return True
 
     def _charge(self, call: Call) -> Usage:
         """The most that a call may take."""

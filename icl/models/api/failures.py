@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from evals.types import Status
+from icl.models.api.capabilities import ESSENTIAL, SYSTEM_ROLE
 from icl.models.api.retry import Failure, retry_after
+from icl.models.api.system import has_system
 from icl.models.api.transport import Reply
 
 #: Bytes of an unreadable answer that are kept.
@@ -26,6 +28,11 @@ _UNSUPPORTED = re.compile(
     r"|extra_forbidden|deprecated|not allowed|only the default",
     re.I,
 )
+#: How servers say that they know users and assistants only, and how chat templates do.
+_NO_SYSTEM = re.compile(
+    r"\bsystem\b|\bdeveloper\b|\broles?\b|\b(start|begin|first)\w*\b.{0,40}\buser\b|\buser\b.{0,40}\bfirst\b", re.I
+)
+_OF_TEMPLATES = re.compile(r"template|jinja|\broles?\b", re.I)
 
 
 def failure_of(reply: Reply, body: Mapping[str, Any], now: float) -> Failure:
@@ -48,6 +55,10 @@ def failure_of(reply: Reply, body: Mapping[str, Any], now: float) -> Failure:
         host = urlsplit(reply.headers.get("location", "")).hostname or "another place"
         detail = f"HTTP {reply.status}: the server sends us to {host}, and we follow no redirects; mend --base-url"
         return Failure(Status.ERROR, detail, fatal=f"redirect to {host}")
+    said = f"{code} {message} {parameter}"
+    refuses_system = has_system(body) and bool(_NO_SYSTEM.search(said))
+    if reply.status == 500 and refuses_system and _OF_TEMPLATES.search(said):
+        return Failure(Status.ERROR, about, parameter=SYSTEM_ROLE)
     if reply.status in _RETRIED or reply.status >= 500:
         limited = reply.status in (429, 529)
         wait = retry_after(reply.headers, now)
@@ -57,13 +68,21 @@ def failure_of(reply: Reply, body: Mapping[str, Any], now: float) -> Failure:
     if _FILTERED.search(f"{code} {message}"):
         return Failure(Status.FILTERED, about)
     named = _named(parameter, message, body) if _UNSUPPORTED.search(f"{code} {message}") else ""
+    if refuses_system and (not named or named in ESSENTIAL):
+        named = SYSTEM_ROLE
     return Failure(Status.ERROR, about, parameter=named)
 
 
-def bad_response(why: str, content: bytes | str) -> Failure:
-    """The failure of an answer that is not what was asked for, with its beginning."""
+def bad_response(why: str, content: bytes | str, *, passes: bool = False) -> Failure:
+    """The failure of an answer that is not what was asked for, with its beginning.
+
+    Args:
+        why: what is wrong with it; answers of which the same is said are of the same kind.
+        passes: whether another attempt may bring a good one (cut bodies, pages of gateways).
+    """
     raw = content if isinstance(content, str) else content[:KEPT].decode("utf-8", "replace")
-    return Failure(Status.BAD_RESPONSE, f"{why}: {raw[:KEPT]}", retry=True, free=False)
+    detail = f"{why}: {raw[:KEPT]}"
+    return Failure(Status.BAD_RESPONSE, detail, retry=True, free=False, malformed=why, passes=passes)
 
 
 def _described(content: bytes) -> tuple[str, str, str]:

@@ -21,13 +21,14 @@ from icl.models.api.batch import BATCH_POLICY, AnthropicBatches, Batches, Batchi
 from icl.models.api.cache import ResponseCache
 from icl.models.api.capabilities import Parameters, capabilities_of, family_of
 from icl.models.api.counting import prompt_tokens, text_tokens
-from icl.models.api.dialect import Call, Dialect, Settings
+from icl.models.api.dialect import Call, Dialect, Settings, cut
 from icl.models.api.engine import Answered, Engine, Limits
 from icl.models.api.keys import Redactor, find_key
 from icl.models.api.loop import LoopThread
 from icl.models.api.money import Prices, Tokens
 from icl.models.api.openai import OpenAI
 from icl.models.api.retry import Clock, Policy, SystemClock
+from icl.models.api.thinking import thinks_aloud, without_thinking
 from icl.models.api.transport import MOST_MIB, Provider, Reply, Transport, checked_url, require_sdk
 from icl.models.base import (
     Capabilities,
@@ -59,6 +60,7 @@ class APIModel:
         api: "chat" or "responses", of OpenAI.
         temperature, seed: sent where the model takes them; None leaves them out.
         effort: of reasoning; None asks for the least that the model has.
+        strip_thinking: whether `<think>...</think>` is taken out of answers, and 2,048 tokens are granted for it.
         context_length: tokens, where the table of models does not know better.
         concurrency: requests at a time.
         rpm, tpm: most requests and tokens per minute.
@@ -91,6 +93,7 @@ class APIModel:
         temperature: float | None = 0.0,
         seed: int | None = None,
         effort: str | None = None,
+        strip_thinking: bool = False,
         context_length: int | None = None,
         concurrency: int = 8,
         rpm: float | None = None,
@@ -125,7 +128,7 @@ class APIModel:
         self.official = urlsplit(self.base_url).hostname == urlsplit(self.default_url).hostname
         family = family_of(self.provider, self.model)
         reasons = self.official and bool(family.effort) and (effort or family.effort) != "none"
-        granted = _REASONING_TOKENS if reasons or effort not in (None, "none") else 0
+        granted = _REASONING_TOKENS if reasons or strip_thinking or effort not in (None, "none") else 0
         self.settings = Settings(self.model, family, self.official, api, temperature, seed, effort, granted)
         self.policy = BATCH_POLICY if batch else Policy(timeout, deadline)
         asked = Limits(concurrency, rpm, tpm)
@@ -135,6 +138,10 @@ class APIModel:
         self.capabilities: Capabilities = capabilities_of(
             family, official=self.official, context_length=context_length, concurrency=self.limits.concurrency
         )
+        if strip_thinking:
+            # The first token is one of a thought.
+            self.capabilities = replace(self.capabilities, top_logprobs=0)
+        self._strips = strip_thinking
         self._concurrency = concurrency
         self._key_source = (key_file, key_cmd)
         self._most_mib = max_reply_mib
@@ -160,7 +167,7 @@ class APIModel:
 
     def foresee(self, requests: Sequence[GenerateRequest]) -> tuple[int, float | None]:
         """Estimated tokens and USD (None: unknown) of these requests, at most. Sends nothing."""
-        calls = [self._dialect.generate(request) for request in requests]
+        calls = self._calls(requests)
         tokens = Tokens(input=sum(call.prompt_tokens for call in calls), output=sum(call.max_tokens for call in calls))
         return tokens.input + tokens.output, self.prices.usd(tokens)
 
@@ -182,7 +189,12 @@ class APIModel:
 
     def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation]:
         """Answers, as deterministic as the provider makes them."""
-        return [_generation(found) for found in self._ask([self._dialect.generate(request) for request in requests])]
+        written = [_generation(found) for found in self._ask(self._calls(requests))]
+        if self._strips:
+            return [_spoken(generation, request) for generation, request in zip(written, requests, strict=True)]
+        if any(thinks_aloud(generation.text) for generation in written):
+            self._note(f"{self.name} writes what it thinks: strip_thinking=true of the model takes <think> blocks out")
+        return written
 
     def count_tokens(self, prompt: Prompt | str) -> int:
         """An estimate on the high side: the tokenizer is the provider's."""
@@ -200,7 +212,14 @@ class APIModel:
             "seed": settings.seed,
             "effort": settings.effort,
             "context_length": self.capabilities.context_length,
+            **({"strip_thinking": True} if self._strips else {}),
         }
+
+    def _calls(self, requests: Sequence[GenerateRequest]) -> list[Call]:
+        if self._strips:
+            # A stop word in a thought would end the answer before it begins.
+            requests = [replace(request, stop=()) for request in requests]
+        return [self._dialect.generate(request) for request in requests]
 
     def _ask(self, calls: Sequence[Call]) -> list[Answered]:
         if not calls:
@@ -322,6 +341,13 @@ class AnthropicModel(APIModel):
     def _url(self, given: str | None, offline: bool) -> str:
         # The version is part of the paths of this API; servers of several APIs are often named with it.
         return super()._url(given, offline).removesuffix("/v1")
+
+
+def _spoken(generation: Generation, request: GenerateRequest) -> Generation:
+    """What a model answered, without what it thought."""
+    if generation.status is not Status.OK:
+        return generation
+    return replace(generation, text=cut(without_thinking(generation.text), request.stop))
 
 
 def _generation(answered: Answered) -> Generation:

@@ -15,7 +15,17 @@ from icl.models.api.dialect import Call, Settings, alternatives_of, cut, label_s
 from icl.models.api.failures import bad_response
 from icl.models.api.money import Tokens
 from icl.models.api.outcome import Outcome
-from icl.models.api.schema import Chat, ChatUsage, Decisions, Responses, ResponsesUsage, TokenLogprob, checked
+from icl.models.api.schema import (
+    Chat,
+    ChatUsage,
+    Decisions,
+    Responses,
+    ResponsesUsage,
+    TokenLogprob,
+    checked,
+    refusal_of,
+    text_of,
+)
 from icl.models.base import DecisionRequest, GenerateRequest, Prompt
 
 #: The least that the responses API takes as `max_output_tokens`.
@@ -108,12 +118,13 @@ def read_chat(request: GenerateRequest, document: Any) -> Outcome:
     answer = checked(Chat, document)
     (choice,) = answer.choices
     first = (choice.logprobs.content if choice.logprobs else None) or []
-    text = choice.message.content or ""
+    parts = choice.message.content or []
+    text, refusal = text_of(parts), choice.message.refusal or refusal_of(parts)
     status, detail = Status.OK, ""
     if choice.finish_reason is None:
-        raise bad_response("the answer is cut off: it has no finish_reason", text)
-    if choice.message.refusal:
-        status, detail = Status.REFUSED, choice.message.refusal
+        raise bad_response("the answer is cut off: it has no finish_reason", text, passes=True)
+    if refusal:
+        status, detail = Status.REFUSED, refusal
     elif choice.finish_reason == "content_filter":
         status, detail = Status.FILTERED, text
     elif choice.finish_reason == "length" and not request.top_logprobs:
@@ -136,15 +147,15 @@ def read_responses(request: GenerateRequest, document: Any) -> Outcome:
     if len(written) > 1:
         raise bad_response(f"{len(written)} answers to one request", "")
     parts = [part for item in written for part in item.content or ()]
-    text = "".join(part.text for part in parts if part.type == "output_text")
-    refusal = next((part.refusal or "refused" for part in parts if part.type == "refusal"), "")
+    text, refusal = text_of(parts), refusal_of(parts)
     reason = answer.incomplete_details.reason if answer.incomplete_details else None
     status, detail = Status.OK, ""
     if answer.status == "failed" and answer.error is not None:
         if answer.error.code == "context_length_exceeded":
             status, detail = Status.CONTEXT_EXCEEDED, answer.error.message or ""
         else:
-            raise bad_response("the server failed to respond", f"{answer.error.code}: {answer.error.message}")
+            said = f"{answer.error.code}: {answer.error.message}"
+            raise bad_response("the server failed to respond", said, passes=True)
     elif refusal:
         status, detail = Status.REFUSED, refusal
     elif answer.status == "incomplete" and reason == "content_filter":
@@ -152,7 +163,7 @@ def read_responses(request: GenerateRequest, document: Any) -> Outcome:
     elif answer.status == "incomplete" and reason == "max_output_tokens":
         status, detail = (Status.OK, "") if request.top_logprobs else (Status.TRUNCATED, text)
     elif answer.status != "completed":
-        raise bad_response(f"the response is {answer.status}", text)
+        raise bad_response(f"the response is {answer.status}", text, passes=True)
     first = next((part.logprobs for part in parts if part.logprobs), [])
     tokens, alternatives = _response_tokens(answer.usage), _alternatives(first)
     return Outcome(cut(text, request.stop), status, detail, tokens, alternatives, model=answer.model or "")

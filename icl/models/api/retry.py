@@ -55,6 +55,8 @@ class Failure(Exception):
         fatal: what is wrong with the whole run rather than with this request ("401 invalid_api_key"), or "".
         parameter: the parameter of the request that the model does not take, or "".
         free: whether nothing was charged for it; where that is not sure, the request counts as paid for.
+        malformed: what is wrong with the form of an answer that came, or "".
+        passes: whether that may be gone at the next attempt.
         attempts, usage: how often the request was sent, and what that took.
     """
 
@@ -68,6 +70,8 @@ class Failure(Exception):
         fatal: str = "",
         parameter: str = "",
         free: bool = True,
+        malformed: str = "",
+        passes: bool = False,
     ) -> None:
         super().__init__()
         self.status = status
@@ -77,6 +81,8 @@ class Failure(Exception):
         self.fatal = fatal
         self.parameter = parameter
         self.free = free
+        self.malformed = malformed
+        self.passes = passes
         self.attempts = 0
         self.usage = Usage()
 

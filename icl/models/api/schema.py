@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from icl.models.api.failures import bad_response
 
@@ -41,8 +41,37 @@ class _Logprobs(BaseModel):
     content: list[TokenLogprob] | None = None
 
 
+class _Part(BaseModel):
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    logprobs: list[TokenLogprob] | None = None
+
+
+def _in_parts(content: Any) -> Any:
+    """Content as a list of parts, also where a server wrote plain text, or plain texts among the parts."""
+    listed = [content] if isinstance(content, str) else content
+    if not isinstance(listed, list):
+        return content
+    return [{"type": "text", "text": part} if isinstance(part, str) else part for part in listed]
+
+
+#: What a model says, in parts: plain text is one part.
+_Content = Annotated[list[_Part], BeforeValidator(_in_parts)]
+
+
+def text_of(parts: Iterable[_Part]) -> str:
+    """What the parts say as an answer, without what the model thought."""
+    return "".join(part.text or "" for part in parts if part.type in ("text", "output_text"))
+
+
+def refusal_of(parts: Iterable[_Part]) -> str:
+    """The words of the first refusal among the parts, or ""."""
+    return next((part.refusal or "refused" for part in parts if part.type == "refusal"), "")
+
+
 class _ChatMessage(BaseModel):
-    content: str | None = None
+    content: _Content | None = None
     refusal: str | None = None
 
 
@@ -67,16 +96,9 @@ class ResponsesUsage(BaseModel):
     input_tokens_details: _CachedTokens | None = None
 
 
-class _Part(BaseModel):
-    type: str
-    text: str = ""
-    refusal: str = ""
-    logprobs: list[TokenLogprob] | None = None
-
-
 class _Item(BaseModel):
     type: str
-    content: list[_Part] | None = None
+    content: _Content | None = None
 
 
 class _Incomplete(BaseModel):
@@ -117,11 +139,6 @@ class Decisions(BaseModel):
     usage: ResponsesUsage | None = None
 
 
-class _Block(BaseModel):
-    type: str
-    text: str = ""
-
-
 class MessageUsage(BaseModel):
     input_tokens: _Count = 0
     output_tokens: _Count = 0
@@ -132,7 +149,7 @@ class MessageUsage(BaseModel):
 class ClaudeMessage(BaseModel):
     """POST /v1/messages."""
 
-    content: list[_Block]
+    content: _Content
     stop_reason: str | None = None
     model: str | None = None
     usage: MessageUsage | None = None
@@ -151,9 +168,9 @@ def decoded(content: bytes, redact: Callable[[Any], Any] = lambda value: value) 
     try:
         return redact(_writable(json.loads(content.decode("utf-8"), parse_constant=_refuse)))
     except UnicodeDecodeError:
-        raise bad_response("the answer is not UTF-8", content) from None
+        raise bad_response("the answer is not UTF-8", content, passes=True) from None
     except (ValueError, RecursionError):
-        raise bad_response("the answer is not JSON", content) from None
+        raise bad_response("the answer is not JSON", content, passes=True) from None
 
 
 def checked(shape: type[_Model], document: Any) -> _Model:
@@ -164,7 +181,7 @@ def checked(shape: type[_Model], document: Any) -> _Model:
     """
     raw = json.dumps(document, ensure_ascii=True)
     if isinstance(document, dict) and document.get("error") is not None and document.get("object") != "response":
-        raise bad_response("the answer is an error in disguise", raw)
+        raise bad_response("the answer is an error in disguise", raw, passes=True)
     try:
         return shape.model_validate(document)
     except ValidationError as error:

@@ -19,7 +19,7 @@ from icl.models.api.model import OpenAIModel
 from icl.models.api.transport import Reply, Transport
 from icl.models.base import GenerateRequest, Message, Prompt
 
-from .conftest import ASK, KEY, PROMPT, chat, message
+from .conftest import ASK, KEY, PROMPT, chat, message, response
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1", "localhost"])
 
@@ -145,6 +145,123 @@ def test_a_parameter_with_two_names(scripted, model) -> None:
     scripted(error(400, text="Unsupported: max_tokens, max_completion_tokens"))
     (found,) = model().generate([ASK])
     assert found.status is Status.ERROR
+
+
+#: What servers say whose models know no system messages.
+NO_SYSTEM = {
+    "a chat template": error(400, text="System role not supported"),
+    "roles that must alternate": error(400, text="Conversation roles must alternate user/assistant/user/assistant/..."),
+    "known roles": error(400, text="Only user and assistant roles are supported!"),
+    "the first turn": error(400, text="The conversation must start with a user message"),
+    "Gemma at its maker": error(400, text="Developer instruction is not enabled for models/gemma-3-27b-it"),
+    "a parameter": error(
+        *(400, "unsupported_value", "Unsupported value: 'messages[0].role' does not support 'system' with this model."),
+        param="messages[0].role",
+    ),
+    "a parameter alone": error(400, text="invalid", param="messages.0.role"),
+    "serde": (422, "messages[0].role: unknown variant `system`, expected `user` or `assistant` at line 1"),
+    "pydantic": (
+        *(422, {"detail": [{"loc": ["body", "messages", 0, "role"], "msg": "Input should be 'user' or 'assistant'"}]}),
+    ),
+    "another field": error(400, text="system: Extra inputs are not permitted"),
+    "an error in the template": error(
+        500, text="Error rendering prompt with jinja template: System role not supported"
+    ),
+}
+
+
+@pytest.mark.promise(123)
+@pytest.mark.parametrize("refusal", NO_SYSTEM.values(), ids=NO_SYSTEM)
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "responses"])
+def test_a_model_without_system_role_reads_the_instruction_in_the_first_turn(
+    scripted, model, clock, refusal: Any, provider: str
+) -> None:
+    good = {"openai": chat(), "anthropic": message(), "responses": response()}[provider]
+    asked = model("anthropic") if provider == "anthropic" else model(api=provider.replace("openai", "chat"))
+
+    def reply(seen: Any) -> Any:
+        turns = seen[2].get("messages") or seen[2]["input"]
+        return refusal if "system" in seen[2] or turns[0]["role"] == "system" else good
+
+    scripted(reply)
+    found = asked.generate([GenerateRequest(PROMPT, 8 + at) for at in range(12)])
+    assert {generation.status for generation in found} == {Status.OK}
+    assert (len(scripted.seen), clock.slept) == (13, []), "found out once"
+    body = scripted.bodies[-1]
+    turns = body.get("messages") or body["input"]
+    said = [turn["content"] if isinstance(turn["content"], str) else turn["content"][0]["text"] for turn in turns]
+    assert [turn["role"] for turn in turns] == ["user", "assistant", "user"]
+    assert said == ["Name the sentiment.\n\ngood film", "positive", "a lovely film"]
+    assert [note for note in asked.notes if "system" in note] == [
+        f"{asked.name}: the model has no system role: the instruction begins the first user turn"
+    ]
+
+
+@pytest.mark.promise(123)
+@pytest.mark.parametrize(
+    ("refusal", "requests"),
+    [
+        (error(400, text="The image is too small"), 1),
+        (error(400, "context_length_exceeded", "system and user messages are too long"), 1),
+        (error(500, text="internal system failure"), 7),
+        (error(429, text="the system is busy, and so are its roles"), 7),
+        (error(400, text="System role not supported"), 2),
+    ],
+    ids=str,
+)
+def test_other_errors_leave_the_system_message_where_it_is(scripted, model, refusal: Any, requests: int) -> None:
+    scripted(refusal)
+    (found,) = model().generate([ASK])
+    assert found.status is not Status.OK
+    assert len(scripted.seen) == requests
+
+
+MALFORMED = {
+    "content is a number": (chat() | {"choices": [{"finish_reason": "stop", "message": {"content": 3}}]}, 2),
+    "parts without a type": (chat(message={"content": [{"words": "positive"}]}), 2),
+    "the native form of another server": ({"model": "m", "message": {"content": "positive"}, "done": True}, 2),
+    "the page of a web server": ("<html>welcome</html>", 7),
+    "an error that is none": ({"error": "Unexpected endpoint or method. (POST /chat/completions)"}, 7),
+    "without an end": (chat("positive", None), 7),
+}
+
+
+@pytest.mark.promise(125)
+@pytest.mark.parametrize(("body", "first"), MALFORMED.values(), ids=MALFORMED)
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_a_server_of_another_form_is_asked_no_further(scripted, model, body: Any, first: int, concurrency: int) -> None:
+    scripted(body)
+    asked = model(concurrency=concurrency)
+    with pytest.raises(
+        ModelUnavailable, match=r"3 requests in a row failed alike.* Does --base-url lead to"
+    ) as stopped:
+        asked.generate(asking(*map(str, range(50))))
+    assert len(scripted.seen) == first + 2, "the form is known after the first request"
+    assert "\n" not in str(stopped.value)
+    assert len(str(stopped.value)) < 500
+
+
+@pytest.mark.promise(125)
+def test_an_odd_answer_now_and_then_stops_nothing(scripted, model) -> None:
+    odd = chat() | {"choices": []}
+    scripted(*[chat(), odd, chat()] * 10)
+    found = model(concurrency=1).generate(asking(*map(str, range(20))))
+    assert {generation.status for generation in found} == {Status.OK}
+    scripted(chat(), odd, odd, chat(), odd, odd, chat(), odd, odd, chat())
+    statuses = [generation.status for generation in model(concurrency=1).generate(asking(*"abcdefg"))]
+    assert statuses == [Status.OK, Status.BAD_RESPONSE] * 3 + [Status.OK]
+
+
+@pytest.mark.promise(125)
+def test_what_was_answered_before_a_server_changed_is_not_paid_again(scripted, model) -> None:
+    scripted(*[chat()] * 4, chat() | {"choices": []})
+    texts = [str(at) for at in range(10)]
+    with pytest.raises(ModelUnavailable, match="failed alike"):
+        model(concurrency=1, cache=True).generate(asking(*texts))
+    scripted.seen.clear()
+    scripted(chat())
+    found = model(concurrency=1, cache=True).generate(asking(*texts))
+    assert [generation.requests for generation in found] == [0] * 4 + [1] * 6
 
 
 @pytest.mark.promise(23)

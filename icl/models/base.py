@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
+
 from evals.learner import Context
 from evals.types import Status, Usage
 
@@ -152,6 +154,19 @@ class Capabilities:
     measured_demos: int | None = None
 
 
+@dataclass(frozen=True)
+class States:
+    """Hidden states of several prompts, with what they cost.
+
+    Attributes:
+        values: (n_prompts, n_layers, d) float32.
+    """
+
+    values: np.ndarray
+    tokens_fresh: int = 0
+    tokens_shared: int = 0
+
+
 class LanguageModel(Protocol):
     """A language model behind four verbs. Models are built cheaply and loaded on first use.
 
@@ -200,6 +215,23 @@ class ShowsTokens(Protocol):
 
     def trie_size(self, requests: Sequence[ScoreRequest]) -> int:
         """How many tokens `score` would compute for these requests."""
+        ...
+
+
+@runtime_checkable
+class ShowsStates(Protocol):
+    """A language model whose hidden states can be read.
+
+    Attributes:
+        n_layers: how many layers it has. State 0 is the token embedding, state `n_layers` what the vocabulary is read
+            from.
+    """
+
+    @property
+    def n_layers(self) -> int: ...
+
+    def states(self, prompts: Sequence[Prompt], layers: Sequence[int] = (-1,)) -> States:
+        """The hidden states after the last token of each prompt. What prompts share is computed once."""
         ...
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,13 +21,45 @@ from icl.models.trie import TokenTrie
 
 Execution = Literal["trie", "prefix", "reference"]
 
-#: Takes nodes (k,) and the log-probabilities of the token after each of them: (k, vocabulary) float32 tensor.
+#: What is asked of a forward pass: given a model of transformers, its inputs and the rows wanted (k,), their values, a
+#: float32 tensor with k rows, and the key-value cache.
+Ask = Callable[[Any, dict[str, Any], Any], tuple[Any, Any]]
+#: Takes nodes (k,) and what was asked for each of them.
 Reader = Callable[[np.ndarray, Any], None]
+
+
+def next_token_logprobs(model: Any, inputs: dict[str, Any], rows: Any) -> tuple[Any, Any]:
+    """(k, vocabulary) log-probabilities of the next token, with vocabulary-sized rows for the wanted ones alone."""
+    import torch
+
+    few = "logits_to_keep" in _accepted(model)
+    out = model(**inputs, **({"logits_to_keep": rows} if few else {}))
+    logits = out.logits[0] if few else out.logits[0, rows]
+    return torch.log_softmax(logits.float(), dim=-1), _cache_of(out)
+
+
+@dataclass(frozen=True)
+class HiddenStates:
+    """(k, n_layers, d) hidden states; the vocabulary is not touched.
+
+    Args:
+        layers: 0 is the token embedding, the last one is what the vocabulary is read from. Negative ones count from
+            there.
+    """
+
+    layers: tuple[int, ...]
+
+    def __call__(self, model: Any, inputs: dict[str, Any], rows: Any) -> tuple[Any, Any]:
+        import torch
+
+        out = model.base_model(**inputs, output_hidden_states=True)
+        states = [out.hidden_states[layer][0, rows].float() for layer in self.layers]
+        return torch.stack(states, dim=1), _cache_of(out)
 
 
 @dataclass
 class TrieRunner:
-    """Runs every node of a trie once, packed, and reads the log-probabilities at the wanted nodes.
+    """Runs every node of a trie once, packed, and reads what is asked at the wanted nodes.
 
     Whole subtrees are packed into chunks. A subtree that outgrows a chunk is entered: its unbranched beginning joins
     the cache, its branches are packed in turn, and the cache is cropped again.
@@ -37,6 +69,7 @@ class TrieRunner:
         wanted: (m,) ascending nodes to read.
         chunk_tokens: most nodes in one forward pass; its memory is about 4 bytes * chunk_tokens * (2 * vocabulary +
             longest sequence + chunk_tokens), on top of the weights and one key-value cache.
+        ask: what is read at the nodes.
     """
 
     model: Any
@@ -44,6 +77,7 @@ class TrieRunner:
     wanted: np.ndarray
     read: Reader
     chunk_tokens: int
+    ask: Ask = next_token_logprobs
     _cache: Any = field(init=False)
 
     def run(self) -> None:
@@ -89,12 +123,15 @@ class TrieRunner:
 
     def _forward(self, first: int, stop: int, mask: Any) -> None:
         nodes = self.wanted[slice(*np.searchsorted(self.wanted, [first, stop]))]
-        logprobs, _ = forward(self.model, self.trie, range(first, stop), nodes, self._cache, attention_mask=mask)
+        inputs = _inputs(self.model, self.trie, range(first, stop), self._cache) | {"attention_mask": mask}
+        values, _ = self.ask(self.model, inputs, _rows(nodes - first, self.model))
         if len(nodes):
-            self.read(nodes, logprobs)
+            self.read(nodes, values)
 
 
-def run_prefix(model: Any, trie: TokenTrie, wanted: np.ndarray, read: Reader, chunk_tokens: int) -> None:
+def run_prefix(
+    model: Any, trie: TokenTrie, wanted: np.ndarray, read: Reader, chunk_tokens: int, ask: Ask = next_token_logprobs
+) -> None:
     """Run every node once, branch by branch, each branch on a copy of its ancestors' cache.
 
     Works wherever a model can be continued from its own cache: sliding windows and recurrent layers included.
@@ -106,15 +143,18 @@ def run_prefix(model: Any, trie: TokenTrie, wanted: np.ndarray, read: Reader, ch
             for start in range(root, branches, chunk_tokens):
                 piece = range(start, min(start + chunk_tokens, branches))
                 nodes = wanted[slice(*np.searchsorted(wanted, [piece.start, piece.stop]))]
-                logprobs, branch = forward(model, trie, piece, nodes, branch)
+                inputs = _inputs(model, trie, piece, branch)
+                values, branch = ask(model, inputs, _rows(nodes - piece.start, model))
                 if len(nodes):
-                    read(nodes, logprobs)
+                    read(nodes, values)
             visit(branches, int(trie.end[root]), branch)
 
     visit(0, len(trie), None)
 
 
-def run_plain(model: Any, sequences: Sequence[np.ndarray], trie: TokenTrie, read: Reader) -> np.ndarray:
+def run_plain(
+    model: Any, sequences: Sequence[np.ndarray], trie: TokenTrie, read: Reader, ask: Ask = next_token_logprobs
+) -> np.ndarray:
     """Run every sequence from its start as in `run_reference`, equal ones once: for models without a cache that holds.
 
     Returns:
@@ -125,43 +165,47 @@ def run_plain(model: Any, sequences: Sequence[np.ndarray], trie: TokenTrie, read
     for at, sequence in enumerate(sequences):
         same = first.setdefault(sequence.tobytes(), at)
         wanted[same] = max(wanted[same], trie.tails[at], key=len)
-    run_reference(model, [sequences[at] for at in first.values()], [wanted[at] for at in first.values()], read)
+    run_reference(model, [sequences[at] for at in first.values()], [wanted[at] for at in first.values()], read, ask)
     computed = np.zeros(len(sequences), np.int64)
     computed[list(first.values())] = [len(sequences[at]) for at in first.values()]
     return computed
 
 
-def run_reference(model: Any, sequences: Sequence[np.ndarray], wanted: Sequence[np.ndarray], read: Reader) -> None:
+def run_reference(
+    model: Any,
+    sequences: Sequence[np.ndarray],
+    wanted: Sequence[np.ndarray],
+    read: Reader,
+    ask: Ask = next_token_logprobs,
+) -> None:
     """Run every sequence from its start, alone and without a cache, and read its last nodes: those wanted of it."""
-    import torch
-
     for sequence, nodes in zip(sequences, wanted, strict=True):
-        ids = torch.from_numpy(sequence.astype(np.int64))[None].to(model.device)
-        logits = model(input_ids=ids, use_cache=False).logits[0, len(sequence) - len(nodes) :]
-        read(nodes, torch.log_softmax(logits.float(), dim=-1))
+        rows = _rows(np.arange(len(sequence) - len(nodes), len(sequence)), model)
+        values, _ = ask(model, {"input_ids": _row(sequence, model), "use_cache": False}, rows)
+        read(nodes, values)
 
 
-def forward(model: Any, trie: TokenTrie, piece: range, nodes: np.ndarray, cache: Any, **masks: Any) -> tuple[Any, Any]:
-    """One forward pass over a range of nodes, with vocabulary-sized rows for the wanted ones alone.
+def _inputs(model: Any, trie: TokenTrie, piece: range, cache: Any) -> dict[str, Any]:
+    """A range of nodes as a model takes it, after what is cached."""
+    inputs = {"input_ids": _row(trie.tokens[piece.start : piece.stop], model)}
+    if "position_ids" in _accepted(model):
+        inputs["position_ids"] = _row(trie.depth[piece.start : piece.stop], model)
+    return {**inputs, "past_key_values": cache, "use_cache": True}
 
-    Returns:
-        (len(nodes), vocabulary) float32 log-probabilities, and the cache with the range added.
-    """
+
+def _accepted(model: Any) -> Collection[str]:
+    return inspect.signature(model.forward).parameters
+
+
+def _cache_of(out: Any) -> Any:
+    return getattr(out, "past_key_values", None)
+
+
+def _rows(values: np.ndarray, model: Any) -> Any:
     import torch
 
-    accepted = inspect.signature(model.forward).parameters
-    rows = torch.from_numpy(nodes - piece.start).to(model.device)
-    inputs: dict[str, Any] = {"input_ids": _row(trie.tokens[piece.start : piece.stop], model)}
-    if "position_ids" in accepted:
-        inputs["position_ids"] = _row(trie.depth[piece.start : piece.stop], model)
-    if "logits_to_keep" in accepted:
-        inputs["logits_to_keep"] = rows
-    out = model(**inputs, past_key_values=cache, use_cache=True, **masks)
-    logits = out.logits[0] if "logits_to_keep" in accepted else out.logits[0, rows]
-    return torch.log_softmax(logits.float(), dim=-1), out.past_key_values
+    return torch.from_numpy(values.astype(np.int64)).to(model.device)
 
 
 def _row(values: np.ndarray, model: Any) -> Any:
-    import torch
-
-    return torch.from_numpy(values.astype(np.int64))[None].to(model.device)
+    return _rows(values, model)[None]

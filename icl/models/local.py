@@ -22,10 +22,21 @@ from icl.models.base import (
     Prompt,
     ScoreRequest,
     ScoreResult,
+    States,
 )
 from icl.models.checkpoint import Checkpoint
 from icl.models.continuations import Gather, result_of, trie_of
-from icl.models.execution import Execution, TrieRunner, run_plain, run_prefix, run_reference
+from icl.models.execution import (
+    Ask,
+    Execution,
+    HiddenStates,
+    Reader,
+    TrieRunner,
+    next_token_logprobs,
+    run_plain,
+    run_prefix,
+    run_reference,
+)
 from icl.models.generation import greedy
 from icl.models.probing import attention_window, continues_from_cache, steady_length, takes_tree_mask
 from icl.models.tokens import PromptTokenizer
@@ -154,6 +165,38 @@ class LocalModel:
         self._run(trie, sequences, np.array([len(sequence) for sequence in sequences]), read)
         return [best[int(nodes[-1])] for nodes in trie.tails]
 
+    def states(self, prompts: Sequence[Prompt], layers: Sequence[int] = (-1,)) -> States:
+        """The hidden states after the last token of each prompt; every token that prompts share is computed once.
+
+        Args:
+            layers: from 0, the token embedding, to `n_layers`, which the vocabulary is read from; negative ones count
+                from there.
+
+        Raises:
+            UsageError: an empty prompt, one that is longer than the context, or a layer that the model does not have.
+        """
+        wrong = [layer for layer in layers if not -self.n_layers - 1 <= layer <= self.n_layers]
+        if wrong:
+            raise UsageError(f"{self.name} has layers 0 to {self.n_layers}, and -1 for the last, but not {wrong[0]}")
+        sequences = [self._nonempty(prompt) for prompt in prompts]
+        if not sequences:
+            return States(np.empty((0, len(layers), 0), np.float32))
+        trie = TokenTrie.build(sequences, [len(sequence) - 1 for sequence in sequences])
+        found: dict[int, np.ndarray] = {}
+
+        def read(nodes: np.ndarray, values: Any) -> None:
+            found.update(zip(nodes.tolist(), values.cpu().numpy(), strict=True))
+
+        lengths = np.array([len(sequence) for sequence in sequences])
+        fresh = int(self._run(trie, sequences, lengths, read, HiddenStates(tuple(layers))).sum())
+        values = np.stack([found[int(nodes[-1])] for nodes in trie.tails])
+        return States(values, fresh, int(lengths.sum()) - fresh)
+
+    @property
+    def n_layers(self) -> int:
+        """How many layers the model has. Needs no weights."""
+        return int(self._checkpoint.config.get_text_config().num_hidden_layers)
+
     def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation]:
         """Greedy continuations. What all prompts share is computed once."""
         prompts = [self._nonempty(request.prompt) for request in requests]
@@ -209,22 +252,29 @@ class LocalModel:
             raise UsageError("the prompt is empty, and this model has no token that begins a text")
         return ids
 
-    def _run(self, trie: TokenTrie, sequences: list[np.ndarray], lengths: np.ndarray, read: Any) -> np.ndarray:
+    def _run(
+        self,
+        trie: TokenTrie,
+        sequences: list[np.ndarray],
+        lengths: np.ndarray,
+        read: Reader,
+        ask: Ask = next_token_logprobs,
+    ) -> np.ndarray:
         """Run the sequences and return how many tokens were computed for each."""
         longest, limit = int(lengths.max()), self.capabilities.context_length
         if longest > limit:
             raise UsageError(f"a prompt with its label takes {longest} tokens, but {self.name} reads at most {limit}")
         with self._computing():
             if self.execution == "reference":
-                run_reference(self.weights, sequences, trie.tails, read)
+                run_reference(self.weights, sequences, trie.tails, read, ask)
                 return lengths
             wanted = np.unique(np.concatenate(trie.tails))
             if self.execution == "trie" and self._can_pack(longest):
-                TrieRunner(self.weights, trie, wanted, read, self._chunk).run()
+                TrieRunner(self.weights, trie, wanted, read, self._chunk, ask).run()
             elif self._can_continue(longest):
-                run_prefix(self.weights, trie, wanted, read, self._chunk)
+                run_prefix(self.weights, trie, wanted, read, self._chunk, ask)
             else:
-                return run_plain(self.weights, sequences, trie, read)
+                return run_plain(self.weights, sequences, trie, read, ask)
             return trie.fresh
 
     def _can_pack(self, longest: int) -> bool:

@@ -257,6 +257,28 @@ def test_next_token_agrees_with_scores(tiny: dict[str, Path]) -> None:
                 assert score.logprobs[0] == pytest.approx(value, abs=1e-4)
 
 
+@pytest.mark.parametrize("folder", ["llama", "gpt2", "mistral"])
+@pytest.mark.parametrize("execution", ["trie", "prefix", "reference"])
+def test_states_are_those_of_a_plain_pass(tiny: dict[str, Path], folder: str, execution: Any) -> None:
+    model = load(tiny[folder], execution=execution)
+    texts = ["a lovely film", "a lovely film, warm and funny", "dull"]
+    found = model.states([Prompt(text) for text in texts], layers=(0, 1, -1))
+    for text, rows in zip(texts, found.values, strict=True):
+        ids = torch.tensor([model.tokenizer.ids(Prompt(text)).tolist()])
+        with torch.inference_mode():
+            states = model.weights(input_ids=ids, output_hidden_states=True).hidden_states
+        expected = torch.stack([states[layer][0, -1] for layer in (0, 1, model.n_layers)])
+        np.testing.assert_allclose(rows, expected.numpy(), atol=1e-4)
+    if execution != "reference":
+        assert found.tokens_shared >= 3, "the first text begins the second"
+
+
+@pytest.mark.parametrize("layer", [3, -4])
+def test_a_layer_that_is_not_there(tiny: dict[str, Path], layer: int) -> None:
+    with pytest.raises(UsageError, match="layers 0 to 2"):
+        load(tiny["llama"]).states([Prompt("a")], layers=(layer,))
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_generation_is_the_greedy_one_of_transformers(tiny: dict[str, Path], architecture: str) -> None:
     model = load(tiny[architecture], chunk_tokens=8)

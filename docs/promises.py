@@ -97,6 +97,7 @@ PROMISES = {
     89: "A Korean model made for praise and blame answers where labels mean that; elsewhere what is needed is told.",
     98: "A model that is not open source is fetched only after its terms were accepted with `--accept-terms`.",
     99: "Texts that differ in spaces, width, repetitions or end marks are near copies; `tasks check` shows some.",
+    113: "A stored run is calibrated again from its own scores; those of other inputs are never taken for them.",
     115: "Two examples are the same by text and declared fields, in every kind of task and wherever it counts.",
     116: "Learners that are trained see both texts of a pair, and the baselines beside them do too.",
     94: "What takes an encoder takes the one for the language of the texts, and says so; an unused one is not missed.",

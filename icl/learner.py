@@ -20,7 +20,7 @@ from fewshot.core.errors import unknown_name
 from fewshot.core.spec import Spec, auto_spec
 from icl.amount import Demos
 from icl.answers import answers_of, trace_of
-from icl.calibration import CONTENT_FREE, Calibrator, Contextual, NoCalibration, calibrated
+from icl.calibration import CONTENT_FREE, NO_ROWS, Calibrator, Contextual, NoCalibration, calibrated
 from icl.estimates import estimate_cost, estimate_time
 from icl.models.auto import choose_model
 from icl.models.base import LanguageModel, Metered, Prompt, ScoreRequest, ShowsTokens
@@ -344,10 +344,14 @@ class ICLLearner(BaseLearner):
 
     @cached_property
     def _planner(self) -> Planner:
+        return Planner(self._selector, self._ordering, self.demos, self._template, self._format, self._content_free)
+
+    def _content_free(self, problem: Problem, drawn_by: Sequence[Any]) -> tuple[str, ...]:
         # Those of direct scores are nearly free, and let a stored run be calibrated afterwards.
-        wanted = isinstance(self._scorer, Direct) or self._calibrator.needs_content_free
-        content_free = CONTENT_FREE if wanted and self._scorer.gives_scores else ()
-        return Planner(self._selector, self._ordering, self.demos, self._template, self._format, content_free)
+        wanted = isinstance(self._scorer, Direct) or self._calibrator.content_free != NO_ROWS
+        if not wanted or not self._scorer.gives_scores:
+            return ()
+        return (*CONTENT_FREE, *self._calibrator.inputs(problem, drawn_by))
 
     @cached_property
     def _template(self) -> Template | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -81,7 +81,8 @@ class Planner:
         demos: how many of them per prompt; see `amount_of`.
         template: None takes the one that the task names.
         format: plain text, or chat turns.
-        content_free: inputs without content to plan prompts for, beside every query.
+        content_free: the inputs without content to plan prompts for beside every query, given the problem and what
+            random choices depend on.
     """
 
     selector: Selector
@@ -89,7 +90,7 @@ class Planner:
     demos: Demos
     template: Template | None
     format: Format
-    content_free: tuple[str, ...] = ()
+    content_free: Callable[[Problem, Sequence[Any]], tuple[str, ...]]
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -122,8 +123,15 @@ class Planner:
         amount = amount_of(self.demos, self.selector, pool, model)
         picked = self.selector.select(problem.queries, pool, amount.demos, drawn_by)
         assemble = _Assembler(self, builder, words, merge_system=not model.capabilities.system_role)
+        blanks = self.content_free(problem, drawn_by)
         planned = tuple(
-            self._plan_query(query, most_wanted(picks), self.ordering.order(picks, query, drawn_by), assemble, budget)
+            self._plan_query(
+                [query, *(_blank(query, words) for words in blanks)],
+                most_wanted(picks),
+                self.ordering.order(picks, query, drawn_by),
+                assemble,
+                budget,
+            )
             for query, picks in zip(problem.queries, picked, strict=True)
         )
         if scorer.gives_scores and isinstance(model, ShowsTokens):
@@ -132,9 +140,9 @@ class Planner:
         return Plan(planned, choices, told)
 
     def _plan_query(
-        self, query: Query, wanted: list[Pick], ordered: list[Pick], assemble: _Assembler, budget: TokenBudget
+        self, inputs: list[Query], wanted: list[Pick], ordered: list[Pick], assemble: _Assembler, budget: TokenBudget
     ) -> PlannedQuery:
-        inputs = [query, *(_blank(query, words) for words in self.content_free)]
+        """Plan a query, the first of the inputs, and the same prompt around the others, which have no content."""
 
         def shown(k: int) -> list[Pick]:
             kept = {pick.example.id for pick in wanted[:k]}

@@ -79,7 +79,10 @@ class Prompting:
     ] = "auto"
     order: Annotated[str, typer.Option(help="given, nearest-last, shuffled.")] = "shuffled"
     calibrate: Annotated[
-        str, typer.Option(help="none, contextual, batch (transductive); auto: contextual for direct, else none.")
+        str,
+        typer.Option(
+            help="none, contextual, domain-context, pmi, batch (transductive); auto: contextual for direct, else none."
+        ),
     ] = "auto"
     method: Annotated[
         str,

@@ -60,9 +60,16 @@ SCORERS = Registry(
 CALIBRATORS = Registry(
     "calibrator",
     [
-        Entry("none", "icl.calibration:NoCalibration", "scores as they are"),
-        Entry("contextual", "icl.calibration:Contextual", "divide by the scores of content-free inputs"),
-        Entry("batch", "icl.calibration:Batch", "divide by the mean score of the queries"),
+        Entry("none", "icl.calibration.none:NoCalibration", "scores as they are"),
+        Entry("contextual", "icl.calibration.contextual:Contextual", "divide by the scores of content-free inputs"),
+        Entry(
+            "domain-context",
+            "icl.calibration.domain_context:DomainContext",
+            "divide by the scores of random words of the support",
+            positional="texts",
+        ),
+        Entry("pmi", "icl.calibration.pmi:PMI", "divide by the scores of the prompt without a text"),
+        Entry("batch", "icl.calibration.batch:Batch", "divide by the mean score of the queries"),
     ],
 )
 

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.types import Answer, Label, Prediction, Status, Trace
+from evals.types import Answer, Example, Label, Prediction, Problem, Status, TaskInfo, Trace
+from fewshot.core.catalog import CALIBRATORS
 from fewshot.core.errors import UsageError
 from icl.calibration import Batch, Contextual, NoCalibration, calibrated
+from icl.calibration.domain_context import DomainContext
+from icl.calibration.pmi import PMI
 
 LABELS = (Label("a", "a"), Label("b", "b"))
 LOG = np.log
@@ -54,7 +57,7 @@ scores = st.lists(st.lists(st.floats(-200, 0), min_size=2, max_size=2), min_size
 
 @given(scores, scores, st.floats(-50, 50))
 def test_invariants(raw: list[list[float]], content_free: list[list[float]], bias: float) -> None:
-    for calibrator in (NoCalibration(), Contextual(), Batch()):
+    for calibrator in (NoCalibration(), Contextual(), PMI(), DomainContext(), Batch()):
         result = calibrator.apply(np.array(raw), np.array(content_free))
         assert result.dtype == np.float64
         assert result.shape == (len(raw), 2)
@@ -90,10 +93,12 @@ def test_a_stored_prediction_is_calibrated_again(shared: bool, expected: list[st
     assert [answer.decision for answer in plain.answers] == ["a", None, "a"]
 
 
+@pytest.mark.promise(113)
 def test_content_free_scores_that_are_not_there() -> None:
     bare = Prediction("p", stored(True).answers, trace=Trace((("s0",),)))
-    with pytest.raises(UsageError, match="no content-free scores"):
-        calibrated(bare, LABELS, Contextual())
+    for calibrator in (Contextual(), PMI(), DomainContext()):
+        with pytest.raises(UsageError, match=f"{calibrator.name}.*not on record"):
+            calibrated(bare, LABELS, calibrator)
 
 
 def test_nothing_scored_stays_as_it_is() -> None:
@@ -106,3 +111,53 @@ def test_a_bound_stays_a_bound(kind) -> None:
     answer = Answer("a", scores=(-0.1, -2.3), score_kind=kind, raw=(-1.0, -3.0))
     again = calibrated(Prediction("p", (answer,)), LABELS, NoCalibration())
     assert again.answers[0].score_kind == kind
+
+
+def on_record(shared: bool) -> Prediction:
+    """One query, 0.4 : 0.6, and content-free inputs: three that all are asked with, then two of random words."""
+    rows = [[0.9, 0.1], [0.5, 0.5], [0.7, 0.3], [0.2, 0.8], [0.4, 0.6]]
+    shown = (("s0",),) if shared else ((), ("s0",))
+    answers = (Answer("a", raw=tuple(LOG([0.4, 0.6]))),)
+    return Prediction("p", answers, trace=Trace(shown, content_free=tuple(map(tuple, LOG(rows)))))
+
+
+@pytest.mark.promise(113)
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("none", [0.4, 0.6]),
+        # The prior is (0.7, 0.3): 4/7 : 6/3 is 2 : 7.
+        ("contextual", [2 / 9, 7 / 9]),
+        # The second row alone, which prefers nothing.
+        ("pmi", [0.4, 0.6]),
+        # The last two rows, (0.3, 0.7): 4/3 : 6/7 is 14 : 9.
+        ("domain-context", [14 / 23, 9 / 23]),
+        ("batch", [0.4, 0.6]),
+    ],
+)
+def test_every_calibrator_divides_by_its_own_inputs(name: str, expected: list[float], shared: bool) -> None:
+    (answer,) = calibrated(on_record(shared), LABELS, CALIBRATORS.build(name)).answers
+    assert answer.scores is not None
+    assert np.exp(answer.scores) == pytest.approx(expected)
+
+
+def test_random_words_are_of_the_support_and_as_many_as_its_texts_have() -> None:
+    texts = ("one two three", "four five", "six", "seven eight nine ten")
+    support = tuple(Example(str(at), text, "a") for at, text in enumerate(texts))
+    asked = Problem("p", TaskInfo("t", "en", "classification"), LABELS, support, ())
+    drawn = DomainContext(texts=50).inputs(asked, [0])
+    assert len(drawn) == 50
+    assert {len(text.split()) for text in drawn} == {2}  # ten words in four texts
+    assert {word for text in drawn for word in text.split()} == set(" ".join(texts).split())
+    assert drawn == DomainContext(texts=50).inputs(asked, [0]) != DomainContext(texts=50).inputs(asked, [1])
+
+
+@pytest.mark.parametrize(
+    ("texts", "support", "way_out"), [(0, ("a b",), "texts=0"), (3, (), "contextual"), (3, (" ",), "contextual")]
+)
+def test_no_random_words(texts: int, support: tuple[str, ...], way_out: str) -> None:
+    examples = tuple(Example(str(at), text, "a") for at, text in enumerate(support))
+    asked = Problem("p", TaskInfo("t", "en", "classification"), LABELS, examples, ())
+    with pytest.raises(UsageError, match=way_out):
+        DomainContext(texts).inputs(asked, [0])

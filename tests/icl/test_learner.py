@@ -35,6 +35,8 @@ PARTS = [
     {"order": "shuffled:per_query=true"},
     {"format": "chat"},
     {"normalize": "bytes"},
+    {"calibrate": "pmi"},
+    {"calibrate": "domain-context:texts=2"},
     {"demos": 0, "selector": "random"},
 ]
 
@@ -102,8 +104,13 @@ def test_one_call_shares_everything() -> None:
 
 @pytest.mark.parametrize(
     ("parts", "shared", "n_content_free"),
-    [({}, True, 3), ({"selector": "knn:encoder=lexical", "demos": 1}, False, 12), ({"method": "generate"}, True, 0)],
-    ids=["shared", "per-query", "generate"],
+    [
+        ({}, True, 3),
+        ({"calibrate": "domain-context"}, True, 23),
+        ({"selector": "knn:encoder=lexical", "demos": 1}, False, 12),
+        ({"method": "generate"}, True, 0),
+    ],
+    ids=["shared", "domain", "per-query", "generate"],
 )
 def test_the_trace_says_what_was_shown(parts, shared: bool, n_content_free: int) -> None:
     trace = run(problem(), **parts).trace

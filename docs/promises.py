@@ -95,6 +95,7 @@ PROMISES = {
     87: "`recommend` asks near copies of a text in one fold, so that none is shown while another is asked.",
     88: "An error names a way out that is there and works (`--drop` of a small class, for instance), or none at all.",
     89: "A Korean model made for praise and blame answers where labels mean that; elsewhere what is needed is told.",
+    90: "Labels that are numbers or ids are not read as names by learners that are trained, and it is told once.",
     98: "A model that is not open source is fetched only after its terms were accepted with `--accept-terms`.",
     99: "Texts that differ in spaces, width, repetitions or end marks are near copies; `tasks check` shows some.",
     113: "A stored run is calibrated again from its own scores; those of other inputs are never taken for them.",

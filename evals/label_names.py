@@ -26,6 +26,12 @@ _NO_NAME = re.compile(
     re.IGNORECASE,
 )
 
+#: For the user, where names are wanted and not read.
+_UNREAD = (
+    "label names are not read: numbers, ids and signs do not say what a class is; words for all labels in a task card "
+    "would (fewshot tasks new NAME), and names=verbalizer reads them as they are"
+)
+
 
 def check_names(names: str | None) -> Names:
     """The choice: a spec reads `names=none` as no value. Raises UsageError for an unknown one."""
@@ -47,8 +53,14 @@ def named_texts(labels: Sequence[Label], names: Names) -> list[str] | None:
     """
     if check_names(names) == "none":
         return None
-    texts = [(label.description if names == "description" else "") or label.verbalizer for label in labels]
-    return None if names == "auto" and not all(map(says_something, texts)) else texts
+    if unread(labels, names):
+        return None
+    return [(label.description if names == "description" else "") or label.verbalizer for label in labels]
+
+
+def unread(labels: Sequence[Label], names: Names) -> str | None:
+    """What to tell the user where names are wanted, but some label has none that says something; else None."""
+    return _UNREAD if names == "auto" and not all(says_something(label.verbalizer) for label in labels) else None
 
 
 def with_names(problem: Problem, names: Names) -> Problem:

@@ -69,6 +69,18 @@ def ignore(*_: object) -> None:
     """Takes what nobody asked for."""
 
 
+def without_repeats(notify: Callable[[str], None]) -> Callable[[str], None]:
+    """Passes every message on once, for learners that come to say the same about the same task."""
+    told: set[str] = set()
+
+    def pass_on(message: str) -> None:
+        if message not in told:
+            told.add(message)
+            notify(message)
+
+    return pass_on
+
+
 @dataclass
 class Context:
     """The surroundings of a prediction: everything a learner may use that is not the problem.

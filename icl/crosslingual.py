@@ -19,7 +19,7 @@ import numpy as np
 
 from evals.adapters import EpisodeClassifier
 from evals.content import whole_text
-from evals.label_names import Names, check_names, with_names
+from evals.label_names import Names, check_names, unread, with_names
 from evals.learner import BaseLearner, Context, require_kind
 from evals.types import Answer, Example, Problem
 from fewshot.core.errors import UsageError, unknown_name
@@ -149,6 +149,7 @@ class CrossLingualPrototypes(BaseLearner):
         self.temperature = temperature
         self.names: Names = check_names(names)
         self._built: dict[str, Encoder] = {}
+        self._told = False
 
     @property
     def transductive(self) -> bool:
@@ -162,6 +163,9 @@ class CrossLingualPrototypes(BaseLearner):
             UsageError: the problem is no classification, or the vectors cannot be centred.
         """
         require_kind(problem, "classification", self.name)
+        if not self._told and (note := unread(problem.labels, self.names)):
+            self._told = True
+            ctx.notify(note)
         shown = with_names(problem, self.names).support if problem.support else _descriptions(problem)
         texts = [whole_text(example) for example in shown]
         encoder = self._encoder(ctx).fit(texts)

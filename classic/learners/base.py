@@ -15,7 +15,7 @@ from classic.training.data import TextTable, index_problem, stack
 from classic.training.inputs import FrozenFeatures
 from classic.training.vectors import VectorTable
 from evals.content import content
-from evals.label_names import Names, check_names, with_names
+from evals.label_names import Names, check_names, unread, with_names
 from evals.learner import Background, Context, failure, require_kind
 from evals.types import Answer, Prediction, Problem, Status, Usage
 from fewshot.encoders import build_encoder
@@ -45,6 +45,7 @@ class EncoderLearner(LearnerByLanguage):
 
     kinds = ("classification",)
     names: Names = "auto"
+    _told: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.names = check_names(self.names)
@@ -61,6 +62,7 @@ class EncoderLearner(LearnerByLanguage):
     def _answer(self, problems: Sequence[Problem], ctx: Context) -> list[tuple[Answer, ...]]:
         for problem in problems:
             require_kind(problem, "classification", self.name)
+            self._tell_once(unread(problem.labels, self.names), ctx)
         named = [with_names(problem, self.names) for problem in problems]
         able = [problem for problem in named if problem.support and problem.queries]
         found = iter(self._log_probabilities(able, ctx) if able else ())
@@ -70,6 +72,11 @@ class EncoderLearner(LearnerByLanguage):
             else failure(problem, Status.ERROR, f"{self.name} needs a support text, or names of labels").answers
             for problem in named
         ]
+
+    def _tell_once(self, note: str | None, ctx: Context) -> None:
+        if note is not None and note not in self._told:
+            self._told.add(note)
+            ctx.notify(note)
 
     def _log_probabilities(self, problems: Sequence[Problem], ctx: Context) -> Iterable[np.ndarray]:
         """(n_query, n_way) log-probabilities of each problem; not finite where the learner failed."""

@@ -15,7 +15,7 @@ from evals.comparison.study import Study
 from evals.engines import spread
 from evals.episode import EpisodeSampler
 from evals.leaks import refuse_leaks
-from evals.learner import Context, Learner, MetaLearner, ignore
+from evals.learner import Context, Learner, MetaLearner, ignore, without_repeats
 from evals.metatrain import LEARNER_FOLDER, ensure_trained
 from evals.rundir import folder_name
 from evals.runner import Progress, run
@@ -156,7 +156,8 @@ def conduct(
     """
     advice = "wait until it ends, or take another --run-dir"
     with FolderLock(folder, "comparison.lock", doing="written", advice=advice):
-        _conduct(plan, folder, ctx, load, engine, on_progress, on_step)
+        told_once = replace(ctx, notify=without_repeats(ctx.notify))
+        _conduct(plan, folder, told_once, load, engine, on_progress, on_step)
 
 
 def _conduct(

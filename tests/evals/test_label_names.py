@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from evals.label_names import named_texts, says_something, with_names
+from evals.label_names import named_texts, says_something, unread, with_names
 from evals.types import Example, Label, Problem, Query, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import UsageError
@@ -67,6 +67,23 @@ def test_a_name_for_some_classes_alone_is_not_used_unless_asked_for() -> None:
     labels = (Label("refund", "refund"), Label("7", "7"))
     assert named_texts(labels, "auto") is None
     assert named_texts(labels, "verbalizer") == ["refund", "7"]
+
+
+@pytest.mark.parametrize(
+    ("words", "names", "told"),
+    [
+        (("0", "1"), "auto", True),
+        (("refund", "7"), "auto", True),
+        (("LABEL_0", "LABEL_1"), "auto", True),
+        (("클래스 1", "클래스 2"), "auto", True),
+        (("😀", "😡"), "auto", True),
+        (("환불", "배송"), "auto", False),
+        (("0", "1"), "none", False),
+        (("0", "1"), "verbalizer", False),
+    ],
+)
+def test_that_names_say_nothing_is_told_where_they_would_be_read(words, names, told) -> None:
+    assert (unread([Label(word, word) for word in words], names) is not None) is told
 
 
 def test_every_name_is_one_more_text_of_its_class() -> None:

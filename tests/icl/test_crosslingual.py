@@ -54,6 +54,18 @@ class Regions:
         return region + gaussian(meaning, self.dimension) + 0.3 * gaussian(text, self.dimension)
 
 
+@pytest.mark.promise(90)
+@pytest.mark.parametrize(("words", "told"), [(("0", "1"), 1), (("travel", "sports"), 0)], ids=["numbers", "words"])
+def test_labels_that_are_numbers_are_told_once(words: tuple[str, ...], told: int) -> None:
+    labels = tuple(Label(word, word) for word in words)
+    support = tuple(Example(f"s{word}", f"en 1 {word}", word) for word in words)
+    task = TaskInfo("t", "en", "classification")
+    asked = Problem("p", task, labels, support, (Query("q", f"ko 1 {words[0]}"),))
+    lines: list[str] = []
+    list(CrossLingualPrototypes("lexical", centre="none").predict([asked, asked], Context(notify=lines.append)))
+    assert len(lines) == told
+
+
 # Centring and whitening
 
 

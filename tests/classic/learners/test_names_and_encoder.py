@@ -107,6 +107,24 @@ def test_names_count_as_texts(learner: Any) -> None:
     assert decisions("none") != ["light", "music"]
 
 
+@pytest.mark.promise(90)
+@pytest.mark.parametrize("learner", [Prototypes, Probe])
+@pytest.mark.parametrize(
+    ("words", "told"), [(("0", "1"), 1), (("c1", "c2"), 1), (("light", "2"), 1), (("빛", "소리"), 0)]
+)
+def test_labels_that_are_numbers_or_ids_change_nothing_and_are_told_once(
+    learner: Any, words: tuple[str, str], told: int
+) -> None:
+    labels = tuple(replace(label, verbalizer=word) for label, word in zip(PROBLEM.labels, words, strict=True))
+    numbered, lines = replace(PROBLEM, labels=labels), []
+    asked = [numbered, replace(numbered, labels=labels[::-1]), numbered]
+    found = list(learner(encoder="lexical").predict(asked, Context(notify=lines.append)))
+    assert len(lines) == told
+    assert all("tasks new" in line for line in lines)
+    bare = next(iter(learner(encoder="lexical", names="none").predict([numbered], Context())))
+    assert (found[0].answers == bare.answers) is bool(told)
+
+
 def test_names_alone_are_a_zero_shot_classifier() -> None:
     bare = replace(PROBLEM, support=())
     (named,) = Prototypes(encoder="lexical").predict([bare], Context())

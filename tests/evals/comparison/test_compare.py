@@ -60,6 +60,16 @@ class Refusing(BaseLearner):
         return [answers[at % 2] for at in range(len(problem.queries))]
 
 
+class Talking(Knowing):
+    """Says the same of the task as others of its kind, every time it is asked."""
+
+    name = "fake-talking"
+
+    def solve(self, problem: Problem, ctx: Context) -> Sequence[Answer]:
+        ctx.notify("these labels say nothing")
+        return super().solve(problem, ctx)
+
+
 def compared(folder: Path, **options: Any) -> Comparison:
     given: dict[str, Any] = {"way": 3, "shot": [1, 2], "query": 2, "episodes": 20, "folder": folder}
     given["learner"] = {"fair": Knowing(60), "better": Knowing(80), "first": FirstLabel()}
@@ -69,6 +79,18 @@ def compared(folder: Path, **options: Any) -> Comparison:
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     return compared(tmp_path_factory.mktemp("comparison") / "c")
+
+
+def test_what_several_learners_say_of_a_task_is_told_once_and_recorded_with_each(tmp_path: Path) -> None:
+    lines: list[str] = []
+    learners = {"one": Talking(60), "two": Talking(80)}
+    compared(tmp_path / "c", learner=learners, shot=[1], episodes=2, ctx=Context(notify=lines.append))
+    assert lines == ["these labels say nothing"]
+    noted = []
+    for found in (tmp_path / "c").rglob("run.sqlite"):
+        with Store.read(found.parent) as store:
+            noted += store.notes()
+    assert noted == 2 * lines * 2  # both learners, in both of their episodes
 
 
 def test_every_learner_meets_the_same_episodes_beside_the_baselines(comparison: Comparison) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
@@ -14,7 +15,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from evals.card import Card, find_card, normal_label, read_card, verbalizer_of
+from evals.card import Card, find_card, normal_label, packaged_cards, read_card, verbalizer_of
 from evals.cleaning import clean
 from evals.content import TOKENS
 from evals.frames import parts_of
@@ -82,17 +83,25 @@ def load_task(
             raise unknown_kind(path)
         rows = {"path": str(path.absolute()), **reading}
         return _build(Card.model_validate({"name": _stem(path), "source": rows}), None, offline, drop)
+    other = f"./{name} is what lies in the working folder" if path.exists() else ""
     if reading:
-        raise UsageError(f"{' and '.join(f'--{key}' for key in reading)} say how a file is read, and {name} is none")
+        options = " and ".join(f"--{key}" for key in reading)
+        raise UsageError(
+            f"{options} say how a file is read, and {name} is a task that is shipped{f'; {other}' if other else ''}"
+        )
     card_path, variant = find_card(name)
-    return _build(read_card(card_path, variant), None, offline, drop)
+    task = _build(read_card(card_path, variant), None, offline, drop)
+    return replace(task, notes=(f"{name} is the task that is shipped; {other}", *task.notes)) if other else task
 
 
 def is_own(source: str) -> bool:
-    """Whether a source is a card, a file or a folder of the user, rather than the name of a task that is shipped."""
-    return bool(
-        suffix_of(source) or source.lower().endswith((".yaml", ".yml")) or Path(source).exists() or "/" in source
-    )
+    """Whether a source is a card, a file or a folder of the user, rather than the name of a task that is shipped.
+
+    What lies in the working folder does not change what a task's name means: `./sst2` is the folder, `sst2` the task.
+    """
+    if suffix_of(source) or source.lower().endswith((".yaml", ".yml")) or "/" in source or os.sep in source:
+        return True
+    return Path(source).exists() and source.partition("[")[0] not in packaged_cards()
 
 
 def _read_so(card: Card, reading: Mapping[str, str]) -> Card:

@@ -7,7 +7,7 @@ import pytest
 
 from evals.cleaning import clean
 from evals.episode import EpisodeSampler
-from evals.loading import load_task
+from evals.loading import is_own, load_task
 from evals.types import Example
 from fewshot.core.errors import ModelUnavailable, OfflineError, TaskError, UsageError
 
@@ -196,3 +196,34 @@ def test_an_unknown_class_split(no_data: None) -> None:
         EpisodeSampler(load_task("intents-ko"), way=5, shot=1, query=1, class_split="1")
     with pytest.raises(UsageError, match="has no class splits"):
         EpisodeSampler(load_task("sentiment-ko"), way=2, shot=1, query=1, class_split="01")
+
+
+@pytest.mark.promise(101)
+@pytest.mark.parametrize("name", ["intents-ko", "sentiment-en", "sentiment-ko"])
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_lies_in_the_working_folder_does_not_hide_a_shipped_task(
+    name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_data: None
+) -> None:
+    shipped = load_task(name)
+    monkeypatch.chdir(tmp_path)
+    if kind == "folder":
+        Path(name).mkdir()
+        Path(name, "all.csv").write_text("text,label\ngood one,a\nbad one,b\n", encoding="utf-8")
+    else:
+        Path(name).write_text("no table", encoding="utf-8")
+    found = load_task(name)
+    assert found.data_fingerprint == shipped.data_fingerprint
+    assert found.notes == (f"{name} is the task that is shipped; ./{name} is what lies in the working folder",)
+    assert (is_own(name), is_own(f"./{name}"), is_own(str(tmp_path / name))) == (False, True, True)
+    if kind == "folder":
+        for own in (f"./{name}", f"{name}/", str(tmp_path / name)):
+            assert sorted(label.name for label in load_task(own).labels) == ["a", "b"]
+    with pytest.raises(UsageError, match=rf"--text say.*{name} is a task that is shipped; \./{name} is"):
+        load_task(name, text="said")
+
+
+def test_a_folder_of_another_name_needs_no_separator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own").mkdir()
+    Path("own", "all.csv").write_text("text,label\ngood one,a\nbad one,b\n", encoding="utf-8")
+    assert (load_task("own").notes, len(load_task("own").labels)) == ((), 2)

@@ -99,6 +99,8 @@ PROMISES = {
     98: "A model that is not open source is fetched only after its terms were accepted with `--accept-terms`.",
     99: "Texts that differ in spaces, width, repetitions or end marks are near copies; `tasks check` shows some.",
     113: "A stored run is calibrated again from its own scores; those of other inputs are never taken for them.",
+    100: "An encoder asked for bfloat16 uses it where the hardware multiplies it, and else float32, and says so.",
+    101: "The name of a shipped task means that task, whatever lies in the working folder; `./name` is the folder.",
     115: "Two examples are the same by text and declared fields, in every kind of task and wherever it counts.",
     116: "Learners that are trained see both texts of a pair, and the baselines beside them do too.",
     94: "What takes an encoder takes the one for the language of the texts, and says so; an unused one is not missed.",

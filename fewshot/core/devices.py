@@ -38,23 +38,32 @@ def resolve_device(device: str = "auto") -> str:
 def resolve_dtype(dtype: str = "auto", device: str = "cpu") -> str:
     """The name of the dtype to compute in.
 
-    "auto" is bfloat16 where the hardware multiplies it (CUDA from Ampere on, CPUs with AMX), else float32.
+    "auto" is bfloat16 where the hardware is much faster with it (CUDA from Ampere on, CPUs with AMX), else float32.
 
     Args:
         dtype: "auto", "float32", "bfloat16" or "float16".
         device: a resolved device name.
     """
-    import torch
 
     if dtype != "auto":
         if dtype not in DTYPES:
             raise unknown_name("dtype", dtype, ["auto", *DTYPES])
         return dtype
-    if device.startswith("cuda"):
-        fast = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        fast = device == "cpu" and has_amx()
+    fast = multiplies_bfloat16(device) and (device != "cpu" or has_amx())
     return "bfloat16" if fast else "float32"
+
+
+def multiplies_bfloat16(device: str) -> bool:
+    """Whether the hardware multiplies bfloat16, at whatever speed; without it torch emulates it, which is slow.
+
+    Args:
+        device: a resolved device name.
+    """
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device == "cpu" and (has_amx() or not _cpu_flags().isdisjoint(("avx512_bf16", "bf16")))
 
 
 def describe_devices() -> str:
@@ -66,10 +75,15 @@ def describe_devices() -> str:
     return f"{device} ({name}), {resolve_dtype(device=device)}"
 
 
-@cache
 def has_amx() -> bool:
     """Whether the CPU has matrix units for bfloat16 (AMX). Known on Linux only."""
+    return "amx_bf16" in _cpu_flags()
+
+
+@cache
+def _cpu_flags() -> frozenset[str]:
+    """What the CPU can do, in the words of Linux; empty elsewhere."""
     try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+        return frozenset(Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").split())
     except OSError:
-        return False
+        return frozenset()

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from fewshot.core.devices import resolve_device
+from fewshot.core.devices import multiplies_bfloat16, resolve_device
 from fewshot.core.embedded import ensure
 from fewshot.core.errors import UsageError, unknown_name
 from fewshot.core.hashing import digest
@@ -20,6 +20,7 @@ from fewshot.encoders.length import longer, token_limit
 
 _LOG = logging.getLogger(__name__)
 Pooling = Literal["auto", "mean", "cls"]
+Precision = Literal["float32", "bfloat16"]
 _VERSION = 1
 
 
@@ -38,10 +39,12 @@ class TransformerEncoder:
         prefix: put before every text, for models that were trained with one ("query: ").
         offline: whether downloads are forbidden.
         layer: whose hidden states are pooled: 0 for the embeddings, 1 for the first block, -1 or None for the last.
-        notify: told in one line about downloads and cut texts.
+        precision: of the forward pass; "bfloat16" is faster where the hardware multiplies it, and float32 is computed
+            with elsewhere. Vectors are averaged in float32 in any case.
+        notify: told in one line about downloads, cut texts and hardware without bfloat16.
 
     Raises:
-        UsageError: an unknown pooling, or a number below 1.
+        UsageError: an unknown pooling or precision, or a number below 1.
     """
 
     name = "hf"
@@ -57,10 +60,12 @@ class TransformerEncoder:
         prefix: str = "",
         offline: bool = False,
         layer: int | None = None,
+        precision: Precision = "float32",
         notify: Callable[[str], None] = _LOG.warning,
     ) -> None:
-        if pooling not in get_args(Pooling):
-            raise unknown_name("pooling", pooling, get_args(Pooling))
+        for option, name, known in (("pooling", pooling, Pooling), ("precision", precision, Precision)):
+            if name not in get_args(known):
+                raise unknown_name(option, name, get_args(known))
         for option, value in (("batch_size", batch_size), ("max_length", max_length)):
             if value is not None and value < 1:
                 raise UsageError(f"{option} {value} is too small: at least 1 is needed")
@@ -72,6 +77,7 @@ class TransformerEncoder:
         self.prefix = prefix
         self.offline = offline
         self.layer = layer
+        self.precision: Precision = precision
         self._notify = notify
         self._cut: set[str] = set()
         self._tell_at = 1
@@ -79,7 +85,8 @@ class TransformerEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the model's files and what decides a vector beside them; the model need not be loaded for it."""
-        return digest([_VERSION, hash_files(self.folder), self.pooling, self.max_length, self.prefix, self.layer])
+        decisive = [_VERSION, hash_files(self.folder), self.pooling, self.max_length, self.prefix, self.layer]
+        return digest(decisive if self._precision == "float32" else [*decisive, self._precision])
 
     def describe(self) -> dict[str, Any]:
         """Name and parameters that decide a vector."""
@@ -90,6 +97,7 @@ class TransformerEncoder:
             "max_length": self.max_length,
             "prefix": self.prefix,
             "layer": self.layer,
+            "precision": self.precision,
         }
 
     def fit(self, texts: Sequence[str]) -> TransformerEncoder:
@@ -143,13 +151,22 @@ class TransformerEncoder:
         return checked(fetch(self.model, self.offline, self._notify))
 
     @cached_property
+    def _precision(self) -> Precision:
+        """The precision that is computed with here."""
+        if self.precision == "float32" or multiplies_bfloat16(resolve_device(self.device)):
+            return self.precision
+        self._notify(f"{self.name} computes in float32: this hardware does not multiply bfloat16")
+        return "float32"
+
+    @cached_property
     def _forward(self) -> _PooledModel | _SentenceModel:
         if self.pooling == "auto" and (self.folder / "modules.json").is_file():
-            if self.layer is not None:
-                raise UsageError(f"layer={self.layer} needs a pooling of yours beside it: mean or cls")
+            for option, value, default in (("layer", self.layer, None), ("precision", self.precision, "float32")):
+                if value != default:
+                    raise UsageError(f"{option}={value} needs a pooling of yours beside it: mean or cls")
             return _SentenceModel(self.folder, self.device, self.max_length)
         pooling = "mean" if self.pooling == "auto" else self.pooling
-        return _PooledModel(self.folder, pooling, self.device, self.max_length, self.layer)
+        return _PooledModel(self.folder, pooling, self.device, self.max_length, self.layer, self._precision)
 
 
 class MiniLM(TransformerEncoder):
@@ -185,8 +202,8 @@ class E5Small(TransformerEncoder):
     classification. Decomposed and composed Hangul give the same vector.
 
     Args:
-        device, batch_size, offline: as for any transformer encoder.
-        notify: told about a download, in one line.
+        device, batch_size, precision, offline: as for any transformer encoder.
+        notify: told in one line about a download, or hardware without bfloat16.
     """
 
     name = "e5-small"
@@ -195,11 +212,19 @@ class E5Small(TransformerEncoder):
         self,
         device: str = "auto",
         batch_size: int = 32,
+        precision: Precision = "float32",
         offline: bool = False,
         notify: Callable[[str], None] = _LOG.warning,
     ) -> None:
         super().__init__(
-            "multilingual-e5-small", "mean", device, batch_size, prefix="query: ", offline=offline, notify=notify
+            "multilingual-e5-small",
+            "mean",
+            device,
+            batch_size,
+            prefix="query: ",
+            offline=offline,
+            precision=precision,
+            notify=notify,
         )
 
     @cached_property
@@ -218,13 +243,14 @@ class _PooledModel:
         device: str,
         max_length: int | None,
         layer: int | None,
+        precision: Precision = "float32",
     ) -> None:
         import torch
 
         self._tokenizer = load_tokenizer(folder)
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        self._model = load_encoder(folder, dtype=torch.float32)
+        self._model = load_encoder(folder, dtype=getattr(torch, precision))
         self._device = resolve_device(device)
         self._model.eval().to(self._device)
         self._pooling = pooling
@@ -245,7 +271,7 @@ class _PooledModel:
             return np.zeros((len(texts), self.dimension), dtype=np.float32)
         batch = batch.to(self._device)
         with torch.inference_mode():
-            hidden = self._hidden_states(batch)
+            hidden = self._hidden_states(batch).float()
         mask = batch["attention_mask"][:, :, None].to(hidden.dtype)
         if self._pooling == "cls":
             # The first token that is not padding, wherever the tokenizer pads.
@@ -253,7 +279,7 @@ class _PooledModel:
             pooled = (hidden * mask)[torch.arange(len(hidden), device=hidden.device), first]
         else:
             pooled = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
-        return pooled.float().cpu().numpy()
+        return pooled.cpu().numpy()
 
     def _hidden_states(self, batch: Any) -> Any:
         """(n, length, dimension) hidden states of the layer."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fewshot.core import devices
-from fewshot.core.devices import resolve_device, resolve_dtype
+from fewshot.core.devices import multiplies_bfloat16, resolve_device, resolve_dtype
 from fewshot.core.errors import ModelUnavailable, UsageError
 
 
@@ -12,6 +12,25 @@ def test_the_dtype_of_a_cpu_follows_its_matrix_units(amx: bool, dtype: str, monk
     monkeypatch.setattr(devices, "has_amx", lambda: amx)
     assert resolve_dtype("auto", "cpu") == dtype
     assert resolve_dtype("float32", "cpu") == "float32"
+
+
+@pytest.mark.parametrize(
+    ("flags", "device", "able", "dtype"),
+    [
+        ("fpu avx2 avx512_bf16", "cpu", True, "float32"),
+        ("fpu amx_bf16", "cpu", True, "bfloat16"),
+        ("fp asimd bf16 i8mm", "cpu", True, "float32"),
+        ("fpu avx2", "cpu", False, "float32"),
+        ("", "cpu", False, "float32"),
+        ("fpu avx512_bf16", "mps", False, "float32"),
+    ],
+)
+def test_what_a_cpu_says_of_bfloat16(
+    flags: str, device: str, able: bool, dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "_cpu_flags", lambda: frozenset(flags.split()))
+    assert multiplies_bfloat16(device) == able
+    assert resolve_dtype("auto", device) == dtype
 
 
 @pytest.mark.parametrize("wrong", ["gpu", "meta", "float8"])

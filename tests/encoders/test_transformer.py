@@ -107,6 +107,33 @@ def test_fingerprints_hold_weights_and_parameters(tiny, tiny_sentence):
     assert TransformerEncoder(tiny, batch_size=1, device="cpu").fingerprint == encoders[0].fingerprint
 
 
+@pytest.mark.promise(100)
+@pytest.mark.parametrize(("able", "lines"), [(True, 0), (False, 1)], ids=["hardware", "no hardware"])
+def test_bfloat16_is_computed_where_the_hardware_multiplies_it_and_told_where_not(tiny, monkeypatch, able, lines):
+    monkeypatch.setattr("fewshot.encoders.transformer.multiplies_bfloat16", lambda device: able)
+    said = []
+    exact = TransformerEncoder(tiny, device="cpu")
+    asked = TransformerEncoder(tiny, device="cpu", precision="bfloat16", notify=said.append)
+    vectors, expected = asked.encode(TEXTS), exact.encode(TEXTS)
+    assert vectors.dtype == np.float32
+    assert (vectors * expected).sum(axis=1).min() > 0.999
+    assert np.array_equal(vectors, expected) == (not able)
+    assert (asked.fingerprint == exact.fingerprint) == (not able)
+    assert len([line for line in said if "does not multiply bfloat16" in line]) == lines
+    assert asked.describe()["precision"] == "bfloat16"
+
+
+def test_a_precision_for_modules_of_a_models_own_is_refused(tiny_sentence):
+    with pytest.raises(UsageError, match="precision=bfloat16 needs a pooling of yours"):
+        TransformerEncoder(tiny_sentence, device="cpu", precision="bfloat16").encode(["the card"])
+
+
+@pytest.mark.parametrize("wrong", ["int8", "float16", "bf16", ""])
+def test_an_unknown_precision_is_refused(wrong):
+    with pytest.raises(UsageError, match="precision"):
+        build_encoder(f"e5-small:precision={wrong}", device="cpu", seed=0)
+
+
 def test_a_warm_cache_does_not_load_the_model(tiny, tmp_path):
     first = CachedEncoder(TransformerEncoder(tiny, device="cpu"), tmp_path).encode(TEXTS)
     unused = TransformerEncoder(tiny, device="cpu")

@@ -199,7 +199,9 @@ class E5Small(TransformerEncoder):
     """multilingual-e5-small, the embedded encoder for 94 languages (384 dimensions, 512 tokens, mean pooling).
 
     Wang et al., arXiv 2402.05672. It was trained with a word before every text; "query: " on both sides suits
-    classification. Decomposed and composed Hangul give the same vector.
+    classification. Decomposed and composed Hangul give the same vector. bfloat16 loses no accuracy and is 1.6 times as
+    fast on a CPU that multiplies it, int8 loses 5 points (`benchmarks/encoders.py`); float32 is the default because a
+    vector does not depend on the texts beside it then, nor on the machine.
 
     Args:
         device, batch_size, precision, offline: as for any transformer encoder.

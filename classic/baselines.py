@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from math import log
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evals.content import whole_text
+from evals.content import TOKENS, whole_text
 from evals.learner import Background, BaseLearner, Context, failure, require_kind
 from evals.types import Answer, Problem, Status
 from fewshot.core.seeds import seed_of
@@ -38,15 +38,35 @@ class Chance(BaseLearner):
 
 
 class Majority(BaseLearner):
-    """The most frequent label of the support, for every query. Ties are broken by the seed, one way per problem."""
+    """What is most frequent in the support, for every query. Ties are broken by the seed, one way per problem.
+
+    That is a label; where a text may have several, as many as a text carries on average, at least one; the tag of each
+    token, O where the support does not hold it; or the whole answer.
+    """
 
     name = "majority"
-    kinds = ("classification",)
+    kinds = ("classification", "multilabel", "tagging", "generation")
     baseline = True
 
     def solve(self, problem: Problem, ctx: Context) -> list[Answer]:
-        """Count. Scores are the label frequencies with one added to each count (Laplace)."""
-        require_kind(problem, "classification", self.name)
+        """Count."""
+        if problem.task.kind == "classification":
+            return self._labels(problem, ctx)
+        if not problem.support:
+            return list(failure(problem, Status.ERROR, f"{self.name} needs at least one support text").answers)
+        if problem.task.kind == "tagging":
+            return _tags(problem)
+        if problem.task.kind == "multilabel":
+            counts = Counter(name for row in problem.support for name in row.label or ())
+            wanted = max(1, round(counts.total() / len(problem.support)))
+        else:
+            counts, wanted = Counter(str(row.label) for row in problem.support), 1
+        ranked = sorted(counts, key=lambda name: (-counts[name], seed_of(ctx.seed, problem.id, self.name, name)))
+        decision = tuple(sorted(ranked[:wanted])) if problem.task.kind == "multilabel" else ranked[0]
+        return [Answer(decision)] * len(problem.queries)
+
+    def _labels(self, problem: Problem, ctx: Context) -> list[Answer]:
+        """Scores are the label frequencies with one added to each count (Laplace)."""
         counts = Counter(example.label for example in problem.support)
         most = max(counts[label.name] for label in problem.labels)
         tied = sorted(label.name for label in problem.labels if counts[label.name] == most)
@@ -57,6 +77,18 @@ class Majority(BaseLearner):
             score_kind="logprob",
         )
         return [answer] * len(problem.queries)
+
+
+def _tags(problem: Problem) -> list[Answer]:
+    """The most frequent tag of every token."""
+    seen: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in problem.support:
+        for token, tag in zip(row.fields[TOKENS], row.label or (), strict=True):
+            seen[token][tag] += 1
+    return [
+        Answer(tuple(seen[token].most_common(1)[0][0] if token in seen else "O" for token in query.fields[TOKENS]))
+        for query in problem.queries
+    ]
 
 
 class _VectorLearner(BaseLearner):
@@ -76,7 +108,7 @@ class _VectorLearner(BaseLearner):
 
     def solve(self, problem: Problem, ctx: Context) -> Sequence[Answer]:
         """Encode and compare. Without support there is nothing to compare with: status `error`."""
-        require_kind(problem, "classification", self.name)
+        require_kind(problem, self.kinds or (), self.name)
         if not problem.support:
             return failure(problem, Status.ERROR, f"{self.name} needs at least one support text").answers
         support = [whole_text(example) for example in problem.support]
@@ -95,13 +127,14 @@ class _VectorLearner(BaseLearner):
 
 
 class NearestNeighbour(_VectorLearner):
-    """The label of the support text with the highest cosine similarity (Cover and Hart 1967); of equals, the first.
+    """The answer of the support text with the highest cosine similarity (Cover and Hart 1967); of equals, the first.
 
     Args:
         encoder: an encoder or the spec of one.
     """
 
     name = "nn"
+    kinds = ("classification", "multilabel", "generation")
 
     def compare(self, problem: Problem, support: Vectors, queries: Vectors) -> list[Answer]:
         """Decisions without scores."""

@@ -39,7 +39,11 @@ def _label_card(value: Any) -> Any:
 
 
 class HubCard(_Strict):
-    """A Hugging Face data set that holds the rows, where no local copy is found."""
+    """A Hugging Face data set that holds the rows, where no local copy is found.
+
+    Attributes:
+        text, label, fields: its columns; fields by what the card calls them: `text_pair: hypothesis`.
+    """
 
     id: str
     config: str | None = None
@@ -47,6 +51,7 @@ class HubCard(_Strict):
     splits: dict[str, str] = Field(default_factory=lambda: {"train": "train", "test": "test"})
     text: str | None = None
     label: str | None = None
+    fields: dict[str, str] = Field(default_factory=dict)
 
 
 class SourceCard(_Strict):
@@ -57,6 +62,7 @@ class SourceCard(_Strict):
         prefix: files are called `<prefix>.<part>.<suffix>`.
         text, label, id: column names.
         encoding: of files of text, found out where it is left out. sheet: of workbooks.
+        separator: between the labels of one cell; | or ; where it is left out.
     """
 
     path: str | None = None
@@ -66,6 +72,7 @@ class SourceCard(_Strict):
     id: str = "id"
     encoding: str | None = None
     sheet: str | None = None
+    separator: str | None = None
     hub: HubCard | None = None
 
 

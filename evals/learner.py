@@ -193,8 +193,14 @@ class TaskDependent(Protocol):
 
 
 def for_task(learner: Learner, task: TaskInfo, labels: Sequence[Label] = ()) -> Learner:
-    """The learner as it is for a task and its labels; most learners are the same for all."""
-    return learner.for_task(task, labels) if isinstance(learner, TaskDependent) else learner
+    """The learner as it is for a task and its labels; most learners are the same for all.
+
+    One that chooses a single label decides about every label where a text may have several.
+    """
+    from evals.relevance import by_decisions
+
+    settled = learner.for_task(task, labels) if isinstance(learner, TaskDependent) else learner
+    return by_decisions(settled, task)
 
 
 class BaseLearner:
@@ -265,8 +271,9 @@ def failure(problem: Problem, status: Status, detail: str) -> Prediction:
     return Prediction(problem.id, tuple(Answer(None, status, detail=detail) for _ in problem.queries))
 
 
-def require_kind(problem: Problem, kind: str, learner: str) -> None:
+def require_kind(problem: Problem, kinds: str | Sequence[str], learner: str) -> None:
     """Refuse a problem of another kind at once: a request that a learner cannot serve is not a failed answer."""
-    if problem.task.kind != kind:
-        task = problem.task
-        raise UsageError(f"learner {learner!r} answers {kind!r} tasks; task {task.name!r} is of kind {task.kind!r}")
+    task, known = problem.task, (kinds,) if isinstance(kinds, str) else kinds
+    if task.kind not in known:
+        named = " and ".join(map(repr, known))
+        raise UsageError(f"learner {learner!r} answers {named} tasks; task {task.name!r} is of kind {task.kind!r}")

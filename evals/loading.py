@@ -8,10 +8,10 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import resources
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,12 @@ from evals.content import TOKENS
 from evals.frames import parts_of
 from evals.hub import hub_rows
 from evals.kinds import Kind, kind_named
+from evals.kinds.multilabel import split_labels
 from evals.language import UNKNOWN, guess_language
 from evals.parts import by_split_column
+from evals.shape import shaped
 from evals.sources import Row, find_files, missing_column, read_rows, suffix_of, text_of, unknown_kind
+from evals.tagged import with_tokens
 from evals.task import PARTS, ClassSplit, Task
 from evals.types import Example, Label, TaskInfo
 from fewshot.core.errors import OfflineError, TaskError, UsageError, unknown_name
@@ -33,7 +36,7 @@ from fewshot.core.paths import data_dir
 #: File beside the rows of a task that divides its classes.
 _SPLITS = "classes.json"
 #: Settings of a run that say how its files were read.
-READING = ("text_column", "label_column", "encoding", "sheet", "drop")
+READING = ("text_column", "label_column", "encoding", "sheet", "kind", "separator", "drop")
 #: Labels of which it is remembered how they are written.
 _MANY = 1000
 #: The end of a whole number that was written as a decimal one.
@@ -49,6 +52,8 @@ def load_task(
     label: str | None = None,
     encoding: str | None = None,
     sheet: str | None = None,
+    kind: str | None = None,
+    separator: str | None = None,
     drop: Collection[str] = (),
 ) -> Task:
     """Load a task with its rows.
@@ -60,6 +65,8 @@ def load_task(
         offline: never look on the Hugging Face hub.
         text, label: columns; those that the card names, else `text` and `label`, where None.
         encoding: of files of text, found out where None. sheet: of workbooks, as in `read_rows`.
+        kind: of a task without a card; None goes by its columns, as `shaped` does. separator: between the labels of
+            one cell.
         drop: classes to leave out, with their texts.
 
     Raises:
@@ -67,14 +74,20 @@ def load_task(
             shipped.
         TaskError: an unusable card or file; the message names file and line.
     """
-    named = {"text": text, "label": label, "encoding": encoding, "sheet": sheet}
+    named = {"text": text, "label": label, "encoding": encoding, "sheet": sheet, "separator": separator}
     reading = {key: value for key, value in named.items() if value is not None}
+    if kind is not None:
+        kind_named(kind)
+    shape = partial(shaped, kind=kind, label=label)
     if not isinstance(source, (str, Path)):
         card = Card.model_validate({"name": name or "data", "source": reading})
-        return _build(card, None, offline, drop, parts_of(source))
+        return _build(card, None, offline, drop, parts_of(source), shape)
     name = str(source)
     path = Path(name)
-    if name.lower().endswith((".yaml", ".yml")):
+    is_card = name.lower().endswith((".yaml", ".yml"))
+    if kind is not None and (is_card or not is_own(name)):
+        raise UsageError(f"--kind says what a file without a card holds, and {name} has a card, which says it")
+    if is_card:
         return _build(_read_so(read_card(path), reading), path.parent, offline, drop)
     if is_own(name):
         if not path.exists():
@@ -82,7 +95,7 @@ def load_task(
         if path.is_file() and not suffix_of(name):
             raise unknown_kind(path)
         rows = {"path": str(path.absolute()), **reading}
-        return _build(Card.model_validate({"name": _stem(path), "source": rows}), None, offline, drop)
+        return _build(Card.model_validate({"name": _stem(path), "source": rows}), None, offline, drop, shape=shape)
     other = f"./{name} is what lies in the working folder" if path.exists() else ""
     if reading:
         options = " and ".join(f"--{key}" for key in reading)
@@ -121,21 +134,28 @@ def _build(
     offline: bool,
     drop: Collection[str],
     given: Mapping[str, Iterable[Row]] | None = None,
+    shape: Callable[[Card, Collection[str]], tuple[Card, list[str]]] | None = None,
 ) -> Task:
     """The task of a card.
 
     Args:
         beside: the card's folder. drop: classes to leave out. given: rows by part that need not be looked for.
+        shape: completes the card of a table that has none, by the columns of its first row.
     """
-    kind = kind_named(card.kind)
     odd: list[str] = []
     if given is not None:
-        columns, parts, splits = _Columns(card.source.text, card.source.label, card.source.id), given, {}
+        columns, parts, splits = _columns_of(card), given, {}
     else:
         columns, parts, splits = _locate(card, beside, offline, odd.append)
+    if shape is not None:
+        first, parts = _first(parts)
+        card, told = shape(card, first.values if first is not None else ())
+        columns, odd = replace(columns, label=card.source.label), [*odd, *told]
+    kind = kind_named(card.kind)
     used = {columns.text, columns.label, columns.id, *card.fields}
     parts = by_split_column(parts, used, odd.append) if not splits else parts
     names = {normal_label(v): name for name, label in card.labels.items() for v in (name, *label.aliases)}
+    _refuse_separator_in_labels(card, names)
     written: defaultdict[str, set[str]] = defaultdict(set)
     rows = {part: tuple(_examples(card, kind, part, source, columns, names, written)) for part, source in parts.items()}
     rows, left_out = _without(rows, drop, card)
@@ -171,9 +191,29 @@ def _files_read(card: Card, beside: Path | None, template: str) -> tuple[Path, .
 
 @dataclass(frozen=True)
 class _Columns:
+    """What the columns are called.
+
+    Attributes:
+        fields: by what the card calls them, where the data call them something else.
+    """
+
     text: str
     label: str
     id: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+def _columns_of(card: Card) -> _Columns:
+    return _Columns(card.source.text, card.source.label, card.source.id)
+
+
+def _first(parts: Mapping[str, Iterable[Row]]) -> tuple[Row | None, dict[str, Iterable[Row]]]:
+    """The first row there is, and all rows as they were."""
+    streams = {part: iter(rows) for part, rows in parts.items()}
+    for part, rows in streams.items():
+        if (row := next(rows, None)) is not None:
+            return row, {**streams, part: chain((row,), rows)}
+    return None, dict(streams)
 
 
 @dataclass(frozen=True)
@@ -210,7 +250,7 @@ def _locate(
     card: Card, beside: Path | None, offline: bool, notify: Callable[[str], None]
 ) -> tuple[_Columns, dict[str, Iterable[Row]], dict[str, ClassSplit]]:
     """Columns, rows by part and class splits, from this machine or from the hub."""
-    columns = _Columns(card.source.text, card.source.label, card.source.id)
+    columns = _columns_of(card)
     place, tried = _find_rows(card, beside)
     if place is not None:
         splits = _read_splits(place.folder) if place.folder else {}
@@ -234,7 +274,7 @@ def _locate(
         raise OfflineError(
             f"--offline forbids fetching task {card.name!r} from the Hugging Face hub ({hub.id}); {where}"
         )
-    columns = _Columns(hub.text or columns.text, hub.label or columns.label, columns.id)
+    columns = _Columns(hub.text or columns.text, hub.label or columns.label, columns.id, hub.fields)
     return columns, {part: hub_rows(hub, split) for part, split in hub.splits.items()}, {}
 
 
@@ -247,14 +287,15 @@ def _examples(
     names: Mapping[str, str],
     written: defaultdict[str, set[str]],
 ) -> Iterable[Example]:
-    for number, row in enumerate(rows):
-        text = text_of(row, columns.text)
+    for number, found in enumerate(rows):
         try:
+            row = replace(found, values=_in_form(found.values, card, columns, names))
+            text = text_of(row, columns.text)
             gold = kind.read_gold(row.values, columns.label)
         except ValueError as error:
-            if columns.label not in row.values:
-                raise missing_column(row, columns.label) from error
-            raise TaskError(f"{row.where}: {error}") from error
+            if columns.label not in found.values:
+                raise missing_column(found, columns.label) from error
+            raise TaskError(f"{found.where}: {error}") from error
         if isinstance(gold, str) and kind.name == "classification" and len(written) <= _MANY:
             written[gold].add(str(row.values[columns.label]))
         if gold in card.drop:
@@ -266,6 +307,32 @@ def _examples(
             if name not in row.values:
                 raise TaskError(f"{row.where}: the card declares the field {name!r}, but there is no such column")
         yield Example(str(row.values.get(columns.id, f"{part}-{number}")), text, gold, fields)
+
+
+def _in_form(values: Mapping[str, Any], card: Card, columns: _Columns, names: Mapping[str, str]) -> Mapping[str, Any]:
+    """The columns of a row as the task's kind reads them.
+
+    Raises:
+        ValueError: with what is wrong.
+    """
+    named = {**values, **{name: values[column] for name, column in columns.fields.items() if column in values}}
+    label = named.get(columns.label)
+    if card.kind == "tagging":
+        return with_tokens(named, columns.text, columns.label)
+    if card.kind == "multilabel" and isinstance(label, str):
+        one = normal_label(label) in names  # a label of the card, whatever signs stand in it
+        found = [label] if one else split_labels(label, columns.label, card.source.separator)
+        return {**named, columns.label: found}
+    return named
+
+
+def _refuse_separator_in_labels(card: Card, names: Iterable[str]) -> None:
+    separator = card.source.separator
+    if separator is not None and (inside := [name for name in names if separator in name]):
+        raise TaskError(
+            f"task {card.name!r}: the separator {separator!r} stands in the label {inside[0]!r}; separate labels by "
+            "another sign (--separator), or write them as lists in a .jsonl file"
+        )
 
 
 def _require_some(

@@ -32,3 +32,8 @@ def p_number(p: float) -> str:
 def p_value(p: float) -> str:
     """A p-value for a sentence: `p = 0.034`, or `p < 0.001`."""
     return f"p {p_number(p)}" if p < 0.001 else f"p = {p_number(p)}"
+
+
+def metric_name(metric: str) -> str:
+    """A metric as the heading of a column: `span_f1` is `span F1`."""
+    return metric.replace("_", " ").replace("f1", "F1")

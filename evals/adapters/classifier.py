@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from itertools import count
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from evals.adapters.inputs import InputError, in_order, known_labels, known_texts, names_of, plain_array
 from evals.language import UNKNOWN
 from evals.learner import Background, Context, Learner, for_task
+from evals.rounds import in_rounds
 from evals.types import Answer, Example, Label, Problem, Query, Status, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import FewshotError, UsageError, unknown_name
@@ -218,10 +218,3 @@ def _not_fitted(message: str) -> Exception:
     except ImportError:
         return InputError(message)
     return NotFittedError(message)
-
-
-def in_rounds(examples: Iterable[Example]) -> tuple[Example, ...]:
-    """Support in shot rounds, as a problem has it: the first text of every class, then the second, and so on."""
-    nth: dict[Any, count[int]] = {}
-    ranked = [(next(nth.setdefault(example.label, count())), example) for example in examples]
-    return tuple(example for _, example in sorted(ranked, key=lambda pair: (pair[0], pair[1].label)))

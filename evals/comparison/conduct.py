@@ -113,7 +113,9 @@ def make_plan(
         for sampler in _samplers(study, tasks[name]):
             refuse_leaks(built, sampler)
             jobs += [Job(contestant, sampler) for contestant in usable]
-    if not jobs:
+    named = [contestant for contestant in contestants if not contestant.baseline]
+    asked = {task.info.kind for task in tasks.values()}
+    if not jobs or (named and not any(contestant.answers(kind) for contestant in named for kind in asked)):
         reasons = dict.fromkeys(f"{each.learner}: {each.reason}" for each in absent)
         raise UsageError(f"no learner can take part: {'; '.join(reasons)}")
     return Plan(study, tuple(jobs[one - 1 :: of]), tuple(absent), tuple(job.folder for job in jobs))

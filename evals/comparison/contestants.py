@@ -9,6 +9,7 @@ from functools import partial
 
 from evals.comparison.study import Study
 from evals.learner import Learner, MetaLearner
+from evals.relevance import answered_kinds
 from evals.task import Task
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import ModelUnavailable, UsageError
@@ -29,6 +30,10 @@ class Contestant:
     build: Callable[[int], Learner]
     baseline: bool = False
     kinds: tuple[str, ...] | None = None
+
+    def answers(self, kind: str) -> bool:
+        """Whether it answers tasks of this kind, as far as it says."""
+        return self.kinds is None or kind in self.kinds
 
 
 def contestants(learners: Sequence[str] | Mapping[str, str | Learner], *, trust: bool = False) -> list[Contestant]:
@@ -66,8 +71,8 @@ def why_left_out(contestant: Contestant, task: Task, study: Study) -> str | None
         UsageError: its spec names an unknown parameter, or lacks one.
         NotTrusted: a trained learner would do more than compute.
     """
-    if contestant.kinds is not None and task.info.kind not in contestant.kinds:
-        return f"it answers {' and '.join(contestant.kinds)} tasks; {task.name} is of kind {task.info.kind}"
+    if not contestant.answers(task.info.kind):
+        return f"it answers {' and '.join(contestant.kinds or ())} tasks; {task.name} is of kind {task.info.kind}"
     try:
         learner = contestant.build(study.seed[0])
         if isinstance(learner, MetaLearner) and learner.trained:
@@ -88,12 +93,14 @@ def lacks_training(learner: Learner) -> bool:
 def _from_spec(name: str, spec: str, trust: bool) -> Contestant:
     LEARNERS.require(spec)
     entry = LEARNERS.check(spec)
-    return Contestant(name=name, build=partial(_build, spec, trust), baseline=entry.baseline, kinds=entry.kinds)
+    kinds = answered_kinds(entry.kinds, meta_trained=entry.needs_meta_training)
+    return Contestant(name=name, build=partial(_build, spec, trust), baseline=entry.baseline, kinds=kinds)
 
 
 def _from_object(name: str, learner: Learner) -> Contestant:
-    build = _copy if isinstance(learner, MetaLearner) else _same
-    return Contestant(name=name, build=partial(build, learner), kinds=getattr(learner, "kinds", None))
+    trained = isinstance(learner, MetaLearner)
+    kinds = answered_kinds(getattr(learner, "kinds", None), meta_trained=trained)
+    return Contestant(name=name, build=partial(_copy if trained else _same, learner), kinds=kinds)
 
 
 def _build(spec: str, trust: bool, seed: int) -> Learner:

@@ -57,7 +57,7 @@ class Study(BaseModel):
         seed: of episodes and learners; three or more are a factor of their own, and never independent samples of texts.
         class_split: names of class splits; None takes the first one a task has, "all" every class.
         part: which classes or rows the queries come from.
-        text_column, label_column, encoding, sheet: of tasks that are files, as in `load_task`.
+        text_column, label_column, encoding, sheet, kind, separator: of tasks that are files, as in `load_task`.
         drop: classes to leave out of every task.
         until_ci: stop a learner's episodes when its 95 % interval is this many points to either side, or narrower.
     """
@@ -78,6 +78,8 @@ class Study(BaseModel):
     label_column: str | None = None
     encoding: str | None = None
     sheet: str | None = None
+    kind: str | None = None
+    separator: str | None = None
     drop: _Names | None = None
 
     @property

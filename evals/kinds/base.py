@@ -90,10 +90,12 @@ class Kind(Protocol):
     Attributes:
         name: as task cards write it.
         metric: name of the primary metric, the one that `score` gives.
+        shown: the secondary metrics that a table shows beside it, by their headings.
     """
 
     name: str
     metric: str
+    shown: Mapping[str, str]
 
     def names(self, gold: Gold) -> tuple[str, ...]:
         """The label names that occur in a gold, each once; empty for kinds without labels."""

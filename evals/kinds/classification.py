@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from shlex import quote
+from types import MappingProxyType
 from typing import Any
 
 from evals import metrics
@@ -18,6 +19,7 @@ class Classification:
 
     name = "classification"
     metric = "accuracy"
+    shown = MappingProxyType({"macro-F1": "macro_f1"})
 
     def names(self, gold: Gold) -> tuple[str, ...]:
         """The label itself."""

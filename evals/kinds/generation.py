@@ -1,11 +1,13 @@
-"""Free text as the answer: episodes of `shot` and `query` texts, exact match, F1 of words."""
+"""Free text as the answer: episodes of `shot` and `query` texts, exact match, chrF, F1 of words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from evals import metrics
+from evals.chrf import chrf
 from evals.kinds.base import Draw, Pools, Scored
 from evals.kinds.sampling import front_and_back, require_rows
 from evals.types import Answer, Gold, Label, Problem, Status
@@ -17,6 +19,7 @@ class Generation:
 
     name = "generation"
     metric = "exact_match"
+    shown = MappingProxyType({"chrF": "chrf", "word-F1": "token_f1"})
 
     def names(self, gold: Gold) -> tuple[str, ...]:
         """None: there are no labels."""
@@ -49,14 +52,13 @@ class Generation:
         return float(text_key(str(answer.decision)) == text_key(str(gold)))
 
     def metrics(self, episodes: Sequence[Scored]) -> dict[str, Any]:
-        """Mean F1 of words over all queries; an answer that is not ok counts 0."""
-        return {
-            "token_f1": metrics.mean(
-                metrics.token_f1(str(gold), str(answer.decision)) if answer.status is Status.OK else 0.0
-                for episode in episodes
-                for gold, answer in zip(episode.gold, episode.answers, strict=True)
-            )
-        }
+        """chrF of all texts together and mean F1 of words; an answer that is not ok is an empty text."""
+        pairs = [
+            (str(gold), str(answer.decision) if answer.status is Status.OK else "")
+            for episode in episodes
+            for gold, answer in zip(episode.gold, episode.answers, strict=True)
+        ]
+        return {"chrf": chrf(pairs), "token_f1": metrics.mean(metrics.token_f1(*pair) for pair in pairs)}
 
     def chance(self, problem: Problem) -> float | None:
         """None: nobody guesses a text."""

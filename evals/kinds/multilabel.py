@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from evals import metrics
 from evals.kinds.base import Draw, Pools, Scored, label_text
 from evals.kinds.sampling import choose_names, draw_covering, require_covering
 from evals.types import Answer, Example, Gold, Label, Problem, Status
+
+#: What stands between labels where nothing else is said.
+SEPARATORS = ("|", ";")
 
 
 class MultiLabel:
@@ -20,18 +24,19 @@ class MultiLabel:
 
     name = "multilabel"
     metric = "example_f1"
+    shown = MappingProxyType({"micro-F1": "micro_f1", "macro-F1": "macro_f1"})
 
     def names(self, gold: Gold) -> tuple[str, ...]:
         """All labels that hold."""
         return tuple(gold)
 
     def read_gold(self, row: Mapping[str, Any], column: str) -> Gold:
-        """A list of labels, or one text with `|` between them; an empty one says that no label holds."""
+        """A list of labels, or one text with `|` or `;` between them; of an empty list, or `|` alone, none holds."""
         value = row.get(column)
         if value is None:
             raise ValueError(f"column {column!r} is {'missing' if column not in row else 'empty'}")
         if isinstance(value, str):
-            value = [name.strip() for name in value.split("|") if name.strip()]
+            value = split_labels(value, column)
         if not isinstance(value, (list, tuple)):
             raise ValueError(f"column {column!r} holds {value!r}: a list of labels is expected")
         return tuple(sorted({label_text(name, column) for name in value}))
@@ -75,6 +80,29 @@ class MultiLabel:
     def chance(self, problem: Problem) -> float | None:
         """None: a blind guess depends on how many labels hold, which the labels alone do not tell."""
         return None
+
+
+def split_labels(value: str, column: str, separator: str | None = None) -> list[str]:
+    """The labels of one cell.
+
+    Args:
+        separator: what stands between them; None takes `|` or `;`, whichever is there.
+
+    Raises:
+        ValueError: an empty cell; both signs in one, of which one may belong to a label.
+    """
+    if not value.strip():
+        raise ValueError(f"column {column!r} is empty; where no label holds, write {separator or SEPARATORS[0]} alone")
+    found = [sign for sign in SEPARATORS if sign in value]
+    if separator is None and len(found) > 1:
+        raise ValueError(
+            f"column {column!r} holds {value!r}: {' and '.join(found)} could both stand between labels; "
+            "name the one that does with --separator, or `separator` in the card's source"
+        )
+    if separator == "":
+        raise ValueError("nothing separates labels: --separator is empty")
+    between = separator or (found[0] if found else SEPARATORS[0])
+    return [name.strip() for name in value.split(between) if name.strip()]
 
 
 def _occurrences(row: Example) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from evals import metrics
@@ -24,6 +25,9 @@ class Tagging:
 
     name = "tagging"
     metric = "span_f1"
+    shown = MappingProxyType(
+        {"entity-F1": "entity_f1", "precision": "entity_precision", "recall": "entity_recall", "macro-F1": "macro_f1"}
+    )
 
     def names(self, gold: Gold) -> tuple[str, ...]:
         """The types of the entities."""
@@ -39,7 +43,7 @@ class Tagging:
         if not isinstance(tokens, list) or len(tokens) != len(tags):
             raise ValueError(f"column 'tokens' must be a list of {len(tags)} tokens, one for every tag in {column!r}")
         for before, tag in zip(("O", *tags), tags, strict=False):
-            if not _is_tag(tag):
+            if not is_tag(tag):
                 raise ValueError(f"column {column!r} holds {tag!r}: tags are O, B-TYPE and I-TYPE")
             if tag.startswith("I-") and before[2:] != tag[2:]:
                 raise ValueError(f"column {column!r} holds {tag!r} after {before!r}: an entity begins with B-")
@@ -63,7 +67,7 @@ class Tagging:
         return (
             isinstance(decision, tuple)
             and len(decision) == len(tokens)
-            and all(_is_tag(tag) and (tag == "O" or tag[2:] in known) for tag in decision)
+            and all(is_tag(tag) and (tag == "O" or tag[2:] in known) for tag in decision)
         )
 
     def score(self, answer: Answer, gold: Gold) -> float:
@@ -73,7 +77,7 @@ class Tagging:
         return metrics.set_f1(set(spans(gold)), set(spans(answer.decision)))
 
     def metrics(self, episodes: Sequence[Scored]) -> dict[str, Any]:
-        """Precision, recall and F1 of entities, pooled over all episodes, and recall per type."""
+        """Precision, recall and F1 of entities, pooled over all episodes as by seqeval, and recall per type."""
         pairs = [
             (set(spans(gold)), set(spans(answer.decision or ())) if answer.status is Status.OK else set())
             for episode in episodes
@@ -111,7 +115,8 @@ def spans(tags: Sequence[str]) -> list[Span]:
     return found
 
 
-def _is_tag(tag: str) -> bool:
+def is_tag(tag: str) -> bool:
+    """Whether it is O, B-TYPE or I-TYPE."""
     return tag == "O" or (tag[:2] in ("B-", "I-") and len(tag) > 2)
 
 

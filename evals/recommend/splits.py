@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evals.adapters.classifier import in_rounds
 from evals.content import whole_text
 from evals.copies import near_copies
+from evals.rounds import in_rounds
 from evals.task import Task
 from evals.types import Example, Problem, Query
 from fewshot.core.errors import TaskError, UsageError

@@ -179,7 +179,7 @@ def run(
             options,
             context,
             folder,
-            baselines=experiment.baselines() | _untrained(learner),
+            baselines=experiment.baselines(loaded.info.kind) | _untrained(learner),
             resume=begun,
             as_json=as_json,
             output=output,

@@ -240,6 +240,7 @@ def show_comparison(comparison: Comparison) -> None:
 
 def _show_table(analysis: Analysis) -> None:
     from evals.report.terminal import intervals
+    from evals.wording import metric_name
 
     table = analysis.table
     rows = []
@@ -256,7 +257,16 @@ def _show_table(analysis: Analysis) -> None:
                 f"{1000 * standing.seconds_per_query:.1f}",
             ]
         )
-    columns = ["learner", table.metric, "this pool", "new texts", "group", "behind best (p)", "non-ok", "ms/query"]
+    columns = [
+        "learner",
+        metric_name(table.metric),
+        "this pool",
+        "new texts",
+        "group",
+        "behind best (p)",
+        "non-ok",
+        "ms/query",
+    ]
     title = f"{table.task}: {table.way}-way {table.shot}-shot, {table.n_episodes} episodes, {table.n_texts} query texts"
     show_table(columns, rows, title=title, right=columns[1:])
     chance = "" if table.chance is None else f"chance {table.chance:.3f}; "

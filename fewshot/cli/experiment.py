@@ -14,16 +14,20 @@ from typing import Any
 import typer
 
 from evals.episode import EpisodeSampler
-from evals.learner import Context, Estimate, Learner
+from evals.kinds import Kind, kind_named
+from evals.learner import Context, Estimate, Learner, MetaLearner, for_task
+from evals.relevance import answered_kinds
 from evals.rundir import MAIN
 from evals.runner import Progress, Run
 from evals.task import Task
+from evals.wording import metric_name
 from fewshot.cli.answers import causes_in, require_answers, tell_constant, tell_failures
 from fewshot.cli.output import messages, offline, say, show, show_json, show_table
 from fewshot.cli.reading import USUAL, Reading
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import ResumeMismatch, UsageError
 from fewshot.core.paths import refuse_overwriting, write_atomically
+from fewshot.core.registry import Entry
 
 #: Plain progress lines (no terminal) come at most this often, in seconds.
 _LINE_EVERY = 10.0
@@ -72,9 +76,10 @@ def build_sampler(task: Task, wanted: Episodes) -> EpisodeSampler:
     return EpisodeSampler.of(task, wanted.way, wanted.shot, wanted.query, wanted.seed, wanted.class_split, wanted.part)
 
 
-def baselines() -> dict[str, Learner]:
-    """Every learner that the registry flags as a baseline."""
-    return {name: LEARNERS.build(name) for name, entry in LEARNERS.entries().items() if entry.baseline}
+def baselines(kind: str = "classification") -> dict[str, Learner]:
+    """Every learner that the registry flags as a baseline and that answers this kind of task."""
+    entries = LEARNERS.entries().items()
+    return {name: LEARNERS.build(name) for name, entry in entries if entry.baseline and _answers(entry, kind)}
 
 
 def given_options(ctx: typer.Context, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +175,7 @@ def refuse_kind(task: Task, learner: Learner) -> None:
     Raises:
         UsageError: naming the kinds that it answers.
     """
-    kinds = getattr(learner, "kinds", None)
+    kinds = answered_kinds(getattr(learner, "kinds", None), meta_trained=isinstance(learner, MetaLearner))
     if kinds is not None and task.info.kind not in kinds:
         raise UsageError(
             f"{task.name} is a {task.info.kind} task; {learner.name} answers {' and '.join(kinds)} tasks"
@@ -180,11 +185,12 @@ def refuse_kind(task: Task, learner: Learner) -> None:
 
 def answering(kind: str) -> list[str]:
     """The learners at hand, baselines aside, that declare this kind of task or none at all."""
-    return [
-        name
-        for name, entry in LEARNERS.entries().items()
-        if not entry.baseline and (entry.kinds is None or kind in entry.kinds)
-    ]
+    return [name for name, entry in LEARNERS.entries().items() if not entry.baseline and _answers(entry, kind)]
+
+
+def _answers(entry: Entry, kind: str) -> bool:
+    kinds = answered_kinds(entry.kinds, meta_trained=entry.needs_meta_training)
+    return kinds is None or kind in kinds
 
 
 def tell_near_copies(task: Task, sampler: EpisodeSampler, n_episodes: int) -> None:
@@ -205,7 +211,7 @@ def describe_plan(task: Task, sampler: EpisodeSampler, n_episodes: int, learner:
     refuse_leaks([learner], sampler)
     tell_near_copies(task, sampler, n_episodes)
     problems = [sampler[at].problem for at in range(min(2, n_episodes))]
-    estimate = learner.estimate(problems, n_episodes, ctx)
+    estimate = for_task(learner, task.info, task.labels).estimate(problems, n_episodes, ctx)
     queries = n_episodes * len(problems[0].queries)
     say(f"{task.name}: {sampler.way}-way {sampler.shot}-shot, {n_episodes} episodes, {queries} queries")
     parts = [
@@ -347,23 +353,28 @@ def show_summary(summary: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         show_json(summary)
         return
-    rows = [_row(summary["learner"], summary), *(_row(name, entry) for name, entry in summary["baselines"].items())]
-    title = f"{summary['task']}: {summary['way']}-way {summary['shot']}-shot, {summary['n_episodes']} episodes"
-    columns = ["learner", "accuracy", "95% interval", "over ok", "macro-F1", "non-ok"]
+    kind = kind_named(summary["kind"])
+    entries = {summary["learner"]: summary, **summary["baselines"]}
+    rows = [_row(name, entry, kind) for name, entry in entries.items()]
+    way = f"{summary['way']}-way " if summary["way"] and kind.name != "generation" else ""
+    title = f"{summary['task']}: {way}{summary['shot']}-shot, {summary['n_episodes']} episodes"
+    columns = ["learner", metric_name(kind.metric), "95% interval", "over ok", *kind.shown, "non-ok"]
     show_table(columns, rows, title=title, right=columns[1:])
-    show(f"chance {summary['chance']:.3f}, {summary['n_queries']} queries per learner; intervals: t over episodes")
+    chance = "" if summary["chance"] is None else f"chance {summary['chance']:.3f}, "
+    show(f"{chance}{summary['n_queries']} queries per learner; intervals: t over episodes")
     if summary["transductive"]:
         show("transductive: the answer to a query used the other queries of its episode; not comparable with the rest")
 
 
-def _row(name: str, entry: Mapping[str, Any]) -> list[str]:
-    low, high = entry["accuracy"]["ci95"]
+def _row(name: str, entry: Mapping[str, Any], kind: Kind) -> list[str]:
+    key = "accuracy" if kind.metric == "accuracy" else "score"
+    low, high = entry[key]["ci95"]
+    figures = [entry[f"{key}_ok"], *(entry[secondary] for secondary in kind.shown.values())]
     return [
         name,
-        f"{entry['accuracy']['mean']:.3f}",
+        f"{entry[key]['mean']:.3f}",
         f"{low:.3f} to {high:.3f}",
-        f"{entry['accuracy_ok']:.3f}" if entry["accuracy_ok"] is not None else "-",
-        f"{entry['macro_f1']:.3f}",
+        *("-" if figure is None else f"{figure:.3f}" for figure in figures),
         f"{entry['non_ok_rate']:.1%}",
     ]
 

@@ -150,7 +150,7 @@ def run(
             options,
             context,
             folder,
-            baselines=experiment.baselines(),
+            baselines=experiment.baselines(loaded.info.kind),
             resume=resume is not None,
             as_json=as_json,
             output=output,

@@ -24,6 +24,16 @@ Drop = Annotated[
     typer.Option("--drop", help="Class to leave out, with its texts; may be repeated.", callback=_listed),
 ]
 _Label = Annotated[str | None, typer.Option("--label", "--label-column", help="Column of the labels.")]
+_Kind = Annotated[
+    str | None,
+    typer.Option(
+        "--kind",
+        help="classification, multilabel, tagging or generation, of a file without a card.  [default: by its columns]",
+    ),
+]
+_Separator = Annotated[
+    str | None, typer.Option("--separator", help="Between the labels of one cell.  [default: | or ;]")
+]
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,8 @@ class Reading:
 class TaskReading(Reading):
     """The same of a task, whose classes need not all take part; of a task that is shipped too."""
 
+    kind: _Kind = None
+    separator: _Separator = None
     drop: Drop = None
 
     def for_source(self, name: str) -> dict[str, Any]:

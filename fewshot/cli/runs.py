@@ -42,20 +42,21 @@ def list_runs(
         show_json(rows)
         return
     show_table(
-        ["run", "task", "learner", "way", "shot", "episodes", "accuracy"],
+        ["run", "task", "learner", "way", "shot", "episodes", "score"],
         [
             [Path(r["run_dir"]).name, r["task"], r["learner"], r["way"], r["shot"], r["n_episodes"], _mean(r)]
             for r in rows
         ],
-        right=["way", "shot", "episodes", "accuracy"],
+        right=["way", "shot", "episodes", "score"],
     )
 
 
 def _mean(summary: dict[str, Any]) -> str:
-    if not summary.get("accuracy"):
+    found = summary.get("accuracy") or summary.get("score")
+    if not found:
         return "-"
-    low, high = summary["accuracy"]["ci95"]
-    return f"{summary['accuracy']['mean']:.3f} ({low:.3f} to {high:.3f})"
+    low, high = found["ci95"]
+    return f"{found['mean']:.3f} ({low:.3f} to {high:.3f})"
 
 
 @app.command("show")

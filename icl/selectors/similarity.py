@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from evals.content import whole_text
 from evals.types import Query
 from fewshot.core.embedded import encoder_for
 from fewshot.core.spec import AUTO, Spec, auto_spec
@@ -65,7 +66,7 @@ class SimilaritySelector(Selector):
 
     def cosines(self, queries: Sequence[Query], encoded: Encoded) -> Iterator[np.ndarray]:
         """Per query, (n_pool,) similarities."""
-        texts = [query.text for query in queries]
+        texts = [whole_text(query) for query in queries]
         step = max(1, _BLOCK // max(1, encoded.vectors.shape[0]))
         for start in range(0, len(texts), step):
             yield from encoded.similarities(encoded.encoder.encode(texts[start : start + step])).T

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evals.chrf import chrf
 from evals.episode import EpisodeSampler
 from evals.kinds import Scored, kind_named
 from evals.kinds.tagging import spans
@@ -103,6 +104,8 @@ def test_impossible_answers(kind: str, decision: Any) -> None:
         ("multilabel", {"y": ["b", "a", "a"]}, ("a", "b")),
         ("multilabel", {"y": "b | a"}, ("a", "b")),
         ("multilabel", {"y": []}, ()),
+        ("multilabel", {"y": "b;a"}, ("a", "b")),
+        ("multilabel", {"y": "|"}, ()),
         ("tagging", {"y": ["B-X", "I-X", "O"], "tokens": ["a", "b", "c"]}, ("B-X", "I-X", "O")),
         ("tagging", {"y": "O B-X", "tokens": ["a", "b"]}, ("O", "B-X")),
         ("generation", {"y": "some text"}, "some text"),
@@ -120,6 +123,8 @@ def test_gold_as_it_is_read(kind: str, row: dict[str, Any], gold: Any) -> None:
         ("classification", {"y": ["a"]}, "one label per row"),
         ("multilabel", {}, "'y' is missing"),
         ("multilabel", {"y": {"a": 1}}, "a list of labels"),
+        ("multilabel", {"y": " "}, "is empty"),
+        ("multilabel", {"y": "a|b;c"}, "name the one"),
         ("tagging", {"tokens": ["a"]}, "'y' is missing"),
         ("tagging", {"y": ["O"]}, "'tokens' must be a list of 1"),
         ("tagging", {"y": ["O"], "tokens": ["a", "b"]}, "'tokens' must be a list of 1"),
@@ -169,6 +174,51 @@ def test_tagging_metrics_by_hand() -> None:
     assert found["entity_recall"] == 1 / 4
     assert found["entity_f1"] == pytest.approx(1 / 3)
     assert found["recall"] == {"X": 0.0, "Y": 0.5}
+
+
+@pytest.mark.promise(120)
+@pytest.mark.parametrize(
+    ("gold", "given", "f1", "macro"),
+    [
+        # The example of seqeval's own documentation.
+        (
+            ["O O O B-MISC I-MISC I-MISC O", "B-PER I-PER O"],
+            ["O O B-MISC I-MISC I-MISC I-MISC O", "B-PER I-PER O"],
+            0.5,
+            0.5,
+        ),
+        (["B-A I-A O B-B", "O B-A", "B-C I-C"], ["B-A O O B-B", "I-A I-A", "I-C I-C"], 0.5, 2 / 3),
+        (["B-A I-A"], ["B-A B-A"], 0.0, 0.0),
+        (["B-A I-A"], ["I-A I-A"], 1.0, 1.0),
+        (["B-A O"], ["B-B O"], 0.0, 0.0),
+    ],
+    ids=["documentation", "three types", "a cut entity", "begun by I-", "another type"],
+)
+def test_entity_f1_is_that_of_seqeval(gold: list[str], given: list[str], f1: float, macro: float) -> None:
+    """Values of seqeval 1.2.2, `f1_score` with average micro and macro."""
+    answers = tuple(Answer(tuple(tags.split())) for tags in given)
+    found = kind_named("tagging").metrics([Scored(("A", "B", "C"), tuple(tuple(t.split()) for t in gold), answers)])
+    assert found["entity_f1"] == pytest.approx(f1)
+    assert found["macro_f1"] == pytest.approx(macro)
+
+
+@pytest.mark.promise(120)
+@pytest.mark.parametrize(
+    ("pairs", "score"),
+    [
+        ([("the cat", "the hat")], 0.28055555555555556),
+        ([("이순신 장군이 이겼다", "이순신 장군은 졌다"), ("비", "비가 온다")], 0.36484027362688454),
+        ([("ab", "abc"), ("", "x"), ("x", "")], 0.7675438596491228),
+        ([("the cat sat on the mat", "cat mat on sat the"), ("Guten Tag", "Guten Tag!")], 0.49970034320600254),
+        ([("a", "b")], 0.0),
+        ([("same", "same")], 1.0),
+        ([("", "")], 0.0),
+        ([], None),
+    ],
+)
+def test_chrf_is_that_of_sacrebleu(pairs: list[tuple[str, str]], score: float | None) -> None:
+    """Values of sacreBLEU 2.6, `CHRF().corpus_score`, divided by 100."""
+    assert chrf(pairs) == (None if score is None else pytest.approx(score))
 
 
 @pytest.mark.parametrize("kind", KINDS)

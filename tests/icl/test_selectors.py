@@ -219,3 +219,12 @@ def test_what_an_encoder_takes_is_kept_whichever_is_chosen(monkeypatch: pytest.M
     )
     SELECTORS.build("knn:encoder=(auto:batch_size=4)").encode(Pool(pool_of(["안녕"]).examples))
     assert built == ["e5-small:batch_size=4"]
+
+
+def test_pairs_are_compared_by_both_texts() -> None:
+    pairs = {"one": "a dog sleeps well", "two": "rain falls all day", "three": "cheap noodles"}
+    pool = Pool(tuple(Example(name, "the same text", name, {"text_pair": text}) for name, text in pairs.items()))
+    for name, text in pairs.items():
+        query = Query("q", "the same text", {"text_pair": f"{text} today"})
+        ((found,),) = KNN("lexical").select([query], pool, 1)
+        assert found.example.id == name

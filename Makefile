@@ -50,7 +50,8 @@ bench: $(TOOLS)
 	mkdir -p benchmarks/results
 	( for name in startup scoring encoders memory meta significance report engines hosted killing injection; do \
 		$(BIN)/python benchmarks/$$name.py || exit 1; done \
-		&& $(BIN)/python benchmarks/scoring.py --model ko-mini --task sentiment-ko --class-split "" --way 2 ) \
+		&& $(BIN)/python benchmarks/scoring.py --model ko-mini --task sentiment-ko --class-split "" --way 2 \
+		&& $(BIN)/python benchmarks/shots.py ) \
 		| tee benchmarks/results/bench.jsonl
 	$(BIN)/python docs/generate.py
 

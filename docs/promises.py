@@ -102,6 +102,7 @@ PROMISES = {
     113: "A stored run is calibrated again from its own scores; those of other inputs are never taken for them.",
     100: "An encoder asked for bfloat16 uses it where the hardware multiplies it, and else float32, and says so.",
     101: "The name of a shipped task means that task, whatever lies in the working folder; `./name` is the folder.",
+    114: "A learner whose accuracy falls as labelled texts are added is told of, where chance does not explain it.",
     115: "Two examples are the same by text and declared fields, in every kind of task and wherever it counts.",
     116: "Learners that are trained see both texts of a pair, and the baselines beside them do too.",
     117: "Tagged texts are written and read in brackets; what overlaps, does not close or is another text is told.",

@@ -53,12 +53,17 @@ def leads(analyses: Sequence[Analysis], *, seed: int = 0) -> list[Lead]:
         analyses: of all tables.
         seed: of the draws.
     """
-    by_task: dict[tuple[str, str, int, int, str], list[Analysis]] = {}
+    found = (_lead(group, seed) for group in by_task(analyses))
+    return [lead for lead in found if lead is not None]
+
+
+def by_task(analyses: Sequence[Analysis]) -> list[list[Analysis]]:
+    """The analyses of every task that was compared at several shots, by shot."""
+    groups: dict[tuple[str, str, int, int, str], list[Analysis]] = {}
     for analysis in analyses:
         table = analysis.table
-        by_task.setdefault((table.task, table.data, table.way, table.query, table.part), []).append(analysis)
-    found = (_lead(sorted(group, key=lambda a: a.table.shot), seed) for group in by_task.values() if len(group) > 1)
-    return [lead for lead in found if lead is not None]
+        groups.setdefault((table.task, table.data, table.way, table.query, table.part), []).append(analysis)
+    return [sorted(group, key=lambda a: a.table.shot) for group in groups.values() if len(group) > 1]
 
 
 def _lead(group: Sequence[Analysis], seed: int) -> Lead | None:

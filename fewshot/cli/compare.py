@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewshot.cli.answers import require_answers, tell_constant, tell_failures
+from fewshot.cli.answers import require_answers, tell_alarm, tell_constant, tell_failures
 from fewshot.cli.groups import with_options
 from fewshot.cli.options import AsJson, Device, DryRun, RunDir, Tracker, Trust, Way
 from fewshot.cli.output import say, show, show_json, show_table
@@ -134,6 +134,8 @@ def compare(
 
 def _tell_answers(comparison: Comparison) -> list[str]:
     """Tell of alarms and failures; return those of learners that answered nothing at all."""
+    from evals.comparison.falls import falls
+
     failures = []
     for analysis in comparison.analyses:
         for standing in analysis.standings:
@@ -141,6 +143,8 @@ def _tell_answers(comparison: Comparison) -> list[str]:
                 name = f"{standing.learner} ({analysis.table.task}, {analysis.table.shot}-shot)"
                 tell_constant(name, standing.constant_predictor)
                 failures.append(tell_failures(name, standing.statuses))
+    for name, task, fall in falls(comparison.analyses):
+        tell_alarm(fall.sentence(name, task))
     return failures
 
 

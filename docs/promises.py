@@ -112,6 +112,7 @@ PROMISES = {
     123: "A hosted model without a system role reads the instruction in its first user turn; it is told.",
     124: "With `strip_thinking=true` no `<think>` block reaches the parser; without it, a note names the option.",
     125: "Answers that all have the same wrong form stop the run, resumable, before each query is paid for again.",
+    126: "In models with sliding or chunked attention a packed tree scores as separate passes do, within 0.0001.",
 }
 
 _INTRO = """# Reliability

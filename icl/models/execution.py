@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from icl.models.masks import TreeMasks
 from icl.models.trie import TokenTrie
 
 Execution = Literal["trie", "prefix", "reference"]
@@ -70,6 +71,7 @@ class TrieRunner:
         chunk_tokens: most nodes in one forward pass; its memory is about 4 bytes * chunk_tokens * (2 * vocabulary +
             longest sequence + chunk_tokens), on top of the weights and one key-value cache.
         ask: what is read at the nodes.
+        masks: in which the branches do not see each other.
     """
 
     model: Any
@@ -78,6 +80,7 @@ class TrieRunner:
     read: Reader
     chunk_tokens: int
     ask: Ask = next_token_logprobs
+    masks: TreeMasks = field(default_factory=TreeMasks)
     _cache: Any = field(init=False)
 
     def run(self) -> None:
@@ -102,24 +105,19 @@ class TrieRunner:
     def _enter(self, root: int) -> None:
         branches = self.trie.chain_end(root)
         for first in range(root, branches, self.chunk_tokens):
-            self._forward(first, min(first + self.chunk_tokens, branches), None)
+            stop = min(first + self.chunk_tokens, branches)
+            # A chain in full attention is what models read anyway: without a mask their kernels are faster.
+            self._forward(first, stop, self._masks(first, stop) if self.masks.windowed else None)
         self._forest(branches, int(self.trie.end[root]))
         self._cache.crop(root - branches)
 
     def _packed(self, first: int, stop: int) -> None:
         if first < stop:
-            self._forward(first, stop, self._mask(first, stop))
+            self._forward(first, stop, self._masks(first, stop))
             self._cache.crop(first - stop)
 
-    def _mask(self, first: int, stop: int) -> Any:
-        """(1, 1, stop - first, cached + stop - first), additive: the form that both sdpa and eager attention take."""
-        import torch
-
-        cached = self._cache.get_seq_length()
-        mask = torch.zeros(stop - first, cached + stop - first, dtype=self.model.dtype)
-        hidden = ~torch.from_numpy(self.trie.visible(first, stop))
-        mask[:, cached:].masked_fill_(hidden, torch.finfo(mask.dtype).min)
-        return mask[None, None].to(self.model.device)
+    def _masks(self, first: int, stop: int) -> Any:
+        return self.masks.of(self.trie, first, stop, self._cache.get_seq_length(), self.model)
 
     def _forward(self, first: int, stop: int, mask: Any) -> None:
         nodes = self.wanted[slice(*np.searchsorted(self.wanted, [first, stop]))]

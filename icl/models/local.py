@@ -38,7 +38,14 @@ from icl.models.execution import (
     run_reference,
 )
 from icl.models.generation import greedy
-from icl.models.probing import attention_window, continues_from_cache, steady_length, takes_tree_mask
+from icl.models.masks import TreeMasks
+from icl.models.probing import (
+    attention_window,
+    continues_from_cache,
+    masks_of_windows,
+    steady_length,
+    takes_tree_mask,
+)
 from icl.models.tokens import PromptTokenizer
 from icl.models.trie import TokenTrie
 
@@ -269,21 +276,25 @@ class LocalModel:
                 run_reference(self.weights, sequences, trie.tails, read, ask)
                 return lengths
             wanted = np.unique(np.concatenate(trie.tails))
-            if self.execution == "trie" and self._can_pack(longest):
-                TrieRunner(self.weights, trie, wanted, read, self._chunk, ask).run()
+            if self.execution == "trie" and (masks := self._masks(longest)) is not None:
+                TrieRunner(self.weights, trie, wanted, read, self._chunk, ask, masks).run()
             elif self._can_continue(longest):
                 run_prefix(self.weights, trie, wanted, read, self._chunk, ask)
             else:
                 return run_plain(self.weights, sequences, trie, read, ask)
             return trie.fresh
 
-    def _can_pack(self, longest: int) -> bool:
+    def _masks(self, longest: int) -> TreeMasks | None:
+        """The masks for packed branches of texts of this length, or None where the model takes none."""
         config = self._checkpoint.config
-        if longest <= min(attention_window(config), steady_length(config)) and self._takes_tree_mask:
-            return True
+        if longest <= steady_length(config):
+            if longest <= attention_window(config) and self._takes_tree_mask:
+                return TreeMasks()
+            if longest > attention_window(config) and self._masks_of_windows is not None:
+                return self._masks_of_windows
         if self._can_continue(longest):
             self._note(f"{self.name} takes no tree mask at this length: branches are run one by one on a cached prefix")
-        return False
+        return None
 
     def _can_continue(self, longest: int) -> bool:
         if longest <= steady_length(self._checkpoint.config) and self._continues_from_cache:
@@ -294,6 +305,10 @@ class LocalModel:
     @cached_property
     def _takes_tree_mask(self) -> bool:
         return takes_tree_mask(self.weights)
+
+    @cached_property
+    def _masks_of_windows(self) -> TreeMasks | None:
+        return masks_of_windows(self.weights)
 
     @cached_property
     def _continues_from_cache(self) -> bool:

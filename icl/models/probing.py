@@ -5,15 +5,20 @@ The plain pass, one text from its start without a cache, is what all else is hel
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from icl.models.execution import TrieRunner, run_prefix, run_reference
+from icl.models.masks import FULL, WINDOWS, TreeMasks, windowed_masks
 from icl.models.trie import TokenTrie
 
 #: Tokens of the probe: a stem, and two branches that leave it.
 _STEM, _BRANCH = 20, 4
+#: Windows that the probe fills several times.
+_SMALL_WINDOW = 5
 #: How foreign code says that it does not know our inputs, or a cache.
 _INCAPABLE = (RuntimeError, TypeError, ValueError, AttributeError, IndexError, KeyError, NotImplementedError)
 
@@ -32,27 +37,53 @@ def continues_from_cache(model: Any) -> bool:
     return _reproduces(model, [lambda trie, read: run_prefix(model, trie, np.arange(len(trie)), read, 7)])
 
 
-def takes_tree_mask(model: Any) -> bool:
+def takes_tree_mask(model: Any, masks: TreeMasks | None = None) -> bool:
     """Whether a packed tree comes out as its branches do one by one.
 
-    An attention that ignores the mask, or positions, would see one branch from the other. Windows that the probe does
-    not fill are not noticed: see `attention_window`.
+    An attention that ignores the masks, or positions, would see one branch from the other. Windows that the probe does
+    not fill are not noticed: see `masks_of_windows`.
     """
+    given = masks or TreeMasks()
 
     def packed(chunk: int) -> Any:
-        return lambda trie, read: TrieRunner(model, trie, np.arange(len(trie)), read, chunk).run()
+        return lambda trie, read: TrieRunner(model, trie, np.arange(len(trie)), read, chunk, masks=given).run()
 
-    # With nothing cached, and with the stem in the cache.
-    return _reproduces(model, [packed(_STEM + 2 * _BRANCH), packed(2 * _BRANCH)])
+    # With nothing cached, with the stem in the cache, and with the stem in pieces.
+    return _reproduces(model, [packed(_STEM + 2 * _BRANCH), packed(2 * _BRANCH), packed(_BRANCH)])
+
+
+def masks_of_windows(model: Any) -> TreeMasks | None:
+    """The masks with which a packed tree comes out right in texts that outgrow the model's windows; None if none do.
+
+    The model is tried with windows so small that the probe fills them: what it makes of masks does not depend on size.
+    """
+    for at, masks in enumerate(windowed_masks(model.config)):
+        with _small_windows(model.config):
+            if takes_tree_mask(model, windowed_masks(model.config)[at]):
+                return masks
+    return None
+
+
+@contextmanager
+def _small_windows(config: Any) -> Iterator[None]:
+    """The windows of a configuration made small for a while. Models read them whenever they build a mask."""
+    text = config.get_text_config()
+    kept = {name: size for name in WINDOWS.values() if isinstance(size := getattr(text, name, None), int)}
+    for name in kept:
+        setattr(text, name, _SMALL_WINDOW)
+    try:
+        yield
+    finally:
+        for name, size in kept.items():
+            setattr(text, name, size)
 
 
 def attention_window(config: Any) -> float:
     """The tokens that the narrowest attention layer looks back on; infinity where all look back to the start."""
     text = config.get_text_config()
     layers = getattr(text, "layer_types", None)
-    windows = {"sliding_attention": "sliding_window", "chunked_attention": "attention_chunk_size"}
-    if layers is not None and set(layers) <= {"full_attention", *windows}:
-        sizes = [getattr(text, name, None) for layer, name in windows.items() if layer in layers]
+    if layers is not None and set(layers) <= {FULL, *WINDOWS}:
+        sizes = [getattr(text, name, None) for layer, name in WINDOWS.items() if layer in layers]
     else:
         named = text.to_dict()
         about = [name for name in named if "window" in name.split("_") or name == "attention_chunk_size"]

@@ -175,15 +175,6 @@ def test_sizes_and_boundaries_need_no_weights(tiny: dict[str, Path]) -> None:
     assert "weights" not in vars(model._checkpoint)
 
 
-def test_sliding_window_falls_back_and_says_so(tiny: dict[str, Path]) -> None:
-    said: list[str] = []
-    model = load(tiny["mistral"], notify=said.append)
-    assert_equal_scores(model, requests("a lovely film", "dull"))
-    assert len(said) == 1
-    assert "tree mask" in said[0]
-    assert model.notes == tuple(said)
-
-
 def test_sliding_window_needs_no_fallback_within_the_window(tiny: dict[str, Path]) -> None:
     model = load(tiny["mistral"])
     assert_equal_scores(model, [ScoreRequest(Prompt("a b"), (" a", " b"))])

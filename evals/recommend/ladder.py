@@ -43,7 +43,7 @@ def why_not(spec: str, language: str) -> str | None:
     try:
         LEARNERS.require(spec)
     except MissingExtra as error:
-        return str(error)
+        return error.remedy
     parsed = parse_spec(spec)
     for name in _embedded_models(parsed):
         languages = EMBEDDED[name].languages

@@ -33,7 +33,7 @@ from fewshot.cli.options import (
 )
 from fewshot.cli.output import say, show, show_json
 from fewshot.cli.reading import Reading, TaskReading
-from fewshot.core.errors import UsageError
+from fewshot.core.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from evals.learner import Learner
@@ -56,7 +56,8 @@ Steps = Annotated[int | None, typer.Option("--steps", help="Outer steps at most;
 Seed = Annotated[int, typer.Option("--seed", help="Seed of parameters and episodes.")]
 From = Annotated[Path | None, typer.Option("--from", help="Folder of a trained learner.")]
 
-_DEFAULT = "protonet"
+#: And what is proposed where the packages of the default are not here.
+_DEFAULT, _LIGHT = "protonet", "probe:encoder=lexical"
 
 
 @app.command("train")
@@ -88,7 +89,7 @@ def train(
     from evals.trackers import track
     from fewshot.cli import experiment
 
-    learner = _learner(algorithm, seed, encoder=encoder, train=train, steps=steps)
+    learner = _learner(algorithm or _DEFAULT, seed, encoder=encoder, train=train, steps=steps)
     if not isinstance(learner, MetaLearner):
         raise UsageError(f"{learner.name} is not meta-trained; run it at once: fewshot classic run -a {learner.name}")
     if (out / "learner.json").is_file():
@@ -222,7 +223,7 @@ def _learner(
     from fewshot.core.spec import Spec, parse_spec
 
     if algorithm is None:
-        algorithm = stored_name(Path(source)) if source else _DEFAULT
+        algorithm = stored_name(Path(source)) if source else _default()
     spec = parse_spec(algorithm)
     given = {name: value for name, value in options.items() if value is not None}
     if source is not None:
@@ -230,6 +231,17 @@ def _learner(
         given["from"] = str(source)
         return LEARNERS.build(Spec(spec.name, {**spec.params, **given}, spec.positional), trust=trust)
     return LEARNERS.build(Spec(spec.name, {**spec.params, **given}, spec.positional), seed=seed, trust=trust)
+
+
+def _default() -> str:
+    """The learner that is taken where none is named. Raises MissingExtra, with one that needs no packages."""
+    from fewshot.core.catalog import LEARNERS
+
+    try:
+        LEARNERS.require(_DEFAULT)
+    except MissingExtra as error:
+        raise MissingExtra(f"-a {_DEFAULT}, the default,", *error.extras, instead=f"-a {_LIGHT}") from error
+    return _DEFAULT
 
 
 def _untrained(learner: Learner) -> dict[str, Learner]:

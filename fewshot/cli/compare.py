@@ -14,9 +14,9 @@ import typer
 from fewshot.cli.answers import require_answers, tell_alarm, tell_constant, tell_failures
 from fewshot.cli.groups import with_options
 from fewshot.cli.options import AsJson, Device, DryRun, RunDir, Tracker, Trust, Way
-from fewshot.cli.output import say, show, show_json, show_table
+from fewshot.cli.output import left_out, say, show, show_json, show_table
 from fewshot.cli.reading import Reading, TaskReading
-from fewshot.core.errors import UsageError
+from fewshot.core.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from evals.comparison import Comparison
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from evals.task import Task
 
 _DEFAULT_TASK = "intents-en"
-_DEFAULT_LEARNERS = ("icl", "prototypes:encoder=minilm")
+#: Prompting and training; and what stands in for both where the packages of neither are here.
+_DEFAULT_LEARNERS, _LIGHT_LEARNERS = ("icl", "prototypes"), ("probe:encoder=lexical",)
 
 
 @with_options(TaskReading)
@@ -40,7 +41,11 @@ def compare(
     task: Annotated[list[str] | None, typer.Option("--task", "-t", help="Task; may be repeated.")] = None,
     learner: Annotated[
         list[str] | None,
-        typer.Option("--learner", "-l", help="Learner spec; may be repeated. Baselines are always in."),
+        typer.Option(
+            "--learner",
+            "-l",
+            help="Learner spec; may be repeated; baselines are always in.  [default: icl and prototypes]",
+        ),
     ] = None,
     way: Way = None,
     shot: Annotated[str | None, typer.Option(help="Labelled texts per class: 5, or 1,2,4,8,16.  [default: 5]")] = None,
@@ -79,6 +84,7 @@ def compare(
     from evals.runner import interruptible
     from evals.trackers import track
     from fewshot.cli.experiment import instead_of_resuming, prepare_task, return_to, tell_near_copies
+    from fewshot.cli.report import default_name
     from fewshot.core.catalog import ENGINES
     from fewshot.core.devices import resolve_device
 
@@ -126,7 +132,7 @@ def compare(
     if output is not None:
         write_report(comparison, output)
     say(f"files: {folder}")
-    say(f"next: fewshot report {folder} -o report.html")
+    say(f"next: fewshot report {folder} -o {default_name()}")
     require_answers(*_tell_answers(comparison))
     if any(missing.status == "failed" for missing in comparison.absent):
         raise typer.Exit(1)
@@ -165,7 +171,22 @@ def _study(path: Path | None, resume: Path | None, given: dict[str, Any], trust:
         if "learner" not in given:
             require_consent(stored.learner, resume, trust=trust, place=resume)
         return make_study(**{**stored.model_dump(), **given})
-    return make_study(**{"task": [_DEFAULT_TASK], "learner": list(_DEFAULT_LEARNERS), **given})
+    return make_study(**{"task": [_DEFAULT_TASK], **({} if "learner" in given else {"learner": _defaults()}), **given})
+
+
+def _defaults() -> tuple[str, ...]:
+    """The default learners that can run with the packages that are here; tells which cannot."""
+    from fewshot.core.catalog import LEARNERS
+
+    missing: dict[str, str] = {}
+    for spec in _DEFAULT_LEARNERS:
+        try:
+            LEARNERS.require(spec)
+        except MissingExtra as error:
+            missing[spec] = error.remedy
+    for line in left_out(missing):
+        say(line)
+    return tuple(spec for spec in _DEFAULT_LEARNERS if spec not in missing) or _LIGHT_LEARNERS
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,14 @@ def show_table(
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
     results().print(table)
+
+
+def left_out(reasons: Mapping[str, str]) -> list[str]:
+    """One line for each reason why something is left out, with all that it keeps out."""
+    names: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        names.setdefault(why, []).append(name)
+    return [f"left out: {', '.join(some)}: {why}" for why, some in names.items()]
 
 
 def show_json(document: Any) -> None:

@@ -12,7 +12,7 @@ import typer
 from fewshot.cli.answers import tell_alarm
 from fewshot.cli.groups import with_options
 from fewshot.cli.options import AsJson, ClassSplit, Device, Labels, Part, Query, Shot, Task, Texts, Trust, Way
-from fewshot.cli.output import offline, say, show, show_json, show_table
+from fewshot.cli.output import left_out, offline, say, show, show_json, show_table
 from fewshot.cli.reading import Reading, TaskReading
 from fewshot.core.errors import UsageError
 
@@ -245,8 +245,8 @@ def _show(found: Recommendation) -> None:
         show(f"spent: {'unknown' if found.usd is None else f'{found.usd:.2f}'} USD")
     for note in found.task.notes:
         show(f"note: {note}")
-    for missing in found.left_out:
-        show(f"left out: {missing.learner}: {missing.why}")
+    for line in left_out({missing.learner: missing.why for missing in found.left_out}):
+        show(line)
     _show_doubts(found)
     show()
     show(found.sentence("en"), "bold")

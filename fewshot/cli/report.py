@@ -9,14 +9,20 @@ import typer
 
 from fewshot.cli.options import Trust
 from fewshot.cli.output import say, show
-from fewshot.core.errors import UsageError
+from fewshot.core.errors import MissingExtra, UsageError
+from fewshot.core.extras import is_installed
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of comparisons or of single runs.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help=".html, .md, .csv, .parquet, .tex or .json")] = Path(
-        "report.html"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help=".html, .md, .csv, .parquet, .tex or .json  [default: report.html, or report.md without the extra]",
+        ),
+    ] = None,
     csv_raw: Annotated[
         bool, typer.Option("--csv-raw", "--raw-csv", help="Leave cells as they are that a spreadsheet would run.")
     ] = False,
@@ -29,12 +35,21 @@ def report(
     from evals.comparison import Comparison
     from evals.report import require_format, write_report
 
+    if output is None:
+        output = Path(default_name())
+        if output.suffix != ".html":
+            say(f"left out: report.html: {MissingExtra('an HTML report', 'report').remedy}")
     require_format(output)
     comparison = Comparison.read(runs)
     write_report(comparison, output, csv_raw=csv_raw, token_scores=token_scores, trust=trust)
     for sentence in comparison.sentences():
         show(sentence)
     say(f"written: {output}")
+
+
+def default_name() -> str:
+    """Name of a report: a page, or a text where the packages of a page's charts are not here."""
+    return "report.html" if is_installed("report") else "report.md"
 
 
 def view(

@@ -52,16 +52,20 @@ class MissingExtra(ModelUnavailable):
 
     Args:
         instead: an argument with which nothing would be missing.
+
+    Attributes:
+        extras: what is to be installed.
+        remedy: what is wrong and how it is mended, without saying of what.
     """
 
     exit_code = 2
 
     def __init__(self, feature: str, extra: str, *others: str, instead: str | None = None) -> None:
-        wanted = ",".join([extra, *others])
+        self.extras = (extra, *others)
+        run = f'Run: pip install "fewshot[{",".join(self.extras)}]"'
+        self.remedy = f"packages are missing. {run}"
         way_out = f", or take {instead}, which needs none of them" if instead else ""
-        super().__init__(
-            f'{feature} needs packages that are not installed. Run: pip install "fewshot[{wanted}]"{way_out}'
-        )
+        super().__init__(f"{feature} needs packages that are not installed. {run}{way_out}")
 
 
 class OfflineError(ModelUnavailable):

@@ -198,8 +198,14 @@ class Registry:
         """
         if missing := self._missing(source, context):
             spec = parse_spec(source)
-            named = f"{self._option} {spec}" if self._option else f"{self.family} {str(spec)!r}"
+            named = f"{self._option} {self._short(spec)}" if self._option else f"{self.family} {self._short(spec)!r}"
             raise MissingExtra(named, *missing, instead=self._lighter(spec, context))
+
+    def _short(self, spec: Spec) -> str:
+        """A spec without what it says of the defaults."""
+        defaults = {name: each.default for name, each in _parameters(self.entry(self._parse(spec).name).load()).items()}
+        said = {name: value for name, value in spec.params.items() if name not in defaults or value != defaults[name]}
+        return str(replace(spec, params=said))
 
     def _missing(self, source: str | Mapping[str, Any] | Spec, context: Mapping[str, Any]) -> list[str]:
         """The install extras that a spec needs and that are not here."""

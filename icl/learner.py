@@ -10,10 +10,10 @@ from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from evals.language import UNKNOWN, with_language
-from evals.learner import BaseLearner, Context, Estimate, require_kind
+from evals.learner import BaseLearner, Context, Estimate, Learner, require_kind
 from evals.types import Label, Prediction, Problem, TaskInfo, Usage
 from fewshot.core.catalog import CALIBRATORS, ENCODERS, MODELS, ORDERINGS, SCORERS, SELECTORS
 from fewshot.core.errors import unknown_name
@@ -60,7 +60,7 @@ class ICLLearner(BaseLearner):
     """
 
     name = "icl"
-    kinds = ("classification",)
+    kinds = ("classification", "multilabel", "tagging", "generation")
     _listener: Callable[[str], None] | None = None
 
     def __init__(
@@ -98,12 +98,26 @@ class ICLLearner(BaseLearner):
         """Whether calibration looks at all queries together."""
         return self.calibrate != "auto" and self._calibrator.transductive and self._scorer.gives_scores
 
-    def for_task(self, task: TaskInfo, labels: Sequence[Label] = ()) -> ICLLearner:
-        """With the model for the task and its labels where the model is "auto" and both are known; else this one."""
+    @property
+    def scorer(self) -> Scorer:
+        """How the model is asked."""
+        return self._scorer
+
+    def for_task(self, task: TaskInfo, labels: Sequence[Label] = ()) -> Learner:
+        """With the model for the task and its labels where the model is "auto" and both are known; else this one.
+
+        Answers that are no single label are decided label by label, or written.
+        """
+        from icl.writing.learner import for_kind
+
+        settled = self._settled_by(task, labels)
+        return settled if task.kind == "classification" else for_kind(settled, task)
+
+    def _settled_by(self, task: TaskInfo, labels: Sequence[Label]) -> Self:
         known = task.language != UNKNOWN and labels
         return self if self._auto is None or not known else self._settle(self._auto, task, labels)
 
-    def _settle(self, auto: Spec, task: TaskInfo, labels: Sequence[Label]) -> ICLLearner:
+    def _settle(self, auto: Spec, task: TaskInfo, labels: Sequence[Label]) -> Self:
         choice = choose_model(task.language, labels)
         if choice.model not in self._settled:
             given = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
@@ -112,7 +126,7 @@ class ICLLearner(BaseLearner):
         settled._reasons[task] = choice.reason
         return settled
 
-    def _settled_for(self, problem: Problem) -> tuple[ICLLearner, Problem]:
+    def _settled_for(self, problem: Problem) -> tuple[Self, Problem]:
         """This learner with the model for a problem, and the problem with its language, where the model is "auto"."""
         if self._auto is None:
             return self, problem
@@ -321,7 +335,7 @@ class ICLLearner(BaseLearner):
         return auto_spec(self.model)
 
     @cached_property
-    def _settled(self) -> dict[str, ICLLearner]:
+    def _settled(self) -> dict[str, Self]:
         """This learner with each of the models that were chosen so far, so that none is loaded twice."""
         return {}
 

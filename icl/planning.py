@@ -73,6 +73,19 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Written:
+    """Answers that are no single labels.
+
+    Attributes:
+        answers: of the support, by id, as the demonstrations show them.
+        longest: answers that bound the length of those to come.
+    """
+
+    answers: Mapping[str, str]
+    longest: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Planner:
     """Plans the prompts of problems.
 
@@ -98,7 +111,15 @@ class Planner:
         if self.demos not in ("all", "auto") and not isinstance(self.demos, int):
             raise UsageError(f"--demos {self.demos!r} is neither a number, nor all or auto")
 
-    def plan(self, problem: Problem, pool: Pool, model: LanguageModel, scorer: Scorer, seed: int) -> Plan:
+    def plan(
+        self,
+        problem: Problem,
+        pool: Pool,
+        model: LanguageModel,
+        scorer: Scorer,
+        seed: int,
+        written: Written | None = None,
+    ) -> Plan:
         """Plan every query of a problem.
 
         Args:
@@ -107,6 +128,7 @@ class Planner:
             model: whose context the prompts must fit.
             scorer: how the model will be asked.
             seed: of the run.
+            written: what the demonstrations show, where it is not the words of a label.
 
         Raises:
             UsageError: labels that the model cannot tell apart, a template that does not fit, a format that it lacks.
@@ -116,13 +138,14 @@ class Planner:
             raise UsageError(f"model {model.name!r} has no chat format; use --format completion")
         words = {label.name: label.verbalizer for label in problem.labels}
         builder = PromptBuilder(self.template or problem.task.template, problem.task, tuple(words.values()))
-        choices = self._choices(builder)
+        choices = self._choices(builder, tuple(words.values()) if written is None else written.longest)
         budget = TokenBudget(model, scorer.reserve(model, choices))
         # What is shown depends on run, support and query alone, so asking other queries along changes nothing.
         drawn_by = [seed, digest([[row.id, row.text, row.label] for row in problem.support])]
         amount = amount_of(self.demos, self.selector, pool, model)
         picked = self.selector.select(problem.queries, pool, amount.demos, drawn_by)
-        assemble = _Assembler(self, builder, words, merge_system=not model.capabilities.system_role)
+        answers = None if written is None else written.answers
+        assemble = _Assembler(self, builder, words, answers, merge_system=not model.capabilities.system_role)
         blanks = self.content_free(problem, drawn_by)
         planned = tuple(
             self._plan_query(
@@ -158,18 +181,18 @@ class Planner:
         ids = tuple(pick.example.id for pick in shown(kept))
         return PlannedQuery(prompt, tuple(content_free), ids, len(wanted) - kept)
 
-    def _choices(self, builder: PromptBuilder) -> Choices:
-        """The labels as continuations. Where one begins another, all are closed by what follows a label in the prompt.
+    def _choices(self, builder: PromptBuilder, answers: tuple[str, ...]) -> Choices:
+        """Answers as continuations. Where one begins another, all are closed by what follows a label in the prompt.
 
         Without a closing, "pos" would be credited with the probability of "positive" as well. What closes a chat turn
         is a control token, which text cannot hold: there the labels stay open, and a note says so.
         """
-        written = tuple(builder.continuation(verbalizer) for verbalizer in builder.labels)
+        written = tuple(builder.continuation(answer) for answer in answers)
         if self.format == "chat":
-            return Choices(builder.labels, tuple(continuation.strip() for continuation in written))
+            return Choices(answers, tuple(continuation.strip() for continuation in written))
         stop = builder.separator if any("\n" in continuation for continuation in written) else "\n"
         closing = builder.separator if _opening(written) else ""
-        return Choices(builder.labels, tuple(continuation + closing for continuation in written), stop)
+        return Choices(answers, tuple(continuation + closing for continuation in written), stop)
 
     def _notes(
         self, planned: Sequence[PlannedQuery], choices: Choices, model: LanguageModel, scorer: Scorer
@@ -192,6 +215,7 @@ class _Assembler:
     planner: Planner
     builder: PromptBuilder
     words: Mapping[str, str]
+    answers: Mapping[str, str] | None
     merge_system: bool
 
     def prompts(self, picks: Sequence[Pick], inputs: Sequence[Query]) -> list[Prompt]:
@@ -207,8 +231,11 @@ class _Assembler:
 
     def _demonstration(self, pick: Pick) -> Demonstration:
         example = pick.example
+        shown = Query(example.id, example.text, example.fields)
+        if self.answers is not None:
+            return Demonstration(shown, self.answers[example.id])
         assert isinstance(example.label, str), "the support of a classification is labelled"
-        return Demonstration(Query(example.id, example.text, example.fields), self.words[example.label])
+        return Demonstration(shown, self.words[example.label])
 
     @cached_property
     def _builders(self) -> dict[tuple[str, ...], PromptBuilder]:

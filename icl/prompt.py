@@ -132,11 +132,12 @@ class PromptBuilder:
 
 def _folded(query: Query) -> Query:
     """The query with its text and its fields on one line each."""
-    fields = {name: _on_one_line(value) for name, value in query.fields.items()}
-    return replace(query, text=_on_one_line(query.text), fields=fields)
+    fields = {name: on_one_line(value) for name, value in query.fields.items()}
+    return replace(query, text=on_one_line(query.text), fields=fields)
 
 
-def _on_one_line(value: Any) -> Any:
+def on_one_line(value: Any) -> Any:
+    """A text with blanks for its line ends; anything else as it is."""
     return _LINE_ENDS.sub(" ", value) if isinstance(value, str) else value
 
 

@@ -218,19 +218,28 @@ def preview(
     as_json: AsJson = False,
 ) -> None:
     """Show the exact prompt, its demonstrations and the tokens where the label begins. Runs no model."""
+    from evals.content import TOKENS
     from evals.learner import Context
+    from evals.relevance import Decisions, decisions
     from evals.types import Query as QueryText
     from fewshot.cli import experiment
+    from icl.learner import ICLLearner
 
     loaded = experiment.prepare_task(task, reading=ReadingBesideText.of(ctx.params, task))
     sampler = experiment.build_sampler(loaded, experiment.Episodes(way, shot, query, 1, seed, class_split, part))
     problem = sampler[episode].problem
     if text is not None:
-        problem = replace(problem, queries=(QueryText("q0", text),))
+        tokens = {TOKENS: list(text)} if loaded.info.kind == "tagging" else {}
+        problem = replace(problem, queries=(QueryText("q0", text, tokens),))
         index = 0
     if not 0 <= index < len(problem.queries):
         raise UsageError(f"--index {index}: the episode has {len(problem.queries)} queries, numbered from 0")
     learner = _learner(ctx.params).for_task(loaded.info, loaded.labels)
+    if isinstance(learner, Decisions):
+        learner, asked = learner.learner, decisions(problem)
+        problem = asked[0]
+        say(f"one of {len(asked)} decisions per text: {problem.labels[1].name}, or anything else")
+    assert isinstance(learner, ICLLearner)
     context = Context(device=ctx.params["device"], seed=seed, notify=say)
     seen = learner.preview(problem, index, context)
     if as_json:
@@ -239,11 +248,13 @@ def preview(
     show(seen.shown)
     show()
     boundaries = seen.boundaries or [()] * len(seen.continuations)  # hosted models do not show their tokens
+    labels = problem.labels if seen.continuations else ()
     rows = [
         [label.name, repr(continuation), " | ".join(f"{token!r} {ident}" for ident, token in boundary)]
-        for label, continuation, boundary in zip(problem.labels, seen.continuations, boundaries, strict=True)
+        for label, continuation, boundary in zip(labels, seen.continuations, boundaries, strict=True)
     ]
-    show_table(["label", "continuation", "tokens at the boundary"], rows)
+    if rows:
+        show_table(["label", "continuation", "tokens at the boundary"], rows)
     show(f"demonstrations: {', '.join(seen.query.demonstrations) or 'none'}")
     if seen.query.n_dropped:
         show(f"{seen.query.n_dropped} demonstrations do not fit and are dropped")

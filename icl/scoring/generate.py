@@ -36,7 +36,11 @@ class Generate(Part):
         stop = (choices.stop,) if choices.stop else ()
         written = model.generate([GenerateRequest(prompt, limit, stop) for prompt in prompts])
         usage = sum((generation.usage for generation in written), Usage())
-        return Readings(tuple(reading_of(generation, choices) for generation in written), usage)
+        return Readings(tuple(self.reading_of(generation, choices) for generation in written), usage)
+
+    def reading_of(self, generation: Generation, choices: Choices) -> Reading:
+        """What was written, as one of the labels."""
+        return reading_of(generation, choices)
 
 
 def reading_of(generation: Generation, choices: Choices) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, ClassVar
@@ -26,6 +27,11 @@ class Part:
         """Name and parameters, JSON-ready."""
         params = [part.name for part in fields(self) if part.compare]  # pyright: ignore[reportArgumentType]
         return {"name": self.name, **{name: described(getattr(self, name)) for name in params}}
+
+
+def between(value: object, lowest: float, highest: float = math.inf) -> bool:
+    """Whether a parameter, which a spec may spell as it likes, is a number in a range."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value <= highest
 
 
 def resolve(registry: Registry, part: PartLike, **context: Any) -> Any:

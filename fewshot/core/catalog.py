@@ -32,7 +32,12 @@ SELECTORS = Registry(
         Entry("random", "icl.selectors.random:Random", "M examples drawn at random"),
         Entry("balanced", "icl.selectors.balanced:Balanced", "M examples at random, classes in turn"),
         Entry("knn", "icl.selectors.knn:KNN", "the M examples most similar to the query"),
+        Entry("bm25", "icl.selectors.bm25:BM25", "the M examples that share the query's rare words"),
         Entry("mmr", "icl.selectors.mmr:MMR", "M examples, similar to the query and unlike each other"),
+        Entry("dpp", "icl.selectors.dpp:DPP", "M examples that span much of the space, near the query or not"),
+        Entry("farthest", "icl.selectors.farthest:Farthest", "M examples far from each other, whatever is asked"),
+        Entry("facility", "icl.selectors.facility:Facility", "M examples that stand for the pool, whatever is asked"),
+        Entry("vote-k", "icl.selectors.vote_k:VoteK", "M examples that many others are like, whatever is asked"),
     ],
     parts={"encoder": (ENCODERS,)},
 )

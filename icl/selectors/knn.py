@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from evals.types import Query
-from icl.selectors.base import Pick, Pool
+from icl.selectors.base import Pick, Pool, most_similar
 from icl.selectors.similarity import SimilaritySelector
 
 
@@ -19,23 +17,14 @@ class KNN(SimilaritySelector):
 
     name = "knn"
 
+    @property
+    def by_query(self) -> bool:
+        return True
+
     def rank(
         self, queries: Sequence[Query], pool: Pool, m: int, excluded: Sequence[frozenset[int]], seed: Sequence[Any]
     ) -> list[list[Pick]]:
         if m == 0:
             return [[] for _ in queries]
-        cosines = self.cosines(queries, self.encode(pool))
-        return [
-            [Pick(pool.examples[at], float(similar[at])) for at in nearest(similar, m + len(twins)) if at not in twins][
-                :m
-            ]
-            for similar, twins in zip(cosines, excluded, strict=True)
-        ]
-
-
-def nearest(similar: np.ndarray, m: int) -> list[int]:
-    """Positions of the `m` largest values, largest first, ties by position, without sorting the rest."""
-    if m >= len(similar):
-        return np.argsort(-similar, kind="stable").tolist()
-    candidates = np.flatnonzero(similar >= np.partition(similar, -m)[-m])
-    return candidates[np.argsort(-similar[candidates], kind="stable")][:m].tolist()
+        cosines = self.encode(pool).cosines(queries)
+        return [most_similar(similar, pool, m, twins) for similar, twins in zip(cosines, excluded, strict=True)]

@@ -25,6 +25,10 @@ class Random(Selector):
 
     per_query: bool = False
 
+    @property
+    def by_query(self) -> bool:
+        return self.per_query
+
     def rank(
         self, queries: Sequence[Query], pool: Pool, m: int, excluded: Sequence[frozenset[int]], seed: Sequence[Any]
     ) -> list[list[Pick]]:

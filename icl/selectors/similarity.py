@@ -1,8 +1,8 @@
-"""What the similarity-based selectors share: vectors of a pool, encoded once, and cosines in blocks of bounded size."""
+"""What the similarity-based selectors share: vectors of a pool, encoded once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -10,44 +10,25 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from evals.content import whole_text
 from evals.types import Query
 from fewshot.core.embedded import encoder_for
+from fewshot.core.errors import UsageError
 from fewshot.core.spec import AUTO, Spec, auto_spec
-from fewshot.encoders import Encoder, build_encoder
-from icl.parts import PartLike
-from icl.selectors.base import Pool, Selector
-
-#: Similarities held at once: 2**24 float32 are 64 MiB.
-_BLOCK = 2**24
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A pool's vectors and the encoder, fitted to the pool, that made them.
-
-    The encoder has seen the pool alone: neither queries nor labels.
-    """
-
-    encoder: Encoder
-    vectors: Any
-
-    def similarities(self, vectors: Any) -> np.ndarray:
-        """(n_pool, n) cosines between the pool and n vectors.
-
-        Rounded, because BLAS sums in an order that depends on the size of the block: without it, two equal texts could
-        swap places when other queries are asked along with this one.
-        """
-        product = self.vectors @ vectors.T
-        return np.round(product.toarray() if hasattr(product, "toarray") else product, 5)
+from fewshot.encoders import build_encoder
+from icl.parts import PartLike, between
+from icl.selectors.base import Pick, Pool, nearest, shared
+from icl.selectors.by_class import ClassSelector
+from icl.selectors.vectors import Encoded, unit
 
 
 @dataclass(frozen=True)
-class SimilaritySelector(Selector):
+class SimilaritySelector(ClassSelector):
     """Base of selectors that compare texts. Only texts are encoded: a label in the key would give the answer away.
 
     Args:
-        encoder: spec of an encoder, or an encoder; "auto" takes the embedded one that suits the language of the pool.
+        encoder: spec of an encoder, or any object whose `encode` turns texts into rows; "auto" takes the embedded
+            encoder that suits the language of the pool. Where vectors are at hand: a matrix (n_pool, d), or a pair of
+            such a matrix and one of the queries, (n_query, d).
         device, offline: passed to an encoder given as a spec.
     """
 
@@ -55,34 +36,44 @@ class SimilaritySelector(Selector):
     device: str = field(default="auto", kw_only=True, compare=False)
     offline: bool = field(default=False, kw_only=True, compare=False)
 
-    ranks_by_similarity = True
-
     def encode(self, pool: Pool) -> Encoded:
         """Fit and encode a pool; kept for as long as the pool lives."""
-        if pool not in self._encoded:
-            fitted = self._encoder_for(pool).fit(pool.texts)
-            self._encoded[pool] = Encoded(fitted, fitted.encode(pool.texts))
-        return self._encoded[pool]
-
-    def cosines(self, queries: Sequence[Query], encoded: Encoded) -> Iterator[np.ndarray]:
-        """Per query, (n_pool,) similarities."""
-        texts = [whole_text(query) for query in queries]
-        step = max(1, _BLOCK // max(1, encoded.vectors.shape[0]))
-        for start in range(0, len(texts), step):
-            yield from encoded.similarities(encoded.encoder.encode(texts[start : start + step])).T
+        if pool.whole not in self._encoded:
+            self._encoded[pool.whole] = self._encode(pool.whole)
+        whole = self._encoded[pool.whole]
+        return whole if pool is pool.whole else Encoded(whole.encoder, whole.vectors[pool.rows])
 
     def notes(self, pool: Pool) -> tuple[str, ...]:
         """Which encoder compares the texts, and why, where none was named."""
         chosen = self._choice(pool)
         return () if chosen is None else (chosen[1],)
 
-    def _encoder_for(self, pool: Pool) -> Encoder:
+    def describe(self) -> dict[str, Any]:
+        """Name and parameters, JSON-ready; what has no description of its own is told by its type."""
+        known = isinstance(self.encoder, str | Mapping | Spec) or hasattr(self.encoder, "describe")
+        return super().describe() if known else {**super().describe(), "encoder": type(self.encoder).__name__}
+
+    def _encode(self, pool: Pool) -> Encoded:
+        given = self.encoder if isinstance(self.encoder, tuple) else (self.encoder, None)
+        if hasattr(given[0], "shape"):
+            vectors, asked = unit(given[0]), given[1]
+            if vectors.shape[0] != len(pool.examples):
+                raise UsageError(f"encoder= holds {vectors.shape[0]} vectors for {len(pool.examples)} examples")
+            return Encoded(None if asked is None else unit(asked), vectors)
+        encoder = self._encoder_for(pool)
+        fitted = encoder.fit(pool.texts) if hasattr(encoder, "fingerprint") else encoder
+        return Encoded(fitted, unit(fitted.encode(pool.texts)))
+
+    def _encoder_for(self, pool: Pool) -> Any:
         chosen = self._choice(pool)
         spec = self.encoder if chosen is None else chosen[0]
-        key = str(spec) if isinstance(spec, str | Mapping | Spec) else ""
-        if key not in self._built:
-            self._built[key] = build_encoder(spec, device=self.device, offline=self.offline)
-        return self._built[key]
+        if not isinstance(spec, str | Mapping | Spec):
+            if not hasattr(spec, "encode"):
+                raise UsageError(f"encoder={type(spec).__name__} is no name, no matrix, and has no method encode")
+            return spec
+        if str(spec) not in self._built:
+            self._built[str(spec)] = build_encoder(spec, device=self.device, offline=self.offline)
+        return self._built[str(spec)]
 
     def _choice(self, pool: Pool) -> tuple[Spec, str] | None:
         """The encoder for the language of a pool, and why, where none was named."""
@@ -93,9 +84,74 @@ class SimilaritySelector(Selector):
         return replace(spec, name=name), reason
 
     @cached_property
-    def _built(self) -> dict[str, Encoder]:
+    def _built(self) -> dict[str, Any]:
         return {}
 
     @cached_property
     def _encoded(self) -> WeakKeyDictionary[Pool, Encoded]:
         return WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class QuerySelector(SimilaritySelector):
+    """Base of selectors that compare the pool with the query and with itself. Subclasses define `take`.
+
+    Args:
+        fetch: how many of the most similar examples are looked at; the whole pool where it is None, or no larger.
+    """
+
+    fetch: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.fetch is not None and not (isinstance(self.fetch, int) and between(self.fetch, 1)):
+            way_out = "give 1 or more, or none for the whole pool"
+            raise UsageError(f"{self.name}:fetch={self.fetch} is no number of examples: {way_out}")
+
+    @property
+    def by_query(self) -> bool:
+        return True
+
+    def rank(
+        self, queries: Sequence[Query], pool: Pool, m: int, excluded: Sequence[frozenset[int]], seed: Sequence[Any]
+    ) -> list[list[Pick]]:
+        if m == 0:
+            return [[] for _ in queries]
+        encoded = self.encode(pool)
+        found: list[list[Pick]] = []
+        for similar, twins in zip(encoded.cosines(queries), excluded, strict=True):
+            rows = self._shortlist(similar, m, twins)
+            vectors = encoded.vectors if len(rows) == len(similar) else encoded.vectors[rows]
+            taken = rows[self.take(similar[rows], vectors, m)]
+            found.append([Pick(pool.examples[at], float(similar[at])) for at in taken])
+        return found
+
+    def take(self, similar: np.ndarray, vectors: Any, m: int) -> list[int]:
+        """Up to `m` of the candidates, the most wanted first; ties in their order.
+
+        Args:
+            similar: (n,) cosines with the query. vectors: (n, d), of length 1.
+
+        Returns:
+            Positions among the n.
+        """
+        raise NotImplementedError
+
+    def _shortlist(self, similar: np.ndarray, m: int, twins: frozenset[int]) -> np.ndarray:
+        """Rows of the candidates, in the order of the pool, without the query itself."""
+        wanted = len(similar) if self.fetch is None else max(self.fetch, m) + len(twins)
+        rows = np.arange(len(similar)) if wanted >= len(similar) else np.sort(nearest(similar, wanted))
+        return rows[~np.isin(rows, list(twins))] if twins else rows
+
+
+@dataclass(frozen=True)
+class SpreadSelector(SimilaritySelector):
+    """Base of selectors that choose from the pool alone, whatever is asked: the queries share one prompt."""
+
+    def rank(
+        self, queries: Sequence[Query], pool: Pool, m: int, excluded: Sequence[frozenset[int]], seed: Sequence[Any]
+    ) -> list[list[Pick]]:
+        return shared(lambda n: self.order(self.encode(pool), n), pool, m, excluded)
+
+    def order(self, encoded: Encoded, n: int) -> list[int]:
+        """The first `n` positions of the choice; those of more begin with those of fewer. Ties in their order."""
+        raise NotImplementedError

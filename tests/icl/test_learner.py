@@ -263,7 +263,9 @@ def test_describe_is_json_and_tells_parts_apart() -> None:
     assert learners[4].describe()["selector"] == {
         "name": "mmr",
         "encoder": "lexical",
+        "balanced": False,
         "lambda_": 0.7,
+        "fetch": 64,
     }
 
 

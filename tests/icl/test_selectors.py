@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,14 @@ from icl.selectors import Pool, Selector
 from icl.selectors.all import All
 from icl.selectors.auto import Auto
 from icl.selectors.balanced import Balanced
+from icl.selectors.bm25 import BM25
+from icl.selectors.dpp import DPP
+from icl.selectors.facility import Facility
+from icl.selectors.farthest import Farthest
 from icl.selectors.knn import KNN
 from icl.selectors.mmr import MMR
 from icl.selectors.random import Random
+from icl.selectors.vote_k import VoteK
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,13 @@ def ids(picks: list) -> list[str]:
     return [pick.example.id for pick in picks]
 
 
+SPREAD = [Farthest(Letters()), Facility(Letters()), VoteK(Letters()), DPP(Letters(), query=False)]
+NEAR = [KNN(Letters()), KNN(Letters(True)), MMR(Letters()), MMR(Letters(True), fetch=3), DPP(Letters()), BM25()]
 EVERY = [
     *(All(), Auto(), Random(), Random(per_query=True), Balanced()),
-    *(KNN(Letters()), KNN(Letters(True)), MMR(Letters())),
+    *NEAR,
+    *SPREAD,
+    *(replace(each, balanced=True) for each in (*NEAR, *SPREAD)),
 ]
 texts = st.lists(st.text("abcd", min_size=1, max_size=6), min_size=1, max_size=12, unique=True)
 

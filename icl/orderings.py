@@ -46,7 +46,8 @@ class NearestLast(Part):
         def similarity(pick: Pick) -> float:
             if pick.similarity is None:
                 raise UsageError(
-                    "ordering 'nearest-last' needs similarities; use --selector knn or mmr, or --order shuffled"
+                    "ordering 'nearest-last' needs similarities; use --selector knn, bm25, mmr or dpp, or "
+                    "--order shuffled"
                 )
             return pick.similarity
 

@@ -43,7 +43,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="In-context learning: classify by prompting a language model.")
 
-Selector = Annotated[str, typer.Option(help="all, random, balanced, knn, mmr:lambda=0.5 ...")]
+Selector = Annotated[
+    str,
+    typer.Option(
+        help="knn, bm25, mmr:lambda=0.5, dpp; whatever the query: facility, farthest, vote-k, balanced, random ... "
+        "With :balanced=true, equally many of each class."
+    ),
+]
 Encoder = Annotated[
     str,
     typer.Option(
@@ -75,7 +81,10 @@ class Prompting:
     ] = "auto"
     selector: Annotated[
         str,
-        typer.Option(help="all, random, balanced, knn, mmr:lambda=0.5 ...; auto: balanced where not all are shown."),
+        typer.Option(
+            help="all, random, balanced, knn, bm25, mmr:lambda=0.5, dpp, facility, farthest, vote-k, with "
+            ":balanced=true for equally many of each class; auto: balanced where not all are shown."
+        ),
     ] = "auto"
     order: Annotated[str, typer.Option(help="given, nearest-last, shuffled.")] = "shuffled"
     calibrate: Annotated[
@@ -268,7 +277,7 @@ def preview(
 @with_options(ReadingBesideText)
 def select(
     ctx: typer.Context,
-    text: Annotated[str, typer.Option("--text", help="The query.")],
+    text: Annotated[str | None, typer.Option("--text", help="The query; none for a choice that serves all.")] = None,
     task: Task = "sentiment-ko",
     selector: Selector = "knn",
     count: Annotated[int, typer.Option("-k", "--count", help="How many examples.")] = 5,
@@ -276,11 +285,13 @@ def select(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Pick examples for a text from all labelled rows of a task (its train rows, where it has a split)."""
-    from evals.types import Query as QueryText
+    """Pick examples for a text, or for whatever text will come, from all labelled rows of a task.
+
+    Of a task that has a split, these are its train rows.
+    """
     from fewshot.cli.experiment import prepare_task
     from fewshot.core.catalog import SELECTORS
-    from icl.selectors import Pool
+    from icl.selectors import Pick, Pool
 
     if count < 1:
         raise UsageError(f"--count {count} is too small; use 1 or more")
@@ -288,7 +299,10 @@ def select(
     pool = loaded.rows.get("train") or next(iter(loaded.rows.values()))
     chosen = SELECTORS.build(selector, encoder=encoder)
     examples = Pool(tuple(pool), loaded.info.language)
-    picked = chosen.select([QueryText("q0", text)], examples, count, [seed])[0]
+    if text is None:
+        picked = [Pick(example) for example in chosen.choose(examples, count, [seed])]
+    else:
+        picked = chosen.select([text], examples, count, [seed])[0]
     for note in chosen.notes(examples):
         say(note)
     if as_json:

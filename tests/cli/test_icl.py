@@ -187,3 +187,20 @@ def test_a_large_support_is_not_all_shown(
     assert told is None or told in notes[0]
     if "all" not in options:
         assert len({json.loads(line)["label"] for line in done.stdout.splitlines()}) == 2
+
+
+@pytest.mark.parametrize("selector", ["facility", "vote-k:balanced=true", "dpp:query=false", "farthest", "balanced"])
+def test_examples_for_whatever_text_will_come(fewshot: Callable, selector: str) -> None:
+    done = fewshot(
+        *("icl", "select", "-t", "intents-en", "--selector", selector, "--encoder", "lexical", "-k", "4", "--json")
+    )
+    assert done.code == 0, done.stderr
+    rows = json.loads(done.stdout)
+    assert len({row["id"] for row in rows}) == 4
+    assert {row["similarity"] for row in rows} == {None}
+
+
+def test_a_selector_by_the_query_asks_for_one(fewshot: Callable) -> None:
+    done = fewshot("icl", "select", "-t", "intents-en", "--selector", "bm25")
+    assert done.code == 2
+    assert "chooses by the query: give it one" in done.stderr

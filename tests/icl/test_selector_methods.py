@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import icl
 from evals.types import Example, Query
 from fewshot.core.catalog import SELECTORS
 from fewshot.core.errors import UsageError
@@ -300,3 +301,9 @@ def test_queries_come_as_texts_too_and_are_never_their_own_demonstration(query: 
     rows = [{"text": "aa"}, {"text": "cc"} if not isinstance(query, dict) else query, {"text": "bb"}]
     [picks] = KNN(Letters()).select([query], Pool(rows), 3)
     assert sorted(ids(picks)) == ["s0", "s2"]
+
+
+def test_the_names_are_at_hand() -> None:
+    assert {getattr(icl, name).__name__ for name in icl.__all__} == set(icl.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'KNNN'"):
+        icl.KNNN  # noqa: B018

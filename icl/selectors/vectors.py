@@ -11,10 +11,12 @@ import numpy as np
 from evals.content import whole_text
 from evals.types import Query
 from fewshot.core.errors import UsageError
-from fewshot.encoders.prototypes import normalized
+from fewshot.encoders.prototypes import normalized, squared_lengths
 
 #: Similarities held at once: 2**24 float32 are 64 MiB.
 _BLOCK = 2**24
+#: How far from 1 the length of a row may be that is taken as it is: cosines have five digits.
+_EVEN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -81,4 +83,5 @@ def unit(vectors: Any) -> Any:
         raise UsageError(f"vectors are one row of numbers per text, and not {numbers.dtype} of shape {found.shape}")
     if not np.isfinite(numbers).all():
         raise UsageError("vectors hold numbers that are not finite: no cosine can be computed")
-    return normalized(found)
+    lengths = np.sqrt(squared_lengths(found))
+    return found if found.dtype == np.float32 and np.abs(lengths - 1).max(initial=0) < _EVEN else normalized(found)

@@ -36,10 +36,21 @@ def hub_rows(hub: HubCard, split: str) -> Iterator[Row]:
 def dataset_rows(data: Any, origin: str) -> Iterator[Row]:
     """Yield the rows of a `datasets.Dataset`; class numbers are replaced by their names."""
     features = data.features or {}  # a stream may not know them
-    named = {column: feature for column, feature in features.items() if hasattr(feature, "int2str")}
+    named = {column: _names_of(feature) for column, feature in features.items()}
     for number, values in enumerate(data, start=1):
-        readable = {
-            column: named[column].int2str(value) if column in named and isinstance(value, int) and value >= 0 else value
-            for column, value in dict(values).items()
-        }
+        readable = {column: _readable(value, named.get(column)) for column, value in dict(values).items()}
         yield Row(readable, f"{origin}, row {number}", number)
+
+
+def _names_of(feature: Any) -> Any | None:
+    """What names the class numbers in a column, be it one per row or a list; None where there are none."""
+    inner = getattr(feature, "feature", feature)
+    return inner if hasattr(inner, "int2str") else None
+
+
+def _readable(value: Any, names: Any | None) -> Any:
+    if names is None:
+        return value
+    if isinstance(value, list):
+        return [_readable(each, names) for each in value]
+    return names.int2str(value) if isinstance(value, int) and value >= 0 else value

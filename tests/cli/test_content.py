@@ -87,6 +87,12 @@ def test_rows_are_the_same_by_text_and_declared_fields(
     assert len(loaded(tmp_path, card, rows).rows["all"]) == kept
 
 
+@pytest.mark.data
+@pytest.mark.parametrize(("name", "rows"), [("klue-nli", 3000), ("klue-sts", 519), ("klue-ner", 5000)])
+def test_no_row_of_the_shipped_pairs_and_tags_is_lost(name: str, rows: int) -> None:
+    assert sum(map(len, load_task(name).rows.values())) == rows
+
+
 @pytest.mark.promise(115)
 @pytest.mark.parametrize(
     ("card", "rows", "told"),

@@ -70,6 +70,22 @@ def test_splits_and_class_names_of_data_sets() -> None:
     assert [label.name for label in task.labels] == ["배송", "환불"]
 
 
+def test_class_names_of_lists_of_labels_and_tags() -> None:
+    datasets = pytest.importorskip("datasets")
+    kinds = {"labels": ["기쁨", "슬픔"], "tags": ["B-PS", "I-PS", "O"]}
+    golds = {"labels": [[0, 1], [1], []], "tags": [[0, 1, 2], [2, 2, 2], [2, 2, 0]]}
+    read = {
+        "labels": [("기쁨", "슬픔"), ("슬픔",), ()],
+        "tags": [("B-PS", "I-PS", "O"), ("O",) * 3, ("O", "O", "B-PS")],
+    }
+    for column, names in kinds.items():
+        held = datasets.Sequence(datasets.ClassLabel(names=names))
+        features = datasets.Features({"text": datasets.Value("string"), column: held})
+        rows = {"text": ["a b c", "d e f", "g h i"], column: golds[column]}
+        task = load_task(datasets.Dataset.from_dict(rows, features=features))
+        assert [row.label for row in task.rows["all"]] == read[column]
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

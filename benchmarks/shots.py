@@ -17,21 +17,17 @@ from typing import Any
 from evals.comparison import compare
 from evals.comparison.falls import falls
 from fewshot.core.catalog import LEARNERS
-from fewshot.core.errors import ModelUnavailable
+from fewshot.core.embedded import ensure
+from fewshot.core.errors import FewshotError
 
 #: Model -> a task in a language that it was made for, and how many classes of it.
 MODELS = {"smollm2": ("intents-en", 5), "ko-mini": ("sentiment-ko", 2), "gemma3": ("intents-ko", 5)}
 
 
 def accuracy_by_shot(model: str, shots: list[int], query: int, episodes: int) -> dict[str, Any]:
-    """The record of one model.
-
-    Raises:
-        ModelUnavailable: it is not on this machine and cannot be had.
-    """
+    """The record of one model."""
     task, way = MODELS[model]
     learner = LEARNERS.build(f"icl:model={model}")
-    learner.describe()  # a model that cannot be had is told before any work
     with tempfile.TemporaryDirectory() as folder:
         found = compare(task, {model: learner}, way=way, shot=shots, query=query, episodes=episodes, folder=folder)
     standings = {analysis.table.shot: analysis.standing(model) for analysis in found.analyses}
@@ -52,10 +48,11 @@ def main() -> int:
     fallen = False
     for model in wanted.models:
         try:
-            record = accuracy_by_shot(model, wanted.shots, wanted.query, wanted.episodes)
-        except ModelUnavailable as error:
-            print(f"left out: {model}: {error}", file=sys.stderr)
+            ensure(model)
+        except FewshotError as error:
+            print(f"left out: {error}", file=sys.stderr)
             continue
+        record = accuracy_by_shot(model, wanted.shots, wanted.query, wanted.episodes)
         print(json.dumps({"benchmark": "shots", **record}), flush=True)
         for alarm in record["falls"]:
             print(f"ALARM: {alarm}", file=sys.stderr)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 
-from evals.comparison.analysis import Analysis
+from evals.comparison.analysis import Analysis, Standing
 from evals.report.svg import cleaned
 from evals.stats import Interval
 
@@ -22,14 +23,26 @@ def intervals(analysis: Analysis, width: int = 80) -> list[str]:
     Returns:
         One line per learner, best first, then the axis.
     """
-    standings = analysis.standings
-    label_width = min(_MAX_LABEL, max(columns(s.learner) for s in standings), max(8, width - _MIN_PLOT - 8))
+    return _drawn([(standing.learner, standing) for standing in analysis.standings], width)
+
+
+def curve(learner: str, analyses: Sequence[Analysis], width: int = 80) -> list[str]:
+    """One learner's score at every number of shots, drawn as in `intervals`.
+
+    Returns:
+        One line per table, then the axis.
+    """
+    return _drawn([(f"{one.table.shot}-shot", one.standing(learner)) for one in analyses], width)
+
+
+def _drawn(rows: Sequence[tuple[str, Standing]], width: int) -> list[str]:
+    label_width = min(_MAX_LABEL, max(columns(label) for label, _ in rows), max(8, width - _MIN_PLOT - 8))
     plot = max(_MIN_PLOT, width - label_width - 8)
-    found = [value for s in standings for value in (s.accuracy.low, s.accuracy.high, s.new_texts.low, s.new_texts.high)]
+    found = [value for _, s in rows for value in (s.accuracy.low, s.accuracy.high, s.new_texts.low, s.new_texts.high)]
     axis = _Axis(max(0.0, min(found)), min(1.0, max(found)), plot)
     lines = [
-        f"{fitted(s.learner, label_width)} {100 * s.accuracy.mean:5.1f} {axis.row(s.accuracy, s.new_texts)}".rstrip()
-        for s in standings
+        f"{fitted(label, label_width)} {100 * s.accuracy.mean:5.1f} {axis.row(s.accuracy, s.new_texts)}".rstrip()
+        for label, s in rows
     ]
     margin = " " * (label_width + 7)
     return [*lines, f"{margin}{axis.ruler()}", f"{margin}{axis.numbers()}".rstrip()]

@@ -75,16 +75,11 @@ def compare(
     dry_run: DryRun = False,
 ) -> None:
     """Let learners meet the same episodes; say who wins, by how much, and from how many examples on that changes."""
-    from evals.comparison import Comparison
-    from evals.comparison.conduct import conduct, make_plan, read_conducted
+    from evals.comparison.conduct import make_plan, read_conducted
     from evals.comparison.contestants import contestants
-    from evals.learner import Context
-    from evals.report import require_format, write_report
+    from evals.report import require_format
     from evals.rundir import new_run_dir
-    from evals.runner import interruptible
-    from evals.trackers import track
-    from fewshot.cli.experiment import instead_of_resuming, prepare_task, return_to, tell_near_copies
-    from fewshot.cli.report import default_name
+    from fewshot.cli.experiment import prepare_task, return_to
     from fewshot.core.catalog import ENGINES
     from fewshot.core.devices import resolve_device
 
@@ -114,21 +109,65 @@ def compare(
     tasks = {name: prepare_task(name, output=output, reading=reading) for name in wanted.task}
     train = partial(prepare_task, reading=Reading.of(said, *wanted.task))
     plan = make_plan(wanted, contestants(wanted.learner, trust=trust), tasks, _shard(shard))
+    carry_out(
+        plan,
+        resume or partial(new_run_dir, run_dir, "-".join(tasks), "compare"),
+        train,
+        show_comparison,
+        device=device,
+        engine=engine,
+        tracker=tracker,
+        as_json=as_json,
+        output=output,
+        dry_run=dry_run,
+    )
+
+
+def carry_out(
+    plan: Plan,
+    place: Path | Callable[[], Path],
+    train: Callable[[str], Task],
+    show_found: Callable[[Comparison], None],
+    *,
+    device: str,
+    engine: str,
+    tracker: list[str] | None,
+    as_json: bool,
+    output: Path | None,
+    dry_run: bool,
+) -> None:
+    """Tell what a plan is, carry it out, and show what was found.
+
+    Args:
+        place: the folder to go on in, or what makes a new one.
+        train: gives the tasks that a meta-learner wants to be trained on.
+        show_found: prints it for a reader.
+        dry_run: only tell what is expected.
+    """
+    from evals.comparison import Comparison
+    from evals.comparison.conduct import conduct
+    from evals.learner import Context
+    from evals.report import write_report
+    from evals.runner import interruptible
+    from evals.trackers import track
+    from fewshot.cli.experiment import instead_of_resuming, tell_near_copies
+    from fewshot.cli.report import default_name
+
     context = Context(device=device, notify=say)
     _tell_plan(plan)
     for sampler in {job.sampler.task.name: job.sampler for job in plan.jobs}.values():
-        tell_near_copies(sampler.task, sampler, wanted.episodes)
+        tell_near_copies(sampler.task, sampler, plan.study.episodes)
     if dry_run:
         _tell_expected(plan, context, train)
         return
-    folder = resume or new_run_dir(run_dir, "-".join(tasks), "compare")
-    with track(tracker or (), folder.name, wanted.model_dump(mode="json"), say) as tracking:
+    folder = place if isinstance(place, Path) else place()
+    with track(tracker or (), folder.name, plan.study.model_dump(mode="json"), say) as tracking:
         advice = f"What was answered is stored; continue with: fewshot compare --resume {folder}"
         with instead_of_resuming(advice), interruptible(context), _progress(plan) as on_progress:
             conduct(plan, folder, context, load=train, engine=engine, on_progress=on_progress, on_step=_tell)
         comparison = Comparison.read([folder])
         tracking.finish(comparison.document)
-    show_json(comparison.document) if as_json else show_comparison(comparison)
+    show_json(comparison.document) if as_json else show_found(comparison)
     if output is not None:
         write_report(comparison, output)
     say(f"files: {folder}")

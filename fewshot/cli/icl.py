@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fewshot.cli.crosslingual import crosslingual
+from fewshot.cli.curve import Shots, refuse_comparison, run_curve
 from fewshot.cli.groups import names, with_options
 from fewshot.cli.hosted import Connection, Server, model_spec
 from fewshot.cli.metatrain import metatrain
@@ -39,6 +40,7 @@ from fewshot.cli.reading import ReadingBesideText, TaskReading
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from fewshot.core.spec import Spec
     from icl.learner import ICLLearner
 
 app = typer.Typer(no_args_is_help=True, help="In-context learning: classify by prompting a language model.")
@@ -114,7 +116,7 @@ def run(
     ctx: typer.Context,
     task: Task = "sentiment-ko",
     way: Way = None,
-    shot: Shot = 5,
+    shot: Shots = 5,
     query: Query = 5,
     episodes: Episodes = 20,
     seed: Seed = 0,
@@ -128,15 +130,19 @@ def run(
     output: Result = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Classify the episodes of a task by prompting, beside the baselines."""
+    """Classify the episodes of a task by prompting, beside the baselines; several --shot show how accuracy grows."""
     from evals.learner import Context
     from evals.rundir import new_run_dir
     from evals.trackers import track
     from fewshot.cli import experiment
     from fewshot.core.consent import remember
 
+    if isinstance(shot, tuple):
+        run_curve(_spec(ctx.params), ctx.params)
+        return
     options = {k: v for k, v in ctx.params.items() if k not in (*PRESENTATION, *names(Connection))}
     if resume is not None:
+        refuse_comparison(resume)
         options = experiment.resumed_options(ctx, resume, options, trust=trust)
         resume, output = experiment.return_to(ctx, experiment.begun_in(resume), [options["task"]], resume, output)
     connection = {key: ctx.params[key] for key in names(Connection)}
@@ -172,11 +178,16 @@ def run(
 def _learner(options: Mapping[str, Any]) -> ICLLearner:
     """The ICL learner that the options describe."""
     from fewshot.core.catalog import LEARNERS
+
+    return LEARNERS.build(_spec(options))
+
+
+def _spec(options: Mapping[str, Any]) -> Spec:
+    """The spec of the learner that the options describe."""
     from fewshot.core.spec import Spec
 
     params = {name: options[name] for name in names(Prompting)}
-    given = {"model": model_spec(options), "demos": _demos(options["demos"])}
-    return LEARNERS.build(Spec("icl", {**params, **given}))
+    return Spec("icl", {**params, "model": model_spec(options), "demos": _demos(options["demos"])})
 
 
 def _demos(value: str) -> str | int:

@@ -186,6 +186,14 @@ class Registry:
         """The entry that a spec names, without importing it. Raises UsageError with the nearest names."""
         return self.entry(self._parse(source).name)
 
+    def shortened(self, spec: Spec) -> Spec:
+        """A spec without what it says of the defaults, and with its parts so that it can be written on one line."""
+        defaults = {name: each.default for name, each in _parameters(self.entry(self._parse(spec).name).load()).items()}
+        said = {name: value for name, value in spec.params.items() if name not in defaults or value != defaults[name]}
+        parts = {name: parse_spec(said[name]) for name in said if name in self._parts and isinstance(said[name], str)}
+        written = {name: part.name if part == Spec(part.name) else part for name, part in parts.items()}
+        return replace(spec, params={**said, **written})
+
     def require(self, source: str | Mapping[str, Any] | Spec, **context: Any) -> None:
         """Make sure that the packages are here which a spec needs, and the parts that it names or defaults to.
 
@@ -198,14 +206,12 @@ class Registry:
         """
         if missing := self._missing(source, context):
             spec = parse_spec(source)
-            named = f"{self._option} {self._short(spec)}" if self._option else f"{self.family} {self._short(spec)!r}"
+            named = (
+                f"{self._option} {self.shortened(spec)}"
+                if self._option
+                else f"{self.family} {str(self.shortened(spec))!r}"
+            )
             raise MissingExtra(named, *missing, instead=self._lighter(spec, context))
-
-    def _short(self, spec: Spec) -> str:
-        """A spec without what it says of the defaults."""
-        defaults = {name: each.default for name, each in _parameters(self.entry(self._parse(spec).name).load()).items()}
-        said = {name: value for name, value in spec.params.items() if name not in defaults or value != defaults[name]}
-        return str(replace(spec, params=said))
 
     def _missing(self, source: str | Mapping[str, Any] | Spec, context: Mapping[str, Any]) -> list[str]:
         """The install extras that a spec needs and that are not here."""

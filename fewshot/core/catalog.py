@@ -7,11 +7,11 @@ from fewshot.core.registry import Entry, Registry
 ENCODERS = Registry(
     "encoder",
     [
-        # Where no language is known there is nothing to choose by: the multilingual one reads them all.
-        Entry("auto", "fewshot.encoders.transformer:E5Small", "the embedded one for the language", extra="local"),
+        Entry("auto", "fewshot.encoders.auto:Multilingual", "the embedded one for the language"),
         Entry("lexical", "fewshot.encoders.lexical:Lexical", "TF-IDF of words and character n-grams"),
         Entry("minilm", "fewshot.encoders.transformer:MiniLM", "embedded English sentence encoder", extra="local"),
-        Entry("e5-small", "fewshot.encoders.transformer:E5Small", "embedded encoder for 94 languages", extra="local"),
+        Entry("e5-small", "fewshot.encoders.transformer:E5Small", "embedded encoder for 93 languages", extra="local"),
+        Entry("use-m3", "fewshot.encoders.use:UniversalSentenceEncoder", "embedded encoder for 16 languages, no torch"),
         Entry(
             "hf",
             "fewshot.encoders.transformer:TransformerEncoder",

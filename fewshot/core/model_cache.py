@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import shutil
 import signal
 import tempfile
@@ -11,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fewshot.core.errors import FewshotError, MissingExtra, StorageError
+from fewshot.core.errors import FewshotError, StorageError
 from fewshot.core.hashing import canonical_json
 from fewshot.core.paths import cache_dir
 
@@ -31,23 +33,17 @@ def complete(home: Path) -> Path | None:
 
 @contextmanager
 def locked(home: Path) -> Iterator[None]:
-    """One process at a time; a lock dies with its process.
+    """One process or thread at a time; a lock dies with its process.
 
     Raises:
-        MissingExtra: the package that locks is not installed.
         StorageError: the cache cannot be written.
     """
-    try:
-        from filelock import FileLock
-    except ImportError as error:
-        raise MissingExtra("an embedded model", "local") from error
     with writing(home):
-        lock = FileLock(home.with_name(f".{home.name}.lock"))
-        lock.acquire()
-    try:
+        path = home.with_name(f".{home.name}.lock")
+        file = os.fdopen(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

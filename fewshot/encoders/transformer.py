@@ -48,6 +48,7 @@ class TransformerEncoder:
     """
 
     name = "hf"
+    extra = "local"
     expensive = True
 
     def __init__(
@@ -196,7 +197,7 @@ class MiniLM(TransformerEncoder):
 
 
 class E5Small(TransformerEncoder):
-    """multilingual-e5-small, the embedded encoder for 94 languages (384 dimensions, 512 tokens, mean pooling).
+    """multilingual-e5-small, the embedded encoder for 93 languages (384 dimensions, 512 tokens, mean pooling).
 
     Wang et al., arXiv 2402.05672. It was trained with a word before every text; "query: " on both sides suits
     classification. Decomposed and composed Hangul give the same vector. bfloat16 loses no accuracy and is 1.6 times as

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-_PROGRAM = """
+from fewshot.core.embedded import EMBEDDED, LIGHT
+from fewshot.core.model_cache import RECORD, model_home
+from tests.encoders.tiny_use import write_tiny_use
+
+_HIDING = """
 import sys
 from glob import glob
 from fewshot.core.extras import EXTRAS
@@ -23,9 +27,12 @@ from fewshot.cli.app import app
 from fewshot.cli.output import messages, results
 from fewshot.core.catalog import LEARNERS
 
+data = ["-t", "own.csv", "--way", "2", "--shot", "1", "--query", "1", "-n", "2"]
+BY_DEFAULT = []
+"""
+_CALLS = """
 LIGHT = ["chance", "majority", "nn", "tfidf", "probe:encoder=lexical", "prototypes:encoder=lexical"]
 HEAVY = [name for name in LEARNERS.entries() if name not in LIGHT]
-data = ["-t", "own.csv", "--way", "2", "--shot", "1", "--query", "1", "-n", "2"]
 calls = [(code, ["classic", "run", "-a", each, *data]) for code, some in ((0, LIGHT), (2, HEAVY)) for each in some
          if code == 0 or each not in ("icl", "metaicl", "crosslingual")]
 calls += [(2, ["compare", "-l", each, *data]) for each in HEAVY]
@@ -43,6 +50,17 @@ calls += [(2, ["classic", "predict", "new.txt", "--support", "own.csv", "-a", ea
 calls += [(2, ["icl", "run", "-m", each, *data]) for each in ("auto", "ko-mini", "smollm2", "gemma3", "hf:a/b", "openai:a", "anthropic:a")]
 calls += [(2, ["icl", "crosslingual", "-n", "2"]), (2, ["icl", "select", "-t", "own.csv", "--text", "good day"])]
 calls += [(0, ["icl", "select", "-t", "own.csv", "--text", "good day", "--encoder", "lexical"])]
+"""  # noqa: E501
+#: With the encoder that needs no extra.
+_LIGHT_CALLS = """
+calls = [(0, ["classic", "run", "-a", each, *data]) for each in ("prototypes", "probe", "prototypes:encoder=use-m3")]
+calls += [(0, ["compare", "-l", "prototypes", "-l", "probe", *data])]
+calls += [(0, ["recommend", "own.csv", "-o", "kept"]), (0, ["predict", "--from", "kept", "new.txt"])]
+calls += [(0, ["classic", "predict", "new.txt", "--support", "own.csv", "-a", "prototypes"])]
+calls += [(0, ["icl", "crosslingual", "-n", "2"]), (0, ["icl", "select", "-t", "own.csv", "--text", "good day"])]
+calls += [(2, ["classic", "run", "-a", each, *data]) for each in ("protonet", "prototypes:encoder=e5-small")]
+"""
+_RUN = """
 for expected, args in calls:
     results.cache_clear(); messages.cache_clear()
     done = CliRunner().invoke(app, [name for arg in args for name in (glob(arg) if "*" in arg else [arg])])
@@ -55,13 +73,20 @@ for expected, args in calls:
 
 @pytest.mark.promise(73)
 @pytest.mark.promise(102)
-def test_every_verb_and_learner_without_extras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("calls", [_CALLS, _LIGHT_CALLS], ids=["nothing else", "the light encoder"])
+def test_every_verb_and_learner_without_extras(calls: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEWSHOT_OFFLINE", "1")
+    monkeypatch.setenv("FEWSHOT_CACHE", str(tmp_path / "cache"))
+    if calls == _LIGHT_CALLS:
+        home = model_home(LIGHT, EMBEDDED[LIGHT].sha256)  # type: ignore[union-attr] - it is none of the shipped
+        write_tiny_use(home)
+        (home / RECORD).write_text("{}")
     rows = [
         f"good {n} {word},a\nbad {n} {word},b\n"
         for n, word in enumerate(["day", "film", "book", "song", "meal", "walk"])
     ]
     (tmp_path / "own.csv").write_text("text,label\n" + "".join(rows))
     (tmp_path / "new.txt").write_text("good day\n")
-    done = subprocess.run([sys.executable, "-c", _PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=False)
+    program = f"{_HIDING}{calls}{_RUN}"
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr

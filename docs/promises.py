@@ -118,6 +118,8 @@ PROMISES = {
     124: "With `strip_thinking=true` no `<think>` block reaches the parser; without it, a note names the option.",
     125: "Answers that all have the same wrong form stop the run, resumable, before each query is paid for again.",
     126: "In models with sliding or chunked attention a packed tree scores as separate passes do, within 0.0001.",
+    127: "A prompt shows everything that it was given: an instruction that its template does not print is refused.",
+    128: "`messages` and `anthropic` of a prompt are what the vendors take, without the `->` that makes models go on.",
 }
 
 _INTRO = """# Reliability

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from icl.classifier import ICLClassifier as ICLClassifier
     from icl.learner import ICLLearner as ICLLearner
     from icl.prompt import PromptBuilder as PromptBuilder
+    from icl.template import Template as Template
 
 _HOMES = {
     "Answer": "evals.types",
@@ -39,6 +40,7 @@ _HOMES = {
     "Problem": "evals.types",
     "PromptBuilder": "icl.prompt",
     "SklearnLearner": "evals.adapters",
+    "Template": "icl.template",
     "compare": "evals.comparison",
     "load_task": "evals.loading",
     "new_run_dir": "evals.rundir",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from icl.classifier import ICLClassifier
     from icl.learner import ICLLearner
     from icl.preview import Preview
-    from icl.prompt import PromptBuilder
+    from icl.prompt import Demonstration, PromptBuilder
     from icl.selectors import Pick, Pool, Selector
     from icl.selectors.balanced import Balanced
     from icl.selectors.bm25 import BM25
@@ -31,6 +31,7 @@ _HOME = {
     "KNN": "icl.selectors.knn",
     "MMR": "icl.selectors.mmr",
     "Balanced": "icl.selectors.balanced",
+    "Demonstration": "icl.prompt",
     "Facility": "icl.selectors.facility",
     "Farthest": "icl.selectors.farthest",
     "ICLClassifier": "icl.classifier",
@@ -51,6 +52,7 @@ __all__ = [
     "KNN",
     "MMR",
     "Balanced",
+    "Demonstration",
     "Facility",
     "Farthest",
     "ICLClassifier",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from icl.models.base import Message, Prompt
@@ -22,6 +23,10 @@ class Rendered:
     demonstrations: tuple[tuple[str, str], ...]
     query: str
     separator: str
+
+
+#: What makes a model complete a line: it ends in a colon, or holds no words at all (`->`, `=>`).
+_COMPLETED = re.compile(r"[^\n]*[:：]\s*|[\W_]*")
 
 
 def completion(blocks: Rendered) -> Prompt:
@@ -50,3 +55,20 @@ def chat(blocks: Rendered, system: str | None = None) -> Prompt:
     first = next(at for at, turn in enumerate(turns) if turn.role == "user")
     turns[first] = Message("user", opening + turns[first].content)
     return Prompt(messages=tuple(turns))
+
+
+def without_tail(content: str, tail: str) -> str:
+    """Rendered input without what asks for its completion.
+
+    Args:
+        content: rendered.
+        tail: what the template writes behind the last text. Its last line is left out where it only leads to the
+            answer; a question that stands there stays.
+
+    >>> without_tail("Text: dull\\nLabel:", "\\nLabel:")
+    'Text: dull'
+    """
+    last = tail.rsplit("\n", 1)[-1]
+    if not last or not content.endswith(last) or not _COMPLETED.fullmatch(last):
+        return content
+    return content.removesuffix(last).rstrip()

@@ -159,7 +159,8 @@ class Planner:
         )
         if scorer.gives_scores and isinstance(model, ShowsTokens):
             refuse_labels_of_equal_tokens(problem.labels, choices, model, self.format)
-        told = (*amount.notes, *self.selector.notes(pool), *self._notes(planned, choices, model, scorer))
+        about_parts = (*amount.notes, *self.selector.notes(pool), *_unprinted(builder))
+        told = (*about_parts, *self._notes(planned, choices, model, scorer))
         return Plan(planned, choices, told)
 
     def _plan_query(
@@ -222,7 +223,7 @@ class _Assembler:
         builder = self._with(tuple(pick.example.id for pick in picks), picks)
         if self.planner.format == "completion":
             return [builder.build(given) for given in inputs]
-        return [builder.messages(given, system="" if self.merge_system else None) for given in inputs]
+        return [builder.chat(given, system="" if self.merge_system else None) for given in inputs]
 
     def _with(self, ids: tuple[str, ...], picks: Sequence[Pick]) -> PromptBuilder:
         if ids not in self._builders:
@@ -240,6 +241,14 @@ class _Assembler:
     @cached_property
     def _builders(self) -> dict[tuple[str, ...], PromptBuilder]:
         return {}
+
+
+def _unprinted(builder: PromptBuilder) -> list[str]:
+    """What the template does not show of the task, to be told: whoever chose the template may have meant it."""
+    template = Template.load(builder.template)
+    if not builder.task.instruction or template.prints_instruction(builder.task):
+        return []
+    return [f"template {template.name} prints no instruction: that of the task is not shown"]
 
 
 def _opening(written: Sequence[str]) -> tuple[str, str] | None:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from evals.types import Query, TaskInfo
-from icl.formatters import Rendered, chat, completion
+from fewshot.core.errors import TemplateError, UsageError
+from icl.format_strings import template_of
+from icl.formatters import Rendered, chat, completion, without_tail
 from icl.models.base import Prompt
 from icl.template import Template
 
 #: Everything that some program or model takes for the end of a line.
 _LINE_ENDS = re.compile(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]\s*")
 _NO_TASK = TaskInfo("prompt", "en", "classification")
+#: How the parts of an example are called where it is a mapping.
+_INPUTS, _OUTPUTS = ("input", "text"), ("output", "label")
+#: Stands for a text where it is asked what a template writes behind one.
+_MARK = "\ue000"
+
+#: An example as users have it: (input, output), or a mapping of these and of the fields of the task.
+Row = tuple[str, str] | Mapping[str, Any]
+#: A query as users have it: its text, or a mapping of text and fields.
+Asked = str | Query | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,16 @@ class PromptBuilder:
     dull -> negative
     loved it ->
 
+    From a format string in one line, as a list of examples is often written:
+
+    >>> french = PromptBuilder.from_format("{input} => {output}", instruction="Translate English to French:")
+    >>> french = french.examples([("sea otter", "loutre de mer"), {"input": "mint", "output": "menthe"}])
+    >>> print(french.build("cheese").text)
+    Translate English to French:
+    sea otter => loutre de mer
+    mint => menthe
+    cheese =>
+
     Args:
         template: name of a shipped template, path of a `.j2` file, or a `Template`.
         task: the words that the template may use.
@@ -56,27 +77,95 @@ class PromptBuilder:
         _check(loaded, self.task)
         object.__setattr__(self, "template", loaded)
 
+    @classmethod
+    def from_format(cls, format: str, instruction: str = "", *, separator: str | None = None) -> PromptBuilder:
+        """A builder whose examples look like a format string.
+
+        Args:
+            format: with `{input}` and then `{output}`, and any other fields of the examples.
+            instruction: stands above all examples.
+            separator: stands between examples; by default a line end, or an empty line where they have several lines.
+
+        Raises:
+            TemplateError: the format shows no input or no output, or asks for more than values.
+        """
+        template, fields = template_of(format, separator)
+        return cls(template, replace(_NO_TASK, kind="generation", fields=fields, instruction=instruction))
+
     def instruction(self, words: str) -> PromptBuilder:
-        """With this instruction instead of the task's."""
+        """With this instruction instead of the task's.
+
+        Raises:
+            TemplateError: the template does not print instructions, so it would be dropped.
+        """
+        if words and not self._template.prints_instruction(self.task):
+            raise TemplateError(
+                f"{self._template.name}: this template prints no instruction, so {words!r} would be dropped. Take one "
+                "that does (classify, for instance), or write {{ task.instruction }} into its block 'instruction'"
+            )
         return replace(self, task=replace(self.task, instruction=words))
 
-    def example(self, text: str, label: str, **fields: Any) -> PromptBuilder:
-        """With one more demonstration, after those already there. `fields` are those that the task declares."""
-        return replace(self, demonstrations=(*self.demonstrations, Demonstration(Query("", text, fields), label)))
+    def example(self, text: str | Row, label: str | None = None, **fields: Any) -> PromptBuilder:
+        """With one more demonstration, after those already there.
+
+        Args:
+            text: the input; or the whole example, as an (input, output) pair or a mapping.
+            label: the output.
+            fields: those that the task declares.
+        """
+        if label is not None and isinstance(text, str):
+            text = {**fields, "text": text, "label": label}
+        elif label is not None or fields or isinstance(text, str):
+            raise UsageError("an example is an input with its output: give both, one pair, or one mapping of both")
+        return self.examples([text])
+
+    def examples(self, rows: Iterable[Row]) -> PromptBuilder:
+        """With more demonstrations, after those already there.
+
+        Args:
+            rows: (input, output) pairs, or mappings of `input` (or `text`), `output` (or `label`) and the fields that
+                the task declares.
+
+        Raises:
+            UsageError: a row is something else, or lacks something.
+        """
+        return replace(self, demonstrations=(*self.demonstrations, *map(self._demonstration, rows)))
 
     def showing(self, demonstrations: Iterable[Demonstration]) -> PromptBuilder:
         """With these demonstrations, in this order, instead of those already there."""
         return replace(self, demonstrations=tuple(demonstrations))
 
-    def build(self, query: str | Query) -> Prompt:
+    def build(self, query: Asked) -> Prompt:
         """The prompt as plain text, ending where the label begins.
 
         Line ends inside of texts become spaces: a text of several lines could pass for demonstrations.
         """
         return completion(self.render_folded(query))
 
-    def messages(self, query: str | Query, system: str | None = None) -> Prompt:
-        """The prompt as chat turns, ending with a user turn.
+    def messages(self, query: Asked, system: str | None = None) -> list[dict[str, str]]:
+        """The prompt as plain dicts, in the form that OpenAI's API and many others take as `messages`.
+
+        What the template writes behind a text to make a model complete it (`->`, `Label:`) is left out: in a chat, the
+        turn of the assistant begins there by itself.
+
+        Args:
+            query, system: as in `chat`.
+        """
+        blocks = self.render(query)
+        shown = tuple((without_tail(given, self._tail), answer) for given, answer in blocks.demonstrations)
+        blocks = replace(blocks, demonstrations=shown, query=without_tail(blocks.query, self._tail))
+        turns = chat(blocks, system).messages
+        return [{"role": turn.role, "content": turn.content} for turn in turns]
+
+    def anthropic(self, query: Asked) -> dict[str, Any]:
+        """`system` (where there is an instruction) and `messages`, as Anthropic's API takes them beside the model."""
+        messages = self.messages(query)
+        if messages[0]["role"] != "system":
+            return {"messages": messages}
+        return {"system": messages[0]["content"], "messages": messages[1:]}
+
+    def chat(self, query: Asked, system: str | None = None) -> Prompt:
+        """The prompt as chat turns for a model of this package, ending with a user turn.
 
         Args:
             query: the text that is asked.
@@ -89,14 +178,13 @@ class PromptBuilder:
         """What a completion model writes to give this label; stripped, it is what a chat model answers."""
         return self._template.render("output", {**self._words, "label": label})
 
-    def render_folded(self, query: str | Query) -> Rendered:
+    def render_folded(self, query: Asked) -> Rendered:
         """The blocks of plain text, in which every text is one line."""
-        return self._folded.render(_folded(Query("", query) if isinstance(query, str) else query))
+        return self._folded.render(_folded(self._query(query)))
 
-    def render(self, query: str | Query) -> Rendered:
+    def render(self, query: Asked) -> Rendered:
         """The blocks with texts as they are, as the turns of a chat hold them."""
-        query = Query("", query) if isinstance(query, str) else query
-        return Rendered(self._instruction, self._shown, self._input(query), self.separator)
+        return Rendered(self._instruction, self._shown, self._input(self._query(query)), self.separator)
 
     @cached_property
     def _folded(self) -> PromptBuilder:
@@ -128,6 +216,45 @@ class PromptBuilder:
 
     def _input(self, query: Query) -> str:
         return self._template.render("input", {**query.fields, **self._words, "text": query.text})
+
+    @cached_property
+    def _tail(self) -> str:
+        """What the template writes behind the last text of an input."""
+        _, found, tail = self._input(Query("", _MARK, dict.fromkeys(self.task.fields, _MARK))).rpartition(_MARK)
+        return tail if found else ""
+
+    def _demonstration(self, row: Row) -> Demonstration:
+        if isinstance(row, Mapping):
+            values = dict(row)
+            output = _taken(values, _OUTPUTS, row)
+            return Demonstration(self._query(values), output)
+        if isinstance(row, (tuple, list)) and len(row) == 2 and all(isinstance(part, str) for part in row):
+            return Demonstration(self._query(row[0]), row[1])
+        raise UsageError(f"{row!r} is no example; write (input, output), or a dict of input and output")
+
+    def _query(self, asked: Asked) -> Query:
+        if isinstance(asked, Query):
+            return asked
+        if not isinstance(asked, (str, Mapping)):
+            raise UsageError(f"{asked!r} is no query; write its text, or a dict of input and fields")
+        values = {"text": asked} if isinstance(asked, str) else dict(asked)
+        text = _taken(values, _INPUTS, asked)
+        for name in values:
+            if name not in self.task.fields:
+                shown = ", ".join(self.task.fields) or "none"
+                raise UsageError(f"{asked!r} has {name!r}, which is no field of the task; its fields: {shown}")
+        return Query("", text, values)
+
+
+def _taken(values: dict[str, Any], names: tuple[str, ...], row: Any) -> str:
+    """Take the one value of these names out of a row."""
+    given = [name for name in names if name in values]
+    if len(given) != 1:
+        raise UsageError(f"{row!r} needs exactly one of {' and '.join(map(repr, names))}")
+    value = values.pop(given[0])
+    if not isinstance(value, str):
+        raise UsageError(f"{row!r}: {given[0]!r} is not text; write it as it stands in the prompt, in quotes")
+    return value
 
 
 def _folded(query: Query) -> Query:

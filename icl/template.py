@@ -7,6 +7,7 @@ one level of loop): without calls, arithmetic and assignment its work is bounded
 
 from __future__ import annotations
 
+import dataclasses
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -159,6 +160,16 @@ class Template:
         for name in ("instruction", "separator"):
             self.render(name, probe)
         self.render("output", {**probe, "label": "label"})
+
+    def prints_instruction(self, task: TaskInfo) -> bool:
+        """Whether an instruction of the task is shown anywhere in a prompt."""
+
+        def shown(instruction: str) -> list[str]:
+            told = dataclasses.replace(task, instruction=instruction)
+            values = dict.fromkeys(task.fields, "text") | {"task": told, "labels": ["label"], "text": "text"}
+            return [self.render(block, {**values, "label": "label"}) for block in _VARIABLES]
+
+        return shown("7 words") != shown("7 signs")
 
     @cached_property
     def _compiled(self) -> jinja2.Template:

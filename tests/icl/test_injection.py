@@ -82,4 +82,4 @@ def test_line_ends_in_cells_forge_no_demonstration(template: str, end: str) -> N
 
 def test_a_chat_keeps_the_lines_of_a_text_in_its_turn() -> None:
     builder = PromptBuilder("named").example("one\ntwo", "positive")
-    assert ["one\ntwo" in turn.content for turn in builder.messages("three\nfour").messages] == [True, False, False]
+    assert ["one\ntwo" in turn.content for turn in builder.chat("three\nfour").messages] == [True, False, False]

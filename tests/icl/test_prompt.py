@@ -34,7 +34,7 @@ def test_pitfall_19_data_are_values_never_source(data: str) -> None:
     text = re.sub(r"\s*\n\s*", " ", data)  # in plain text, a text is one line
     assert builder.build(data).text == f"{data.strip()}\n\nText: {text}\nLabel: {data}\n\nText: {text}\nLabel:"
     assert builder.continuation(data) == f" {data}"
-    assert builder.messages(data).messages[-1] == Message("user", f"Text: {data}\nLabel:")
+    assert builder.chat(data).messages[-1] == Message("user", f"Text: {data}\nLabel:")
 
 
 def test_every_call_returns_a_new_builder() -> None:
@@ -50,7 +50,7 @@ def test_every_call_returns_a_new_builder() -> None:
 
 def test_chat_and_completion_show_the_same() -> None:
     builder = PromptBuilder("named").instruction("Judge.").example("a", "A")
-    assert builder.messages("q").messages == (
+    assert builder.chat("q").messages == (
         Message("system", "Judge."),
         Message("user", "Text: a\nLabel:"),
         Message("assistant", "A"),
@@ -73,13 +73,13 @@ def test_pitfall_5_where_the_instruction_goes(system, roles, first_user, tmp_pat
         "{% block instruction %}{{ task.instruction }}{% endblock %}{% block input %}{{ text }} ->{% endblock %}"
         '{% block output %} {{ label }}{% endblock %}{% block separator %}{{ "\n" }}{% endblock %}'
     )
-    turns = PromptBuilder(path).instruction("Judge.").example("a", "A").messages("q", system=system).messages
+    turns = PromptBuilder(path).instruction("Judge.").example("a", "A").chat("q", system=system).messages
     assert [turn.role for turn in turns] == roles
     assert next(turn.content for turn in turns if turn.role == "user") == first_user
 
 
 def test_zero_shot_chat_without_system_role() -> None:
-    turns = PromptBuilder("named").instruction("Judge.").messages("q", system="").messages
+    turns = PromptBuilder("named").instruction("Judge.").chat("q", system="").messages
     assert turns == (Message("user", "Judge.\n\nText: q\nLabel:"),)
 
 

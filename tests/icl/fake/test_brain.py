@@ -31,7 +31,7 @@ def prompt(template: str, chat: bool, shown: tuple = SHOWN, query: str = "dreadf
     builder = PromptBuilder(template, TASK, labels=("positive", "negative"))
     builder = builder.showing(Demonstration(Query("", text, {"text_pair": "x"}), label) for text, label in shown)
     asked = Query("", query, {"text_pair": "x"})
-    return builder.messages(asked) if chat else builder.build(asked)
+    return builder.chat(asked) if chat else builder.build(asked)
 
 
 def turns(shown: Prompt) -> tuple[Turn, ...]:

@@ -63,7 +63,7 @@ def episode() -> None:
     support = tuple(Example(str(at), text(at), "ab"[at % 2]) for at in range(10))
     queries = tuple(Query(f"q{at}", text(100 + at)) for at in range(500))
     problem = Problem("p", TaskInfo("memory", "en", "classification"), labels, support, queries)
-    (prediction,) = ICLLearner().predict([problem], Context())
+    (prediction,) = ICLLearner(readout="labels").predict([problem], Context())
     assert len(prediction.answers) == 500
 
 

@@ -21,7 +21,7 @@ class ICLClassifier(EpisodeClassifier):
     """A language model as a classifier of texts: `fit` takes the demonstrations, nothing is trained.
 
     Args:
-        model, selector, order, demos, method, calibrate, template, format, encoder, normalize, dtype,
+        model, selector, order, demos, readout, method, calibrate, template, format, encoder, normalize, dtype,
             offline: as in `ICLLearner`.
         task, verbalizers, batch_size, on_failure, seed, device: as in `EpisodeClassifier`.
     """
@@ -32,6 +32,7 @@ class ICLClassifier(EpisodeClassifier):
         selector: PartLike = "auto",
         order: PartLike = "shuffled",
         demos: Demos = "auto",
+        readout: PartLike = "auto",
         method: PartLike = "direct",
         calibrate: PartLike = "contextual",
         template: str | Path | Template | None = None,
@@ -52,6 +53,7 @@ class ICLClassifier(EpisodeClassifier):
         self.selector = selector
         self.order = order
         self.demos: Demos = demos
+        self.readout = readout
         self.method = method
         self.calibrate = calibrate
         self.template = template
@@ -73,6 +75,7 @@ class ICLClassifier(EpisodeClassifier):
             selector=self.selector,
             order=self.order,
             demos=self.demos,
+            readout=self.readout,
             method=self.method,
             calibrate=self.calibrate,
             template=self.template,

@@ -11,10 +11,14 @@ from icl.planning import Plan
 from icl.scoring.base import Scorer
 
 
-def estimate_time(model: LanguageModel, plans: Sequence[Plan], n_problems: int) -> Estimate:
-    """Count the tokens of a sample, and time one prompt of it."""
+def estimate_time(model: LanguageModel, plans: Sequence[Sequence[Plan]], n_problems: int) -> Estimate:
+    """Count the tokens of a sample, and time one prompt of it.
+
+    Args:
+        plans: of every problem of the sample.
+    """
     assert isinstance(model, ShowsTokens)
-    planned = [plan.score_requests for plan in plans]
+    planned = [[request for plan in asked for request in plan.score_requests] for asked in plans]
     tokens = sum(model.trie_size(requests) for requests in planned if requests)
     total = round(tokens / len(plans) * n_problems)
     sample = next((requests[:1] for requests in planned if requests), None)
@@ -27,12 +31,15 @@ def estimate_time(model: LanguageModel, plans: Sequence[Plan], n_problems: int) 
     return Estimate(seconds * total / timed if timed else None, total)
 
 
-def estimate_cost(model: LanguageModel, plans: Sequence[Plan], scorer: Scorer, n_problems: int) -> Estimate:
+def estimate_cost(model: LanguageModel, plans: Sequence[Sequence[Plan]], scorer: Scorer, n_problems: int) -> Estimate:
     """Tokens and money of a sample, for all problems. Sends nothing, and refuses what could not be asked."""
     assert isinstance(model, Metered)
-    scorer.read(model, (), plans[0].choices)
+    scorer.read(model, (), plans[0][0].choices)
     requests = [
-        GenerateRequest(prompt, scorer.reserve(model, plan.choices)) for plan in plans for prompt in plan.prompts
+        GenerateRequest(prompt, scorer.reserve(model, plan.choices))
+        for asked in plans
+        for plan in asked
+        for prompt in plan.prompts
     ]
     tokens, usd = model.foresee(requests)
     share = n_problems / len(plans)

@@ -15,11 +15,11 @@ from typing import Any, Literal, Self
 from evals.language import UNKNOWN, with_language
 from evals.learner import BaseLearner, Context, Estimate, Learner, require_kind
 from evals.types import Label, Prediction, Problem, TaskInfo, Usage
-from fewshot.core.catalog import CALIBRATORS, ENCODERS, MODELS, ORDERINGS, SCORERS, SELECTORS
-from fewshot.core.errors import unknown_name
+from fewshot.core.catalog import CALIBRATORS, ENCODERS, MODELS, ORDERINGS, READOUTS, SCORERS, SELECTORS
+from fewshot.core.errors import UsageError, unknown_name
 from fewshot.core.spec import Spec, auto_spec
 from icl.amount import Demos
-from icl.answers import answers_of, trace_of
+from icl.answers import trace_of
 from icl.calibration import CONTENT_FREE, NO_ROWS, Calibrator, Contextual, NoCalibration, calibrated
 from icl.estimates import estimate_cost, estimate_time
 from icl.models.auto import choose_model
@@ -29,9 +29,13 @@ from icl.overlap import overlapped
 from icl.parts import PartLike, resolve
 from icl.planning import FORMATS, Format, Plan, Planner
 from icl.preview import Preview, preview_of
-from icl.scoring.base import Readings, Scorer
+from icl.readouts.auto import readout_for
+from icl.readouts.base import Asking, Read, Readout
+from icl.readouts.labels import Labels
+from icl.scoring.base import Scorer
 from icl.scoring.direct import Direct, Normalization
 from icl.selectors.base import Pool, Selector
+from icl.selectors.shown import Shown
 from icl.template import Template
 
 
@@ -46,6 +50,9 @@ class ICLLearner(BaseLearner):
         order: in which order.
         demos: how many per prompt, or "all"; "auto" is no more than the model was measured with, and all where that
             is not known.
+        readout: how the scores of the labels are got out of the model; see `icl.readouts`. "auto" is "hidden" for local
+            models, and "labels" for others, without support, and wherever the demonstrations or the scores of labels
+            are said how to be: by a selector, a number of demos, a method, a calibration or a normalisation.
         method: "direct" scores every label; "generate" lets the model write and parses strictly. "auto" is direct for
             models that score whole labels exactly, and generate for others.
         calibrate: what is done with the scores; generated answers have none. "auto" is contextual for direct scores
@@ -69,6 +76,7 @@ class ICLLearner(BaseLearner):
         selector: PartLike = "auto",
         order: PartLike = "shuffled",
         demos: Demos = "auto",
+        readout: PartLike = "auto",
         method: PartLike = "auto",
         calibrate: PartLike = "auto",
         template: str | Path | Template | None = None,
@@ -83,6 +91,7 @@ class ICLLearner(BaseLearner):
         self.selector = selector
         self.order = order
         self.demos: Demos = demos
+        self.readout = readout
         self.method = method
         self.calibrate = calibrate
         self.template = template
@@ -146,24 +155,25 @@ class ICLLearner(BaseLearner):
             return
         model = self._attended(ctx)
 
-        def plans() -> Iterator[tuple[Problem, Plan]]:
+        def askings() -> Iterator[Asking]:
             for problem in problems:
                 if ctx.stopping:
                     return
-                yield problem, self._plan(problem, ctx)
+                plans = self._plans(problem, ctx)
+                yield Asking(problem, plans, model, self._scorer, self._calibrator)
 
-        def read(job: tuple[Problem, Plan]) -> Readings:
+        def read(asking: Asking) -> Read:
             started = time.perf_counter()
-            readings = self._scorer.read(model, job[1].prompts, job[1].choices)
-            return replace(readings, usage=readings.usage + Usage(seconds=time.perf_counter() - started))
+            found = self._readout_for(asking.problem, model).read(asking)
+            return replace(found, usage=found.usage + Usage(seconds=time.perf_counter() - started))
 
         if isinstance(model, Metered) and model.capabilities.concurrency > 1:
             room = 2 * model.capabilities.concurrency
-            done = overlapped(plans(), read, size=lambda job: len(job[1].prompts), room=room, abandon=model.abandon)
+            done = overlapped(askings(), read, size=lambda asking: asking.size, room=room, abandon=model.abandon)
         else:
-            done = ((job, read(job)) for job in plans())
-        for (problem, plan), readings in done:
-            yield self._prediction(problem, plan, readings, ctx)
+            done = ((asking, read(asking)) for asking in askings())
+        for asking, found in done:
+            yield self._prediction(asking, found, ctx)
 
     def _predict_by_language(self, problems: Iterable[Problem], ctx: Context) -> Iterator[Prediction]:
         for settled, alike in groupby(map(self._settled_for, problems), key=itemgetter(0)):
@@ -180,6 +190,7 @@ class ICLLearner(BaseLearner):
             "order": self._ordering.describe(),
             "demos": self.demos,
             **self._measured,
+            "readout": self.readout if auto_spec(self.readout) else self._named_readout.describe(),
             "method": self._scorer.describe(),
             "calibrate": self._calibrator.describe(),
             "template": self._template.describe() if self._template else None,
@@ -192,11 +203,11 @@ class ICLLearner(BaseLearner):
             return Estimate()
         learner, _ = self._settled_for(problems[0])
         model, scorer = learner._attended(ctx), learner._scorer
-        plans = (learner._plan(self._settled_for(problem)[1], ctx) for problem in problems)
+        plans = [learner._plans(self._settled_for(problem)[1], ctx) for problem in problems]
         if isinstance(model, Metered):
-            return estimate_cost(model, list(plans), scorer, n_problems)
+            return estimate_cost(model, plans, scorer, n_problems)
         if isinstance(model, ShowsTokens) and scorer.gives_scores:
-            return estimate_time(model, list(plans), n_problems)
+            return estimate_time(model, plans, n_problems)
         return Estimate()
 
     def preview(self, problem: Problem, query_index: int = 0, ctx: Context | None = None) -> Preview:
@@ -207,21 +218,22 @@ class ICLLearner(BaseLearner):
         """
         ctx = ctx or Context()
         learner, problem = self._settled_for(problem)
-        plan = learner._plan(problem, ctx)
+        plan, *_ = learner._plans(problem, ctx)
         notes = (*plan.notes, *learner._choice_notes(problem), *learner._language_notes(problem, ctx))
         return preview_of(plan, query_index, learner._model_for(ctx), notes, learner._scorer.gives_scores)
 
     def prompt_for(self, problem: Problem, query_index: int, ctx: Context) -> Prompt | None:
         """The prompt of a query of a prediction on record, rendered again; None where none could be asked."""
         learner, problem = self._settled_for(problem)
-        return learner._plan(problem, ctx).queries[query_index].prompt
+        plan, *_ = learner._plans(problem, ctx)
+        return plan.queries[query_index].prompt
 
     def label_tokens(
         self, problem: Problem, query_index: int, ctx: Context
     ) -> tuple[tuple[tuple[str, float], ...], ...] | None:
         """Per label, its tokens with their log-probabilities after the prompt of a query. Runs a local model."""
         learner, problem = self._settled_for(problem)
-        plan, model = learner._plan(problem, ctx), learner._model_for(ctx)
+        (plan, *_), model = learner._plans(problem, ctx), learner._model_for(ctx)
         prompt, labels = plan.queries[query_index].prompt, plan.choices.continuations
         if prompt is None or not model.capabilities.scores or not isinstance(model, ShowsTokens):
             return None
@@ -232,11 +244,11 @@ class ICLLearner(BaseLearner):
             pairs.append(tuple((text, logprob) for (_, text), logprob in zip(tokens, score.logprobs, strict=True)))
         return tuple(pairs)
 
-    def _prediction(self, problem: Problem, plan: Plan, read: Readings, ctx: Context) -> Prediction:
-        answers, content_free = answers_of(plan, read.readings, problem.labels)
+    def _prediction(self, asking: Asking, found: Read, ctx: Context) -> Prediction:
+        problem, plan = asking.problem, asking.asked
         notes = (
             *plan.notes,
-            *read.notes,
+            *found.notes,
             *self._model_for(ctx).notes,
             *self._choice_notes(problem),
             *self._default_notes(ctx),
@@ -245,13 +257,19 @@ class ICLLearner(BaseLearner):
         )
         for note in notes:
             self._tell(note, ctx)
-        trace = trace_of(plan, content_free, notes)
-        prediction = Prediction(problem.id, answers, {"predict": read.usage}, trace)
+        trace = trace_of(plan, found.content_free, notes)
+        prediction = Prediction(problem.id, found.answers, {"predict": found.usage}, trace)
         return calibrated(prediction, problem.labels, self._calibrator) if self._scorer.gives_scores else prediction
 
-    def _plan(self, problem: Problem, ctx: Context) -> Plan:
+    def _plans(self, problem: Problem, ctx: Context) -> tuple[Plan, ...]:
+        """The prompts of every problem that the readout makes of this one."""
         require_kind(problem, "classification", self.name)
-        return self._planner.plan(problem, self._pool_of(problem), self._model_for(ctx), self._scorer, ctx.seed)
+        model = self._model_for(ctx)
+        readout = self._readout_for(problem, model)
+        planner = self._planner if readout.selects else replace(self._planner, selector=Shown(), demos="all")
+        return tuple(
+            planner.plan(asked, self._pool_of(asked), model, self._scorer, ctx.seed) for asked in readout.asked(problem)
+        )
 
     def _pool_of(self, problem: Problem) -> Pool:
         """The support, indexed and encoded once for problems that share it."""
@@ -316,7 +334,7 @@ class ICLLearner(BaseLearner):
 
     def _check_parts(self) -> None:
         """Models are the slowest part to load: a misspelt name of another part is found before."""
-        _ = self._selector, self._ordering, self._template
+        _ = self._selector, self._ordering, self._template, self._named_readout
         if self.method != "auto":
             _ = self._scorer
         if self.calibrate != "auto":
@@ -376,6 +394,30 @@ class ICLLearner(BaseLearner):
         if isinstance(self.encoder, (str, Mapping, Spec)):
             ENCODERS.check(self.encoder)  # a misspelt name is an error even where no selector compares texts
         return resolve(SELECTORS, self.selector, encoder=self.encoder, device=self.device, offline=self.offline)
+
+    def _readout_for(self, problem: Problem, model: LanguageModel) -> Readout:
+        if auto_spec(self.readout) is None:
+            return self._named_readout
+        said = (self.selector, self.demos, self.method, self.calibrate)
+        free = all(part == "auto" for part in said) and self.normalize == "sum"
+        return readout_for(model) if free and problem.support else Labels()
+
+    @cached_property
+    def _named_readout(self) -> Readout:
+        """The readout that was named; that of labels stands for "auto".
+
+        Raises:
+            UsageError: it shows demonstrations of its own, and others were asked for.
+        """
+        if auto_spec(self.readout):
+            return Labels()
+        readout: Readout = resolve(READOUTS, self.readout)
+        if not readout.selects and (self.selector != "auto" or self.demos != "auto"):
+            raise UsageError(
+                f"readout {readout.name!r} shows one example per class of its own choice; leave out selector and "
+                "demos, or use readout 'labels'"
+            )
+        return readout
 
     @cached_property
     def _ordering(self) -> Ordering:

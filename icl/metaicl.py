@@ -244,7 +244,7 @@ class MetaICL(BaseLearner):
     def _asking(self, model: LocalModel) -> Learner:
         if self.objective == "channel":
             return Channel(model)
-        return ICLLearner(model=model, calibrate=self.calibrate)
+        return ICLLearner(model=model, readout="labels", calibrate=self.calibrate)
 
     def _sequences(self, train: Sequence[Episode], local: LocalModel) -> Any:
         """What step n learns from."""

@@ -89,6 +89,13 @@ class Prompting:
         ),
     ] = "auto"
     order: Annotated[str, typer.Option(help="given, nearest-last, shuffled.")] = "shuffled"
+    readout: Annotated[
+        str,
+        typer.Option(
+            help="labels, ensemble, hidden, knn-prompting; auto: labels for hosted models and where selector, demos, "
+            "method, calibrate or normalize are given, else hidden."
+        ),
+    ] = "auto"
     calibrate: Annotated[
         str,
         typer.Option(

@@ -62,6 +62,16 @@ SCORERS = Registry(
     ],
 )
 
+READOUTS = Registry(
+    "readout",
+    [
+        Entry("labels", "icl.readouts.labels:Labels", "labels after one prompt with the selected demonstrations"),
+        Entry("ensemble", "icl.readouts.ensemble:Ensemble", "mean over prompts of one demonstration per class"),
+        Entry("hidden", "icl.readouts.hidden:Hidden", "nearest class mean of the hidden states after the prompt"),
+        Entry("knn-prompting", "icl.readouts.knn_prompting:KNNPrompting", "vote of texts that the model judges alike"),
+    ],
+)
+
 CALIBRATORS = Registry(
     "calibrator",
     [
@@ -171,6 +181,7 @@ LEARNERS = Registry(
         "model": (MODELS,),
         "selector": (SELECTORS,),
         "order": (ORDERINGS,),
+        "readout": (READOUTS,),
         "method": (SCORERS,),
         "calibrate": (CALIBRATORS,),
     },
@@ -219,6 +230,7 @@ FAMILIES = {
         LEARNERS,
         SELECTORS,
         ORDERINGS,
+        READOUTS,
         SCORERS,
         CALIBRATORS,
         ENCODERS,

@@ -142,6 +142,7 @@ class Capabilities:
         concurrency: how many requests it answers at the same time.
         measured_demos: how many demonstrations it was measured with, all classes together; by default it is shown no
             more. None if unknown.
+        reads_labels: whether it was measured to be read better by the scores of its labels than by its hidden states.
     """
 
     context_length: int
@@ -152,6 +153,7 @@ class Capabilities:
     top_logprobs: int = 0
     concurrency: int = 1
     measured_demos: int | None = None
+    reads_labels: bool = False
 
 
 @dataclass(frozen=True)

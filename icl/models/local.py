@@ -68,7 +68,7 @@ class LocalModel:
             tree mask, and both to plain passes where its cache does not hold, with a notice. A short probe decides.
         chunk_tokens: most tokens in one forward pass, which bounds the memory (see `TrieRunner`). By default 512 on a
             CPU, where more is no faster, and 4096 elsewhere.
-        measured_demos: how many demonstrations these weights were measured with (see `Capabilities`).
+        measured_demos, reads_labels: what was measured of these weights (see `Capabilities`).
         notify: told in one line about downloads, conversions and fallbacks.
     """
 
@@ -83,6 +83,7 @@ class LocalModel:
         execution: Execution = "trie",
         chunk_tokens: int | None = None,
         measured_demos: int | None = None,
+        reads_labels: bool = False,
         notify: Callable[[str], None] = ignore,
     ) -> None:
         if execution not in _EXECUTIONS:
@@ -97,6 +98,7 @@ class LocalModel:
         self.execution: Execution = execution
         self.chunk_tokens = chunk_tokens
         self.measured_demos = measured_demos
+        self.reads_labels = reads_labels
         self.notify = notify
         self.notes: tuple[str, ...] = ()
         self._checkpoint = Checkpoint(self.model, self.revision, dtype, device, offline, notify)
@@ -113,6 +115,7 @@ class LocalModel:
             system_role=template is not None and template.system_role,
             languages=embedded.languages if embedded else (),
             measured_demos=self.measured_demos,
+            reads_labels=self.reads_labels,
         )
 
     @property
@@ -410,5 +413,6 @@ def ko_mini(
         execution=execution,
         chunk_tokens=chunk_tokens,
         measured_demos=10,
+        reads_labels=True,
         notify=notify,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from evals.types import Example, Label, Problem, Query, TaskInfo
 from icl.models.base import (
@@ -15,6 +17,7 @@ from icl.models.base import (
     Prompt,
     ScoreRequest,
     ScoreResult,
+    States,
 )
 
 
@@ -60,6 +63,10 @@ class OverlapModel:
     def generate(self, requests: Sequence[GenerateRequest]) -> list[Generation]:
         return [Generation(self.writes(request.prompt), tokens_in=1, tokens_out=1) for request in requests]
 
+    def states_of(self, prompt: Prompt) -> list[float]:
+        """How the last paragraph looks: one number per telling word."""
+        return [overlap(word, blocks(prompt)[-1]) for word in ("espresso", "leaves", "milk", "hot")]
+
     def next_token(self, prompts: Sequence[Prompt], top_k: int = 20) -> list[dict[str, float]]:
         raise NotImplementedError
 
@@ -85,6 +92,26 @@ class OverlapModel:
         total = max(likeness, default=0.0) * 5 - 10 + self.bias.get(continuation.strip(), 0.0)
         ids = tuple(map(ord, continuation))
         return ContinuationScore(ids, (total / len(ids),) * len(ids), len(continuation.encode()))
+
+
+@dataclass
+class StatesModel(OverlapModel):
+    """Shows hidden states besides: `states_of` the prompt in every layer. The states of prompts are asked one by one.
+
+    Args:
+        reads_labels: as in `Capabilities`.
+    """
+
+    reads_labels: bool = False
+    n_layers: int = 4
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, reads_labels=self.reads_labels)
+
+    def states(self, prompts: Sequence[Prompt], layers: Sequence[int] = (-1,)) -> States:
+        rows = [[self.states_of(prompt)] * len(layers) for prompt in prompts]
+        return States(np.array(rows, dtype=np.float32), tokens_fresh=len(prompts))
 
 
 def flat(prompt: Prompt) -> str:

@@ -20,7 +20,7 @@ from icl.calibration import Contextual, NoCalibration, calibrated
 from icl.learner import ICLLearner
 from icl.prompt import PromptBuilder
 from icl.selectors.knn import KNN
-from tests.icl.fakes import TASK, OverlapModel, flat, problem
+from tests.icl.fakes import TASK, OverlapModel, StatesModel, flat, problem
 
 GOLD = ["coffee", "tea", "coffee", "tea"]
 PARTS = [
@@ -37,12 +37,17 @@ PARTS = [
     {"normalize": "bytes"},
     {"calibrate": "pmi"},
     {"calibrate": "domain-context:texts=2"},
+    {"readout": "ensemble"},
+    {"readout": "ensemble:prompts=1", "calibrate": "none"},
+    {"readout": "knn-prompting:k=1"},
+    {"readout": "hidden"},
+    {"readout": "hidden:words=2,centre=false", "format": "chat"},
     {"demos": 0, "selector": "random"},
 ]
 
 
 def run(asked: Problem, model: OverlapModel | None = None, seed: int = 0, **parts: Any) -> Prediction:
-    [prediction] = ICLLearner(model or OverlapModel(), **parts).predict([asked], Context(seed=seed))
+    [prediction] = ICLLearner(model or StatesModel(reads_labels=True), **parts).predict([asked], Context(seed=seed))
     return prediction
 
 
@@ -131,9 +136,9 @@ def test_a_run_on_record_is_calibrated_again() -> None:
 
 @pytest.mark.parametrize("parts", PARTS, ids=str)
 def test_prompts_are_rendered_again_from_the_seed(parts: dict[str, Any]) -> None:
-    asked, ctx, model = problem(), Context(seed=7), OverlapModel()
+    asked, ctx, model = problem(), Context(seed=7), StatesModel(reads_labels=True)
     run(asked, model, seed=7, **parts)
-    again = [ICLLearner(OverlapModel(), **parts).prompt_for(asked, at, ctx) for at in range(4)]
+    again = [ICLLearner(StatesModel(reads_labels=True), **parts).prompt_for(asked, at, ctx) for at in range(4)]
     assert again == [request.prompt for request in model.asked[:4]]
 
 

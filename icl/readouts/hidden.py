@@ -1,0 +1,100 @@
+"""Hidden states: the class whose texts the model takes most alike, whatever its words for the label.
+
+Cho et al., NAACL 2025, "Token-based Decision Criteria Are Suboptimal in In-context Learning" (arXiv 2406.16535): the
+hidden state after the prompt tells the classes apart better than the probabilities of the labels' tokens. Class means
+of labelled texts, read under the same prompt as the query, are the centroids.
+
+Two things differ from the paper. The texts that are shown are read as well, since few are to be had; and the scores of
+the labels count as one more text per class, as the names of labels do for learners on vectors: with one example per
+class they decide as much as it does, with many next to nothing. `words=0` leaves them out.
+
+Cost: the demonstrations, every support text and every query once; and once more the queries, with their labels, for
+the scores of the labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from evals.types import Prediction, Problem, Usage
+from fewshot.core.errors import UsageError
+from fewshot.encoders.prototypes import class_means, cosine_logits, normalized
+from icl.answers import answers_of, trace_of
+from icl.calibration.applied import calibrated
+from icl.models.base import ShowsStates
+from icl.readouts.base import Asking, Read, Readout, classes_of, decided, not_asked, one_prompt
+
+#: Cosine similarities are divided by it: it makes probabilities of them, and decides nothing but the weight of words.
+_TEMPERATURE = 0.1
+
+
+@dataclass(frozen=True)
+class Hidden(Readout):
+    """Nearest class mean among the hidden states after the prompt.
+
+    Args:
+        layer: 0 is the token embedding; negative ones count from the end, -1 being what the vocabulary is read from.
+            The default was best on validation classes.
+        centre: whether the mean of the support is taken from every state first.
+        words: as how many texts per class the scores of the labels count.
+    """
+
+    name = "hidden"
+
+    layer: int = -3
+    centre: bool = True
+    words: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.words < 0:
+            raise UsageError(f"readout 'hidden': words={self.words} is negative")
+
+    def asked(self, problem: Problem) -> tuple[Problem, ...]:
+        if not problem.support:
+            raise UsageError("readout 'hidden' compares with support texts, and there are none; use readout 'labels'")
+        return (one_prompt(problem),)
+
+    def read(self, asking: Asking) -> Read:
+        model, (plan,) = asking.model, asking.plans
+        if not isinstance(model, ShowsStates):
+            raise UsageError(f"model {model.name!r} shows no hidden states; use readout 'labels'")
+        problem, n = asking.problem, len(asking.problem.queries)
+        found = model.states([query.prompt for query in plan.queries if query.prompt is not None], (self.layer,))
+        asked = np.array([query.prompt is not None for query in plan.queries])
+        states = np.full((len(asked), found.values.shape[-1]), np.nan)
+        states[asked] = found.values[:, 0]
+        anchors, classes = states[n:][asked[n:]], classes_of(problem)[asked[n:]]
+        logits = self._logits(anchors, classes, states[:n], len(problem.labels))
+        usage, notes = Usage(tokens_in=found.tokens_fresh, tokens_cached=found.tokens_shared), ()
+        if self.words:
+            words, spent, notes = self._words(asking, n)
+            logits, usage = logits + words * self.words * len(problem.labels) / len(problem.support), usage + spent
+        answers = [
+            not_asked(query) if query.prompt is None else decided(problem.labels, row)
+            for query, row in zip(plan.queries, logits, strict=False)
+        ]
+        return Read(tuple(answers), usage, notes=notes)
+
+    def _logits(self, anchors: np.ndarray, classes: np.ndarray, queries: np.ndarray, n_way: int) -> np.ndarray:
+        """(n_query, n_way) cosine similarities with the class means, divided by the temperature.
+
+        Args:
+            anchors: (n_anchors, d) states of the support texts. classes: (n_anchors,) integers in [0, n_way).
+            queries: (n_query, d).
+        """
+        mean = anchors.mean(axis=0) if self.centre else 0.0
+        prototypes = class_means(normalized(anchors - mean), classes, n_way)
+        return cosine_logits(normalized(queries - mean), prototypes) / _TEMPERATURE
+
+    def _words(self, asking: Asking, n: int) -> tuple[np.ndarray, Usage, tuple[str, ...]]:
+        """(n_query, n_way) calibrated log-probabilities of the labels; NaN where they could not be scored."""
+        (plan,) = asking.plans
+        of_queries = replace(plan, queries=plan.queries[:n])
+        found = asking.scorer.read(asking.model, of_queries.prompts, plan.choices)
+        answers, content_free = answers_of(of_queries, found.readings, asking.problem.labels)
+        trace = trace_of(of_queries, content_free, ())
+        scored = calibrated(Prediction("", answers, {}, trace), asking.problem.labels, asking.calibrator).answers
+        missing = (np.nan,) * len(asking.problem.labels)
+        return np.array([answer.scores or missing for answer in scored]), found.usage, found.notes

@@ -1,0 +1,209 @@
+"""Readouts against what is worked out by hand, and which of them is taken where none is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from evals.learner import Context
+from evals.types import Example, Prediction, Problem, Status
+from fewshot.core.errors import UsageError
+from icl.calibration import Contextual, calibrated
+from icl.learner import ICLLearner
+from icl.models.base import ContinuationScore, Prompt, ScoreRequest, ScoreResult
+from icl.models.local import ko_mini, smollm2
+from icl.readouts.base import rounds
+from icl.readouts.hidden import Hidden
+from icl.readouts.knn_prompting import KNNPrompting
+from tests.icl.fakes import OverlapModel, StatesModel, blocks, problem
+
+SIX = [("a one", "a"), ("b one", "b"), ("a two", "a"), ("a three", "a"), ("b two", "b"), ("c one", "c")]
+
+
+def ask(asked: Problem, model: Any, **parts: Any) -> Prediction:
+    [prediction] = ICLLearner(model, **parts).predict([asked], Context())
+    return prediction
+
+
+def scores(prediction: Prediction) -> np.ndarray:
+    return np.array([answer.scores for answer in prediction.answers])
+
+
+def test_rounds_hold_one_example_of_every_class_that_is_left() -> None:
+    support = problem(SIX, labels="abc").support
+    assert [[row.text for row in one] for one in rounds(support)] == [
+        ["a one", "b one", "c one"],
+        ["a two", "b two"],
+        ["a three"],
+    ]
+
+
+WORDS = {"north": (0.8, 0.2), "south": (0.1, 0.9)}
+PLACES = {"north": (2.0, 1.0), "south": (-2.0, 1.0), "here": (1.0, 1.0)}
+
+
+class Dictated(StatesModel):
+    """Scores and states by the last word of the text."""
+
+    def score(self, requests: Any) -> list[ScoreResult]:
+        self.asked.extend(requests)
+        return [self._dictated(request) for request in requests]
+
+    def states_of(self, prompt: Prompt) -> list[float]:
+        return list(next((at for word, at in PLACES.items() if word in blocks(prompt)[-1]), (0.0, 0.0)))
+
+    def _dictated(self, request: ScoreRequest) -> ScoreResult:
+        said = next((p for word, p in WORDS.items() if word in blocks(request.prompt)[-1]), (0.5, 0.5))
+        pairs = zip(request.continuations, said, strict=True)
+        return ScoreResult(tuple(ContinuationScore((1,), (float(np.log(p)),), len(label)) for label, p in pairs), 1)
+
+
+COMPASS = problem([("far north", "up"), ("far south", "down")], ["here"], ["up", "down"])
+
+
+def test_hidden_states_are_compared_with_class_means() -> None:
+    # The mean of the support is (0, 1): up is left at (2, 0), down at (-2, 0), and the query at (1, 0).
+    prediction = ask(COMPASS, Dictated(), readout="hidden:words=0")
+    np.testing.assert_allclose(scores(prediction), [log_softmax([1 / 0.1, -1 / 0.1])], atol=1e-5)
+
+
+def test_without_centring_the_common_part_counts() -> None:
+    # Cosines of (1, 1) with (2, 1) and (-2, 1): 3 and -1 over the square root of 10.
+    prediction = ask(COMPASS, Dictated(), readout="hidden:words=0,centre=false")
+    np.testing.assert_allclose(scores(prediction), [log_softmax(np.array([3, -1]) / 10**0.5 / 0.1)], atol=1e-5)
+
+
+@pytest.mark.parametrize(("shots", "words"), [(1, 1.0), (2, 1.0), (4, 3.0)])
+def test_the_scores_of_labels_count_as_some_texts_per_class(shots: int, words: float) -> None:
+    support = [(f"{text} {at}", label) for at in range(shots) for text, label in (("north", "up"), ("south", "down"))]
+    asked = problem(support, ["south"], ["up", "down"])
+    found = scores(ask(asked, Dictated(), readout=f"hidden:words={words}"))
+    # Inputs without content are even between the labels, so calibration changes nothing.
+    expected = np.array([-1, 1]) / 0.1 + words / shots * np.log([0.1, 0.9])
+    np.testing.assert_allclose(found, [log_softmax(expected)], atol=1e-5)
+
+
+def test_every_prompt_of_hidden_shows_the_same_examples() -> None:
+    model = StatesModel()
+    prediction = ask(problem(), model, readout="hidden")
+    assert prediction.trace.demonstrations == (("s0", "s1"),) or prediction.trace.demonstrations == (("s1", "s0"),)
+    assert len({request.prompt.text.rsplit("\n\n", 1)[0] for request in model.asked}) == 1
+
+
+def test_knn_prompting_votes_by_what_is_said_of_texts() -> None:
+    # Divergence from (0.8, 0.2): 0 to (0.8, 0.2), more to (0.5, 0.5), most to (0.1, 0.9).
+    anchors = np.log([[0.1, 0.9], [0.5, 0.5], [0.8, 0.2]])
+    query, classes = np.log([0.8, 0.2]), np.array([0, 0, 1])
+    np.testing.assert_allclose(KNNPrompting(1)._votes(query, anchors, classes), np.log([0.5, 2.0]))
+    np.testing.assert_allclose(KNNPrompting(2)._votes(query, anchors, classes), np.log([1.5, 2.0]))
+    np.testing.assert_allclose(KNNPrompting(3)._votes(query, anchors, classes), np.log([2.5, 2.0]))
+
+
+def test_texts_that_are_shown_do_not_vote() -> None:
+    support = [("one", "up"), ("one south", "down"), ("north", "up"), ("south", "down")]
+    prediction = ask(problem(support, ["a south"], ["up", "down"]), Dictated(), readout="knn-prompting:k=1")
+    assert prediction.answers[0].decision == "down"
+    # "one south" is nearest to nothing: the class of the only one that votes for it is that of "south".
+    alone = ask(problem(support[:2], ["a south"], ["up", "down"]), Dictated(), readout="knn-prompting:k=1")
+    assert alone.answers[0].decision == "down", "with one example per class, those that are shown vote"
+
+
+def test_an_ensemble_is_the_mean_of_its_prompts() -> None:
+    asked = problem()
+    halves = [replace(asked, support=asked.support[at : at + 2]) for at in (0, 2)]
+    for calibrate in ("none", "contextual"):
+        found = ask(asked, OverlapModel(), readout="ensemble", calibrate=calibrate)
+        parts = [ask(half, OverlapModel(), readout="labels", calibrate="none") for half in halves]
+        raw = np.mean([scores(part) for part in parts], axis=0)
+        blank = np.mean([log_softmax(part.trace.content_free, axis=1) for part in parts], axis=0)
+        expected = raw if calibrate == "none" else Contextual().apply(raw, blank)
+        np.testing.assert_allclose(scores(found), log_softmax(expected, axis=1), atol=1e-9)
+        np.testing.assert_allclose(found.trace.content_free, blank, atol=1e-9)
+
+
+def test_an_ensemble_on_record_is_calibrated_again() -> None:
+    asked = problem()
+    plain = ask(asked, OverlapModel(bias={"tea": 1.0}), readout="ensemble", calibrate="none")
+    expected = ask(asked, OverlapModel(bias={"tea": 1.0}), readout="ensemble", calibrate="contextual")
+    assert calibrated(plain, asked.labels, Contextual()).answers == expected.answers
+
+
+@pytest.mark.parametrize(
+    ("model", "parts", "by_states"),
+    [
+        (StatesModel(), {}, True),
+        (StatesModel(), {"template": "minimal"}, True),
+        (StatesModel(reads_labels=True), {}, False),
+        (OverlapModel(), {}, False),
+        (StatesModel(), {"readout": "labels"}, False),
+        (StatesModel(), {"demos": 4}, False),
+        (StatesModel(), {"demos": "all"}, False),
+        (StatesModel(), {"selector": "balanced"}, False),
+        (StatesModel(), {"calibrate": "contextual"}, False),
+        (StatesModel(), {"method": "generate"}, False),
+        (StatesModel(), {"normalize": "mean"}, False),
+    ],
+    ids=str,
+)
+def test_which_readout_is_taken(model: Any, parts: dict[str, Any], by_states: bool) -> None:
+    asked = problem()
+    readout = ICLLearner(model, **parts)._readout_for(asked, model)
+    assert isinstance(readout, Hidden) == by_states
+    assert not isinstance(ICLLearner(model, **parts)._readout_for(replace(asked, support=()), model), Hidden)
+
+
+def test_the_embedded_models_are_read_as_they_were_measured() -> None:
+    assert (smollm2().reads_labels, ko_mini().reads_labels) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("model", "parts", "message"),
+    [
+        (OverlapModel(), {"readout": "hidden"}, "shows no hidden states; use readout 'labels'"),
+        (StatesModel(), {"readout": "hidden", "demos": 3}, "leave out selector and demos"),
+        (StatesModel(), {"readout": "ensemble", "selector": "knn"}, "leave out selector and demos"),
+        (StatesModel(), {"readout": "ensemble", "method": "generate"}, "written answers have none"),
+        (StatesModel(), {"readout": "knn-prompting", "method": "generate"}, "written answers have none"),
+        (StatesModel(), {"readout": "ensemble:prompts=0"}, "prompts=0 is below 1"),
+        (StatesModel(), {"readout": "knn-prompting:k=0"}, "k=0 is below 1"),
+        (StatesModel(), {"readout": "hidden:words=-1"}, "is negative"),
+        (StatesModel(), {"readout": "hiden"}, "hidden"),
+    ],
+    ids=str,
+)
+def test_readouts_that_cannot_be_had(model: Any, parts: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        ask(problem(), model, **parts)
+
+
+@pytest.mark.parametrize("readout", ["hidden", "knn-prompting"])
+def test_readouts_that_need_a_support(readout: str) -> None:
+    with pytest.raises(UsageError, match="there are none"):
+        ask(replace(problem(), support=()), StatesModel(), readout=readout)
+
+
+@pytest.mark.promise(109)
+@pytest.mark.parametrize(
+    ("broken", "failed"), [("brewed", [False, True, False, False]), ("mint", [True, True, True, True])]
+)
+def test_states_that_are_not_finite_are_failures(broken: str, failed: list[bool]) -> None:
+    class Broken(StatesModel):
+        def states_of(self, prompt: Prompt) -> list[float]:
+            return [float("nan")] * 4 if broken in blocks(prompt)[-1] else super().states_of(prompt)
+
+    prediction = ask(problem(), Broken(), readout="hidden")
+    assert [answer.status is Status.ERROR for answer in prediction.answers] == failed
+    assert "not finite" in prediction.answers[1].detail
+
+
+@pytest.mark.parametrize("readout", ["hidden", "knn-prompting", "ensemble"])
+def test_a_text_that_does_not_fit_fails_alone(readout: str) -> None:
+    asked = problem(queries=("an espresso", "x" * 300))
+    long_one = replace(asked, support=(*asked.support, Example("s4", "y" * 300, "tea")))
+    prediction = ask(long_one, StatesModel(context_length=250), readout=readout)
+    assert [answer.status for answer in prediction.answers] == [Status.OK, Status.CONTEXT_EXCEEDED]
+    assert prediction.answers[0].decision == "coffee"

@@ -19,6 +19,15 @@ from evals.language import UNKNOWN, guess_language
         (["とても面白い映画でした"], UNKNOWN),
         (["12:30", "!?"], "en"),
         ([], "en"),
+        (["Wann kommt mein Paket endlich an?", "Ich kann mich nicht anmelden"], UNKNOWN),
+        (["Où est mon colis", "je ne peux pas me connecter"], UNKNOWN),
+        (["donde esta mi pedido", "no puedo entrar en la cuenta"], UNKNOWN),
+        (["waar is mijn pakket", "ik kan niet inloggen"], UNKNOWN),
+        (["Gdzie jest moja paczka", "zapomniałem hasła"], UNKNOWN),
+        (["Şifremi unuttum", "kargom nerede kaldı"], UNKNOWN),
+        (["di mana paket saya", "saya tidak bisa masuk"], UNKNOWN),
+        (["a café near the office", "where is my order", "set an alarm"], "en"),
+        (["play jazz", "lights off", "weather tomorrow"], "en"),
     ],
     ids=[
         "Korean",
@@ -30,7 +39,16 @@ from evals.language import UNKNOWN, guess_language
         "Japanese",
         "no letters",
         "nothing",
+        "German",
+        "French",
+        "Spanish",
+        "Dutch",
+        "Polish",
+        "Turkish",
+        "Indonesian",
+        "English with an accent",
+        "English without small words",
     ],
 )
-def test_the_script_tells(texts: list[str], language: str) -> None:
+def test_script_and_common_words_tell(texts: list[str], language: str) -> None:
     assert guess_language(texts) == language

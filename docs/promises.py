@@ -96,6 +96,8 @@ PROMISES = {
     88: "An error names a way out that is there and works (`--drop` of a small class, for instance), or none at all.",
     89: "A Korean model made for praise and blame answers where labels mean that; elsewhere what is needed is told.",
     90: "Labels that are numbers or ids are not read as names by learners that are trained, and it is told once.",
+    91: "No learner that `recommend` tries takes more than an equal share of the time left; what waits is tried later.",
+    92: "`recommend` tries nothing by itself of which nothing is to be expected, and it has learners for any language.",
     94: "What takes an encoder takes the one for the language of the texts, and says so; an unused one is not missed.",
     95: "A selector's `fetch` looks at the most similar examples alone; where it covers the pool, nothing changes.",
     96: "Every selector has a balanced version, which shows equally many of each class until a class runs out.",

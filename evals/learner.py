@@ -192,6 +192,15 @@ class TaskDependent(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsLimits(Protocol):
+    """A learner that can say beforehand that it is not made for a task."""
+
+    def why_unsuited(self, task: TaskInfo, labels: Sequence[Label]) -> str | None:
+        """Why nothing is to be expected of it, in one line; None where something is, or where that is not known."""
+        ...
+
+
 def for_task(learner: Learner, task: TaskInfo, labels: Sequence[Label] = ()) -> Learner:
     """The learner as it is for a task and its labels; most learners are the same for all.
 

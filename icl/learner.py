@@ -17,12 +17,12 @@ from evals.learner import BaseLearner, Context, Estimate, Learner, require_kind
 from evals.types import Label, Prediction, Problem, TaskInfo, Usage
 from fewshot.core.catalog import CALIBRATORS, ENCODERS, MODELS, ORDERINGS, READOUTS, SCORERS, SELECTORS
 from fewshot.core.errors import UsageError, unknown_name
-from fewshot.core.spec import Spec, auto_spec
+from fewshot.core.spec import Spec, auto_spec, parse_spec
 from icl.amount import Demos
 from icl.answers import trace_of
 from icl.calibration import CONTENT_FREE, NO_ROWS, Calibrator, Contextual, NoCalibration, calibrated
 from icl.estimates import estimate_cost, estimate_time
-from icl.models.auto import choose_model
+from icl.models.auto import choose_model, why_unsuited
 from icl.models.base import LanguageModel, Metered, Prompt, ScoreRequest, ShowsTokens
 from icl.orderings import Ordering
 from icl.overlap import overlapped
@@ -125,6 +125,13 @@ class ICLLearner(BaseLearner):
     def _settled_by(self, task: TaskInfo, labels: Sequence[Label]) -> Self:
         known = task.language != UNKNOWN and labels
         return self if self._auto is None or not known else self._settle(self._auto, task, labels)
+
+    def why_unsuited(self, task: TaskInfo, labels: Sequence[Label]) -> str | None:
+        """Why an embedded model is not to be expected to label such texts; None of any other model."""
+        learner = self._settled_by(task, labels)
+        if not isinstance(learner.model, str | Mapping | Spec):
+            return None
+        return why_unsuited(parse_spec(learner.model).name, task.language, labels)
 
     def _settle(self, auto: Spec, task: TaskInfo, labels: Sequence[Label]) -> Self:
         choice = choose_model(task.language, labels)

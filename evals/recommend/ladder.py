@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fewshot.core.catalog import LADDER, LEARNERS
+from evals.card import find_card, read_card
+from evals.language import UNKNOWN
+from fewshot.core.catalog import LADDER, LARGER_ENCODERS, LEARNERS, MULTILINGUAL_ENCODER, MULTILINGUAL_MODEL
 from fewshot.core.embedded import EMBEDDED, encoder_for, how_to_get, is_offline, locate
 from fewshot.core.errors import MissingExtra
 from fewshot.core.spec import AUTO, Spec, parse_spec
@@ -17,11 +19,13 @@ class LeftOut:
 
     Attributes:
         limit: the option that would have to give more, `--budget` or `--max-cost`; empty where more would not help.
+        seconds: that it would still take, where that is known.
     """
 
     learner: str
     why: str
     limit: str = ""
+    seconds: float | None = None
 
 
 def ladder(language: str) -> tuple[list[str], list[LeftOut]]:
@@ -30,9 +34,21 @@ def ladder(language: str) -> tuple[list[str], list[LeftOut]]:
     Args:
         language: of the texts, BCP 47.
     """
-    reasons = {spec: why_not(spec, language) for spec in LADDER}
+    reasons = {spec: why_not(spec, language) or _why_untrained(spec, language) for spec in LADDER}
     usable = [spec for spec, why in reasons.items() if why is None]
     return usable, [LeftOut(spec, why) for spec, why in reasons.items() if why is not None]
+
+
+def larger(language: str, prompts: bool) -> list[str]:
+    """Options of `recommend` that try larger models of the Hugging Face hub.
+
+    Args:
+        language: of the texts, BCP 47.
+        prompts: whether a language model is among them.
+    """
+    encoder = LARGER_ENCODERS.get(language.split("-")[0], MULTILINGUAL_ENCODER)
+    options = [part for name in ("prototypes", "probe") for part in ("-l", f"{name}:encoder=({encoder})")]
+    return [*options, *(("-m", MULTILINGUAL_MODEL) if prompts else ())]
 
 
 def why_not(spec: str, language: str) -> str | None:
@@ -47,7 +63,9 @@ def why_not(spec: str, language: str) -> str | None:
     parsed = parse_spec(spec)
     for name in _embedded_models(parsed):
         languages = EMBEDDED[name].languages
-        if languages and language.split("-")[0] not in (*languages, "und"):
+        if languages and language == UNKNOWN:
+            return f"{name} was made for {' and '.join(languages)}, and the texts are in no language that is known here"
+        if languages and language.split("-")[0] not in languages:
             return f"{name} was made for {' and '.join(languages)}, and the texts are in {language}"
         if locate(name) is None:
             return f"{name} is not on this machine; {how_to_get(name)}"
@@ -55,6 +73,18 @@ def why_not(spec: str, language: str) -> str | None:
     if parsed.params.get("encoder") == AUTO and locate(chosen) is None and is_offline(False):
         return f"{chosen} is not on this machine, and downloads are off; with a network, {how_to_get(chosen)}"
     return None
+
+
+def _why_untrained(spec: str, language: str) -> str | None:
+    """Why a rung that is trained is left to another one: that in English serves where a language has none."""
+    taught = {rung: _language_of_training(rung) for rung in LADDER}
+    wanted = language.split("-")[0] if language.split("-")[0] in taught.values() else "en"
+    return None if taught[spec] in (None, wanted) else f"it is trained in {taught[spec]}; the one in {wanted} is taken"
+
+
+def _language_of_training(spec: str) -> str | None:
+    train = parse_spec(spec).params.get("train")
+    return read_card(find_card(train)[0]).language if isinstance(train, str) else None
 
 
 def _embedded_models(spec: Spec) -> Iterator[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from evals.comparison.contestants import Contestant, contestants, lacks_training
-from evals.learner import Context, Learner
+from evals.learner import Context, KnowsLimits, Learner, without_repeats
 from evals.loading import load_task
 from evals.predictor import Predictor
 from evals.recommend.alarms import Doubt, alarms, doubts
@@ -161,14 +161,13 @@ def recommend(
     specs, left_out = (list(learners), []) if learners is not None else ladder(task.info.language)
     chosen = contestants(list(dict.fromkeys([*specs, *also])))
     built = [(contestant, _build(contestant, ctx.seed)) for contestant in chosen]
+    if learners is None:
+        built = [(contestant, _unless_unsuited(learner, contestant, task, also)) for contestant, learner in built]
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    ctx = replace(ctx, deadline=deadline)
+    ctx = replace(ctx, deadline=deadline, notify=without_repeats(ctx.notify))
     trials: list[Trial] = []
     with interruptible(ctx):
-        for contestant, learner in built:
-            step = learner
-            if not isinstance(step, LeftOut):
-                step = attempt(contestant, step, task, splits.splits, ctx, load)
+        for step in _climb(built, task, splits, ctx, load):
             if isinstance(step, Trial):
                 trials.append(step)
             else:
@@ -188,6 +187,46 @@ def recommend(
         predictor=_predictor(task, splits, findings, learner, ctx.seed, text_column),
         usd=ctx.budget.spent.usd,
     )
+
+
+def _climb(
+    built: Sequence[tuple[Contestant, Learner | LeftOut]],
+    task: Task,
+    splits: Splits,
+    ctx: Context,
+    load: Callable[[str], Task],
+) -> Iterator[Trial | LeftOut]:
+    """Try the learners, each with an equal share of what is left, so that a slow one takes no time from the others.
+
+    What would take more than its share waits until the others are done, and is tried again if what they left suffices.
+    """
+    yield from (missing for _, missing in built if isinstance(missing, LeftOut))
+    able = [(contestant, learner) for contestant, learner in built if not isinstance(learner, LeftOut)]
+    waiting: list[tuple[Contestant, Learner, LeftOut]] = []
+    for number, (contestant, learner) in enumerate(able):
+        step = attempt(contestant, learner, task, splits.splits, ctx, load, _share(ctx, len(able) - number))
+        if isinstance(step, LeftOut) and step.seconds is not None:
+            waiting.append((contestant, learner, step))
+        else:
+            yield step
+    for number, (contestant, learner, step) in enumerate(sorted(waiting, key=lambda late: late[2].seconds or 0.0)):
+        share = _share(ctx, len(waiting) - number)
+        suffices = share is not None and (step.seconds or 0.0) <= share
+        yield attempt(contestant, learner, task, splits.splits, ctx, load, share) if suffices else step
+
+
+def _share(ctx: Context, n_learners: int) -> float | None:
+    return None if ctx.deadline is None else max(0.0, ctx.deadline - time.monotonic()) / n_learners
+
+
+def _unless_unsuited(
+    learner: Learner | LeftOut, contestant: Contestant, task: Task, named: Sequence[str]
+) -> Learner | LeftOut:
+    """The learner, unless it was not asked for by name and says itself that nothing is to be expected of it."""
+    if not isinstance(learner, KnowsLimits) or contestant.name in named:
+        return learner
+    why = learner.why_unsuited(task.info, task.labels)
+    return learner if why is None else LeftOut(contestant.name, why)
 
 
 def _predictor(
@@ -215,7 +254,10 @@ def _build(contestant: Contestant, seed: int) -> Learner | LeftOut:
     except ModelUnavailable as error:
         return LeftOut(contestant.name, str(error))
     if lacks_training(learner):
-        why = "it has to be trained on other tasks first; name them (train=TASK+TASK), or a trained one (from=FOLDER)"
+        why = (
+            "it has to be trained on other classes first, and every class here is asked about; name tasks that have "
+            "some (train=TASK+TASK), or a trained one (from=FOLDER)"
+        )
         return LeftOut(contestant.name, why)
     return learner
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from evals.checks import checked
 from evals.comparison.contestants import Contestant
@@ -21,11 +21,16 @@ from fewshot.core.errors import BudgetReached, FewshotError, StorageError
 
 
 class _OutOfReach(Exception):
-    """More time or money would be needed than is left; the learner itself may be sound."""
+    """More time or money would be needed than is left; the learner itself may be sound.
 
-    def __init__(self, why: str, limit: str = "--budget") -> None:
+    Attributes:
+        seconds: that it would still take, where that is known.
+    """
+
+    def __init__(self, why: str, limit: str = "--budget", seconds: float | None = None) -> None:
         super().__init__(why)
         self.limit = limit
+        self.seconds = seconds
 
 
 @dataclass(frozen=True)
@@ -57,14 +62,17 @@ def attempt(
     splits: Sequence[Split],
     ctx: Context,
     load: Callable[[str], Task],
+    share: float | None = None,
 ) -> Trial | LeftOut:
-    """Let a learner answer every split, unless that would take more than is left.
+    """Let a learner answer every split, unless that would take more than its share of what is left.
 
-    The time is foreseen from one split to the next; of the first one, which may load a model, nothing is concluded.
+    The time is foreseen from one split to the next. The first one, which may load a model, is not counted, unless it
+    takes so long that there would be no time for a second one like it.
 
     Args:
         ctx: its deadline and budget are those of all learners together.
         load: gives the tasks that a meta-learner is trained on.
+        share: seconds that it may take, for its training and again for its answers; None for no limit.
 
     Raises:
         StorageError: the disk is full.
@@ -73,19 +81,19 @@ def attempt(
     started = time.monotonic()
     learner = for_task(learner, task.info, task.labels)
     try:
-        _require_reach(learner, splits, ctx)
-        _train(learner, task, ctx, load)
+        _require_reach(learner, splits, ctx, share)
+        _train(learner, task, _until(share, ctx), load)
         for note in refuse_leaks([learner], task):
             ctx.notify(note)
         learner.prepare(Background(), ctx)
-        predictions = list(_answered(learner, splits, ctx))
+        predictions = list(_answered(learner, splits, ctx, share))
     except StorageError:
         raise
     except _OutOfReach as missing:
-        return LeftOut(contestant.name, str(missing), missing.limit)
+        return LeftOut(contestant.name, str(missing), missing.limit, missing.seconds)
     except BudgetReached:
-        if ctx.stopping:
-            return LeftOut(contestant.name, "the time was over", "--budget")
+        if _until(share, ctx, started).stopping:
+            return LeftOut(contestant.name, "its time was over", "--budget")
         return LeftOut(contestant.name, f"it reached --max-cost {ctx.budget.max_usd} USD", "--max-cost")
     except FewshotError as error:
         return LeftOut(contestant.name, str(error))
@@ -108,7 +116,8 @@ def attempt(
     )
 
 
-def _answered(learner: Learner, splits: Sequence[Split], ctx: Context) -> Iterator[Prediction]:
+def _answered(learner: Learner, splits: Sequence[Split], ctx: Context, share: float | None) -> Iterator[Prediction]:
+    within = ctx
     for number, split in enumerate(splits):
         started = time.monotonic()
         prediction = next(iter(learner.predict([split.problem], ctx)), None)
@@ -122,24 +131,38 @@ def _answered(learner: Learner, splits: Sequence[Split], ctx: Context) -> Iterat
         if number == 0 and all(answer.status is not Status.OK for answer in prediction.answers):
             first = prediction.answers[0]
             raise FewshotError(f"no text was answered: {first.status}, {first.detail or 'no detail'}")
-        _require_time((time.monotonic() - started) * (len(splits) - number - 1) if number else 0.0, ctx)
+        took = time.monotonic() - started
+        if number == 0:
+            _require_time(took, ctx, ctx)
+            within = _until(share, ctx)
+        else:
+            _require_time(took * (len(splits) - number - 1), within, ctx)
         yield prediction
 
 
-def _require_time(seconds: float, ctx: Context) -> None:
-    left = _time_left(ctx)
-    if left is not None and seconds > left:
-        raise _OutOfReach(f"it would take about {_duration(seconds)} more, and {_duration(left)} are left")
+def _until(share: float | None, ctx: Context, start: float | None = None) -> Context:
+    """The context of a learner that may take so many seconds, from now on or from `start`."""
+    if share is None:
+        return ctx
+    end = (time.monotonic() if start is None else start) + share
+    return replace(ctx, deadline=end if ctx.deadline is None else min(end, ctx.deadline))
 
 
-def _require_reach(learner: Learner, splits: Sequence[Split], ctx: Context) -> None:
+def _require_time(seconds: float, within: Context, ctx: Context, more: str = " more") -> None:
+    """Refuse what would take longer than a share, or than all that is left."""
+    for limits, whose in ((ctx, "are left"), (within, "are its share of what is left")):
+        left = _time_left(limits)
+        if left is not None and seconds > left:
+            why = f"it would take about {_duration(seconds)}{more}, and {_duration(left)} {whose}"
+            raise _OutOfReach(why, seconds=seconds)
+
+
+def _require_reach(learner: Learner, splits: Sequence[Split], ctx: Context, share: float | None) -> None:
     """Ask the learner's own estimate before anything is begun."""
-    left = _time_left(ctx)
-    if left == 0:
+    if _time_left(ctx) == 0:
         raise _OutOfReach("no time was left for it")
     estimate = learner.estimate([splits[0].problem], len(splits), ctx)
-    if left is not None and estimate.seconds is not None and estimate.seconds > left:
-        raise _OutOfReach(f"it would take about {_duration(estimate.seconds)}, and {_duration(left)} are left")
+    _require_time(estimate.seconds or 0.0, _until(share, ctx), ctx, more="")
     spent, limit = ctx.budget.spent.usd or 0.0, ctx.budget.max_usd
     if limit is not None and estimate.usd is not None and spent + estimate.usd > limit:
         why = f"it would cost about {estimate.usd:.2f} USD, and {limit - spent:.2f} USD are left"

@@ -75,6 +75,11 @@ class Reading:
         silent |= {"sheet"} if suffix not in (None, ".xlsx") or name.endswith(".txt") or name == "-" else set()
         return {key: value for key, value in self._given().items() if key not in silent}
 
+    def as_options(self, name: str) -> list[str]:
+        """What of it concerns a source, as it is written on a command line."""
+        given = {key: value if isinstance(value, tuple) else (value,) for key, value in self.for_source(name).items()}
+        return [part for key, values in given.items() for value in values for part in (f"--{key}", value)]
+
     def _given(self) -> dict[str, Any]:
         return {key.removesuffix("_column"): value for key, value in asdict(self).items() if value is not None}
 

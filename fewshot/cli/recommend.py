@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,6 +65,7 @@ def recommend(
     from evals.learner import Budget, Context
     from evals.predictor import require_new
     from evals.recommend import recommend as find
+    from evals.recommend.ladder import larger
     from fewshot.cli.experiment import prepare_task
 
     if not budget > 0:
@@ -93,6 +95,9 @@ def recommend(
     found.save(folder)
     say(f"files: {folder}")
     say(f"next: fewshot predict --from {folder}{' --trust' if found.predictor.needs_trust else ''} NEW.csv")
+    if not learner:
+        again = ["fewshot", "recommend", source, *reading.as_options(source), *larger(task.info.language, not model)]
+        say(f"larger models of the Hugging Face hub may do better: {shlex.join(again)}")
 
 
 @with_options(Reading)

@@ -187,17 +187,24 @@ LEARNERS = Registry(
     },
 )
 
-#: What `recommend` tries on someone's own texts beside the baselines, in the order of cost. Language models are spelt
-#: out: a rung is left out where its model is not on the machine, or not made for the language.
+#: What `recommend` tries on someone's own texts beside the baselines, in the order of cost. Language models, and tasks
+#: that a learner is trained on, are spelt out: a rung is left out where they are not here, or not for the language.
 LADDER = (
     "tfidf",
     "probe:encoder=lexical",
     "prototypes:encoder=auto",
     "probe:encoder=auto",
+    "protonet:encoder=auto,train=intents-ko,train_way=5,train_shot=5,steps=100,n_valid=50",
+    "protonet:encoder=auto,train=intents-en,train_way=5,train_shot=5,steps=100,n_valid=50",
     "icl:model=ko-mini,selector=knn,encoder=auto,demos=8,order=nearest-last",
     "icl:model=smollm2,selector=knn,encoder=auto,demos=5,order=nearest-last",
     "setfit:encoder=auto",
 )
+
+#: What larger models of the Hugging Face hub `recommend` points to: the encoder by language, and a language model.
+LARGER_ENCODERS = {"en": "hf:sentence-transformers/all-mpnet-base-v2"}
+MULTILINGUAL_ENCODER = "hf:BAAI/bge-m3"
+MULTILINGUAL_MODEL = "hf:Qwen/Qwen2.5-1.5B-Instruct"
 
 ENGINES = Registry(
     "engine",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from evals.label_names import says_something
 from evals.language import UNKNOWN
 from evals.types import Label
+from fewshot.core.catalog import MULTILINGUAL_MODEL
 from fewshot.core.embedded import EMBEDDED, locate
 from icl.models.polarity import praise_and_blame
 
@@ -34,9 +35,7 @@ class Specialty:
 PREFERRED: Mapping[str, Specialty] = {
     "ko-mini": Specialty(("ko",), praise_and_blame, "tells praise from blame in short reviews, and little else")
 }
-#: What reads the languages that no embedded model was made for, and what training reaches in them: prototypes with five
-#: texts per class, as in the README.
-_MULTILINGUAL = "hf:Qwen/Qwen2.5-1.5B-Instruct"
+#: What training reaches in languages that no embedded language model was made for: prototypes, as in the README.
 _ENCODER = "e5-small"
 _TRAINED = "0.88 on intents-ko, 5-way 5-shot"
 
@@ -114,7 +113,7 @@ def _way_out(model: str, language: str) -> str:
     training = f"; training reads {language}: fewshot classic run -a prototypes ({_TRAINED})"
     return (
         f". It was made for {' and '.join(EMBEDDED[model].languages)}, so expect answers near chance. A model that "
-        f"reads {language} is needed, --model {_MULTILINGUAL} for instance{training * _reads(_ENCODER, language)}"
+        f"reads {language} is needed, --model {MULTILINGUAL_MODEL} for instance{training * _reads(_ENCODER, language)}"
     )
 
 

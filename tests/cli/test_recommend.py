@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ KOREAN = {
     ],
     "환불": ["환불은 언제 되나요", "카드 환불 요청", "환불 금액 이상", "반품 환불 부탁", "환불 계좌 변경", "환불 취소"],
 }
+FILES = Path(__file__).parents[1] / "evals" / "recommend" / "files"
 QUICK = ("--learner", "tfidf", "--budget", "1")
 
 
@@ -44,6 +46,47 @@ def test_recommend_then_predict(fewshot: Callable, korean: Path, tmp_path: Path)
     assert told.code == 0, told.stderr
     lines = [json.loads(line) for line in told.stdout.splitlines()]
     assert [(line["label"], line["status"]) for line in lines] == [("환불", "ok"), ("배송", "ok")]
+
+
+@pytest.mark.models
+@pytest.mark.promise(92)
+@pytest.mark.parametrize(
+    ("name", "encoding", "asked"),
+    [
+        ("ko", "cp949", {"짐이 도착하지 않았습니다": "배송", "접속 암호가 생각나지 않아요": "계정"}),
+        ("ja", "utf-8", {"小包がまだ来ません": "配送", "暗証番号がわかりません": "アカウント"}),
+        ("en", "utf-16", {"where is my package": "shipping", "reset my login": "account"}),
+    ],
+)
+def test_fifteen_texts_told_apart_by_meaning_end_with_a_predictor_that_works(
+    fewshot: Callable, tmp_path: Path, name: str, encoding: str, asked: dict[str, str]
+) -> None:
+    path = tmp_path / f"{name}.csv"
+    path.write_bytes((FILES / f"{name}.csv").read_text(encoding="utf-8").encode(encoding))
+    learners = ("-l", "prototypes", "-l", "probe", "-l", "probe:encoder=lexical")
+    done = fewshot("recommend", path, *learners, "--budget", "20", "--out", tmp_path / "o", "--json")
+    assert done.code == 0, done.stderr
+    advice = json.loads(done.stdout)["recommendation"]
+    assert advice["beats_majority"]
+    assert advice["accuracy"]["mean"] > 0.8
+    assert advice["learner"] in ("prototypes", "probe")
+    told = fewshot("predict", "--from", tmp_path / "o", "-", stdin="\n".join(asked) + "\n")
+    assert [json.loads(line)["label"] for line in told.stdout.splitlines()] == list(asked.values())
+
+
+def test_the_last_line_names_what_is_larger_with_the_command_that_tries_it(
+    fewshot: Callable, korean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evals.recommend.ladder.LADDER", ("tfidf",))
+    spaced = korean.rename(tmp_path / "고객 문의.jsonl")
+    given = ("--text", "문장", "--label", "분류")
+    last = fewshot("recommend", spaced, *given, "--out", tmp_path / "o").stderr.splitlines()[-1]
+    command = shlex.split(last.split(": ", 1)[1])
+    assert command[:3] == ["fewshot", "recommend", str(spaced)]
+    assert command[3:7] == list(given)
+    assert "-m" in command
+    named = fewshot("recommend", spaced, *given, *QUICK, "--out", tmp_path / "p")
+    assert named.stderr.splitlines()[-1].startswith("next: fewshot predict")
 
 
 def test_a_second_recommendation_gets_a_folder_of_its_own(fewshot: Callable, korean: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ import pytest
 from evals.learner import BaseLearner, Budget, Context, Estimate
 from evals.predictor import Predictor
 from evals.recommend import Recommendation, recommend
-from evals.recommend.ladder import LeftOut, ladder, why_not
+from evals.recommend.ladder import LeftOut, ladder, larger, why_not
 from evals.recommend.recommendation import _nothing_tried
 from evals.recommend.trial import Trial
-from evals.types import Answer, Prediction, Problem, Status, Usage
-from fewshot.core.catalog import LADDER, LEARNERS
+from evals.types import Answer, Label, Prediction, Problem, Status, TaskInfo, Usage
+from fewshot.core.catalog import LADDER, LEARNERS, MODELS
 from fewshot.core.errors import BudgetReached, FewshotError, MissingExtra, UsageError
 from tests.evals.recommend.data import task_of
 
@@ -32,7 +32,7 @@ class Slow(BaseLearner):
 
     name = "slow"
 
-    def __init__(self, seconds: float = 0.2) -> None:
+    def __init__(self, seconds: float = 0.2, name: str = "slow") -> None:
         self.seconds = seconds
 
     def solve(self, problem: Problem, ctx: Context) -> list[Answer]:
@@ -94,6 +94,18 @@ class Absent(BaseLearner):
         raise MissingExtra("learner 'absent'", "local")
 
 
+class Unsuited(BaseLearner):
+    """Knows beforehand that it is not made for a task."""
+
+    name = "unsuited"
+
+    def solve(self, problem: Problem, ctx: Context) -> list[Answer]:
+        return [Answer(problem.labels[0].name) for _ in problem.queries]
+
+    def why_unsuited(self, task: TaskInfo, labels: Sequence[Label]) -> str | None:
+        return f"it knows other labels than {', '.join(sorted(label.name for label in labels))}"
+
+
 class Interrupted(BaseLearner):
     """Meets Ctrl-C in its first split."""
 
@@ -153,6 +165,38 @@ def test_what_does_not_fit_into_the_time_is_left_out_and_named() -> None:
     found = recommend(TASK, [spec(Slow, "seconds=2")], minutes=0.5, on_step=steps.append)
     assert "it would take about 36 s more, and 26 s are left" in reasons(found)[spec(Slow, "seconds=2")]
     assert sum(isinstance(step, Trial) for step in steps) == len(found.findings.scores)
+
+
+@pytest.mark.promise(91)
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(
+    ("slow", "quick", "tried"),
+    [(2.0, 1.2, False), (1.7, 0.5, True), (10.0, 1.0, False), (0.5, 0.5, True)],
+    ids=["it would take the time of the next", "it waits for what the next leaves", "far too slow", "both fit"],
+)
+def test_a_slow_rung_takes_no_more_than_its_share(slow: float, quick: float, tried: bool) -> None:
+    first, second = spec(Slow, f"seconds={slow}"), spec(Slow, f"seconds={quick},name=quick")
+    found = recommend(TASK, [first, second], minutes=1)
+    scored = {score.learner for score in found.findings.scores}
+    assert second in scored
+    assert (first in scored) is tried
+    assert tried or {missing.learner: missing.limit for missing in found.left_out} == {first: "--budget"}
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_first_split_after_which_nothing_else_would_fit_is_the_last() -> None:
+    found = recommend(TASK, [spec(Slow, "seconds=40")], minutes=1)
+    assert "it would take about 40 s more, and 20 s are left" in reasons(found)[spec(Slow, "seconds=40")]
+
+
+@pytest.mark.promise(92)
+def test_a_rung_that_says_nothing_is_to_be_expected_of_it_is_climbed_only_if_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("evals.recommend.ladder.LADDER", ("tfidf", spec(Unsuited)))
+    assert reasons(recommend(TASK))[spec(Unsuited)] == "it knows other labels than no, yes"
+    assert not reasons(recommend(TASK, also=[spec(Unsuited)]))
+    assert not reasons(recommend(TASK, [spec(Unsuited)]))
 
 
 @pytest.mark.usefixtures("clock")
@@ -240,6 +284,41 @@ def test_the_ladder_leaves_out_models_of_another_language() -> None:
     (foreign,) = (missing for missing in left_out if "smollm2" in missing.learner)
     assert "made for en, and the texts are in ko" in foreign.why
     assert any("made for ko, and the texts are in en" in missing.why for missing in ladder("en")[1])
+
+
+@pytest.mark.promise(92)
+@pytest.mark.parametrize("language", ["ko", "en", "ja", "de", "und"])
+def test_every_language_has_rungs_that_read_it_and_none_that_does_not(language: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr("evals.recommend.ladder.locate", lambda name: HERE)
+    usable, _ = ladder(language)
+    assert {"tfidf", "probe:encoder=lexical", "prototypes:encoder=auto", "probe:encoder=auto"} <= set(usable)
+    trained = [rung for rung in usable if rung.startswith("protonet")]
+    assert [f"train=intents-{'ko' if language == 'ko' else 'en'}" in rung for rung in trained] == [True]
+    assert any("smollm2" in rung for rung in usable) is (language == "en")
+    assert any("ko-mini" in rung for rung in usable) is (language == "ko")
+
+
+@pytest.mark.promise(92)
+@pytest.mark.parametrize(
+    ("labels", "climbed"), [(("긍정", "부정"), True), (("배송", "환불"), False), (("0", "1"), False)], ids=str
+)
+def test_the_korean_model_is_tried_on_praise_and_blame_alone(labels: tuple[str, ...], climbed: bool) -> None:
+    rung = LEARNERS.build("icl:model=ko-mini,selector=knn,encoder=auto,demos=8,order=nearest-last")
+    task = task_of(dict.fromkeys(labels, 3), language="ko")
+    assert (rung.why_unsuited(task.info, task.labels) is None) is climbed
+
+
+@pytest.mark.parametrize(
+    ("language", "encoder"), [("en", "mpnet"), ("en-GB", "mpnet"), ("ko", "bge-m3"), ("und", "bge-m3")]
+)
+def test_larger_models_are_named_by_options_that_are_understood(language: str, encoder: str) -> None:
+    options = larger(language, prompts=True)
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    assert given.keys() == {"-l", "-m"}
+    assert encoder in given["-l"]
+    LEARNERS.check(given["-l"])
+    MODELS.check(given["-m"])
+    assert "-m" not in larger(language, prompts=False)
 
 
 def test_the_ladder_leaves_out_models_that_are_not_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,8 +92,8 @@ class Prompting:
     readout: Annotated[
         str,
         typer.Option(
-            help="labels, ensemble, hidden, knn-prompting; auto: labels for hosted models and where selector, demos, "
-            "method, calibrate or normalize are given, else hidden."
+            help="labels, ensemble, hidden, knn-prompting, supervised, channel; auto: labels for hosted models and "
+            "where selector, demos, method, calibrate or normalize are given, else hidden."
         ),
     ] = "auto"
     calibrate: Annotated[

@@ -69,6 +69,8 @@ READOUTS = Registry(
         Entry("ensemble", "icl.readouts.ensemble:Ensemble", "mean over prompts of one demonstration per class"),
         Entry("hidden", "icl.readouts.hidden:Hidden", "nearest class mean of the hidden states after the prompt"),
         Entry("knn-prompting", "icl.readouts.knn_prompting:KNNPrompting", "vote of texts that the model judges alike"),
+        Entry("supervised", "icl.readouts.supervised:Supervised", "labels, corrected by the texts that are not shown"),
+        Entry("channel", "icl.readouts.channel:Channel", "the label after which the text is most probable"),
     ],
 )
 

@@ -14,10 +14,10 @@ import numpy as np
 from evals.learner import BaseLearner, Context, require_kind
 from evals.types import Answer, Prediction, Problem, Usage
 from fewshot.core.seeds import random_state
-from icl.metatrain.sequences import channel_text
 from icl.models.base import Prompt, ScoreRequest
 from icl.models.local import LocalModel
 from icl.planning import refuse_unusable_labels
+from icl.readouts.channel import channel_text
 
 
 class Channel(BaseLearner):

@@ -30,6 +30,7 @@ from fewshot.core.seeds import random_state
 from icl.formatters import completion
 from icl.metatrain.words import Lexicon, WordKind, check_shares, draw_words
 from icl.prompt import Demonstration, PromptBuilder
+from icl.readouts.channel import channel_text
 from icl.template import Template
 
 #: direct: the label given the text. channel: the text given the label (Min et al., ACL 2022, arXiv 2108.04106).
@@ -172,11 +173,6 @@ def _drawn(
     text, spans = write(task, template, [words[at] for at in listed], examples, [words[c] for c in order])
     shown = [kind == "canonical" or (taken[at] > 0 and len({*order[:at]}) > 1) for at in range(n)]
     return TrainingSequence(text, spans, tuple(shown), tuple(order), words, kind, certainty)
-
-
-def channel_text(word: str, text: str) -> tuple[str, str]:
-    """An example as the channel objective writes it: the label, then the text that it is to explain."""
-    return f"{word}:", f" {text}"
 
 
 @cache

@@ -18,13 +18,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from evals.types import Prediction, Problem, Usage
+from evals.types import Problem, Usage
 from fewshot.core.errors import UsageError
 from fewshot.encoders.prototypes import class_means, cosine_logits, normalized
-from icl.answers import answers_of, trace_of
-from icl.calibration.applied import calibrated
 from icl.models.base import ShowsStates
 from icl.readouts.base import Asking, Read, Readout, classes_of, decided, not_asked, one_prompt
+from icl.readouts.scores import label_scores
 
 #: Cosine similarities are divided by it: it makes probabilities of them, and decides nothing but the weight of words.
 _TEMPERATURE = 0.1
@@ -69,7 +68,7 @@ class Hidden(Readout):
         logits = self._logits(anchors, classes, states[:n], len(problem.labels))
         usage, notes = Usage(tokens_in=found.tokens_fresh, tokens_cached=found.tokens_shared), ()
         if self.words:
-            words, spent, notes = self._words(asking, n)
+            words, spent, notes = label_scores(asking, replace(plan, queries=plan.queries[:n]))
             logits, usage = logits + words * self.words * len(problem.labels) / len(problem.support), usage + spent
         answers = [
             not_asked(query) if query.prompt is None else decided(problem.labels, row)
@@ -87,14 +86,3 @@ class Hidden(Readout):
         mean = anchors.mean(axis=0) if self.centre else 0.0
         prototypes = class_means(normalized(anchors - mean), classes, n_way)
         return cosine_logits(normalized(queries - mean), prototypes) / _TEMPERATURE
-
-    def _words(self, asking: Asking, n: int) -> tuple[np.ndarray, Usage, tuple[str, ...]]:
-        """(n_query, n_way) calibrated log-probabilities of the labels; NaN where they could not be scored."""
-        (plan,) = asking.plans
-        of_queries = replace(plan, queries=plan.queries[:n])
-        found = asking.scorer.read(asking.model, of_queries.prompts, plan.choices)
-        answers, content_free = answers_of(of_queries, found.readings, asking.problem.labels)
-        trace = trace_of(of_queries, content_free, ())
-        scored = calibrated(Prediction("", answers, {}, trace), asking.problem.labels, asking.calibrator).answers
-        missing = (np.nan,) * len(asking.problem.labels)
-        return np.array([answer.scores or missing for answer in scored]), found.usage, found.notes

@@ -19,6 +19,7 @@ from icl.models.local import ko_mini, smollm2
 from icl.readouts.base import rounds
 from icl.readouts.hidden import Hidden
 from icl.readouts.knn_prompting import KNNPrompting
+from icl.readouts.supervised import affine_map
 from tests.icl.fakes import OverlapModel, StatesModel, blocks, problem
 
 SIX = [("a one", "a"), ("b one", "b"), ("a two", "a"), ("a three", "a"), ("b two", "b"), ("c one", "c")]
@@ -112,6 +113,77 @@ def test_texts_that_are_shown_do_not_vote() -> None:
     assert alone.answers[0].decision == "down", "with one example per class, those that are shown vote"
 
 
+def test_without_texts_to_fit_on_nothing_is_corrected() -> None:
+    scale, offset = affine_map(np.empty((0, 3)), np.empty(0, np.intp), 1.0)
+    assert (scale.tolist(), offset.tolist()) == ([1, 1, 1], [0, 0, 0])
+    asked = problem([("one", "up"), ("two", "down")], ["a south"], ["up", "down"])
+    np.testing.assert_allclose(scores(ask(asked, Dictated(), readout="supervised")), [np.log([0.1, 0.9])])
+
+
+def test_a_correction_that_is_all_but_forbidden_changes_nothing() -> None:
+    scale, offset = affine_map(np.log([[0.5, 0.5], [0.9, 0.1]]), np.array([1, 1]), 1e9)
+    np.testing.assert_allclose([*scale, *offset], [1, 1, 0, 0], atol=1e-6)
+
+
+def test_the_correction_is_where_the_pulls_are_even() -> None:
+    # One text of label 1, of which the model says (1/2, 1/2): with t the probability that it has of label 0 afterwards,
+    # the offsets are -t and t, the scales 1 - t log(1/2) and 1 + t log(1/2): their pull is t as well.
+    scale, offset = affine_map(np.log([[0.5, 0.5]]), np.array([1]), 1.0)
+    t = float(-offset[0])
+    np.testing.assert_allclose([*scale, *offset], [1 - t * np.log(0.5), 1 + t * np.log(0.5), -t, t], atol=1e-4)
+    logit = scale * np.log(0.5) + offset
+    np.testing.assert_allclose(t, np.exp(log_softmax(logit))[0], atol=1e-4)
+
+
+def test_supervised_takes_out_a_bias_that_the_texts_not_shown_reveal() -> None:
+    class Biased(Dictated):
+        """Says "up" whatever it reads, and less surely where it reads "south"."""
+
+        def _dictated(self, request: ScoreRequest) -> ScoreResult:
+            up = 0.8 if "south" in blocks(request.prompt)[-1] else 0.95
+            values = [np.log(up), np.log(1 - up)]
+            pairs = zip(request.continuations, values, strict=True)
+            return ScoreResult(tuple(ContinuationScore((1,), (float(v),), len(label)) for label, v in pairs), 1)
+
+    support = [(f"{place} {at}", label) for at in range(9) for place, label in (("north", "up"), ("south", "down"))]
+    asked = problem(support, ["a south", "a north"], ["up", "down"])
+    said = {
+        readout: [answer.decision for answer in ask(asked, Biased(), readout=readout, calibrate="none").answers]
+        for readout in ("labels", "supervised:strength=0.1")
+    }
+    assert said == {"labels": ["up", "up"], "supervised:strength=0.1": ["down", "up"]}
+
+
+def test_the_channel_scores_texts_after_labels() -> None:
+    class Explains(OverlapModel):
+        """Every label explains a text by the letters that they share."""
+
+        def score(self, requests: Any) -> list[ScoreResult]:
+            self.asked.extend(requests)
+            return [
+                ScoreResult(
+                    tuple(
+                        ContinuationScore((1, 2), (-1.0, float(len({*request.prompt.text[-3:]} & {*text}))), len(text))
+                        for text in request.continuations
+                    ),
+                    3,
+                    2,
+                )
+                for request in requests
+            ]
+
+    asked = problem([("aa\naa", "a"), ("bbbb", "b")], ["abba, he said", "bb"], ["a", "b"])
+    model = Explains()
+    prediction = ask(asked, model, readout="channel", order="given")
+    shown = "a: aa aa\nb: bbbb\n"
+    assert [(request.prompt.text, request.continuations) for request in model.asked] == [
+        (f"{shown}{label}:", (f" {text}",)) for text in ("abba, he said", "bb") for label in ("a", "b")
+    ]
+    # Of ":", the label and the line end before it, the texts share: their label's letter.
+    np.testing.assert_allclose(scores(prediction), [np.log([0.5, 0.5]), log_softmax([0.0, 1.0])])
+    assert (prediction.usage["predict"].tokens_in, prediction.usage["predict"].tokens_cached) == (12, 8)
+
+
 def test_an_ensemble_is_the_mean_of_its_prompts() -> None:
     asked = problem()
     halves = [replace(asked, support=asked.support[at : at + 2]) for at in (0, 2)]
@@ -168,6 +240,9 @@ def test_the_embedded_models_are_read_as_they_were_measured() -> None:
         (StatesModel(), {"readout": "ensemble", "selector": "knn"}, "leave out selector and demos"),
         (StatesModel(), {"readout": "ensemble", "method": "generate"}, "written answers have none"),
         (StatesModel(), {"readout": "knn-prompting", "method": "generate"}, "written answers have none"),
+        (StatesModel(), {"readout": "supervised", "method": "generate"}, "written answers have none"),
+        (StatesModel(), {"readout": "supervised:strength=0"}, "strength=0 is not above 0"),
+        (OverlapModel(scores=False), {"readout": "channel"}, "gives no log-probabilities of texts"),
         (StatesModel(), {"readout": "ensemble:prompts=0"}, "prompts=0 is below 1"),
         (StatesModel(), {"readout": "knn-prompting:k=0"}, "k=0 is below 1"),
         (StatesModel(), {"readout": "hidden:words=-1"}, "is negative"),
@@ -180,7 +255,7 @@ def test_readouts_that_cannot_be_had(model: Any, parts: dict[str, Any], message:
         ask(problem(), model, **parts)
 
 
-@pytest.mark.parametrize("readout", ["hidden", "knn-prompting"])
+@pytest.mark.parametrize("readout", ["hidden", "knn-prompting", "supervised"])
 def test_readouts_that_need_a_support(readout: str) -> None:
     with pytest.raises(UsageError, match="there are none"):
         ask(replace(problem(), support=()), StatesModel(), readout=readout)
@@ -200,7 +275,7 @@ def test_states_that_are_not_finite_are_failures(broken: str, failed: list[bool]
     assert "not finite" in prediction.answers[1].detail
 
 
-@pytest.mark.parametrize("readout", ["hidden", "knn-prompting", "ensemble"])
+@pytest.mark.parametrize("readout", ["hidden", "knn-prompting", "ensemble", "supervised"])
 def test_a_text_that_does_not_fit_fails_alone(readout: str) -> None:
     asked = problem(queries=("an espresso", "x" * 300))
     long_one = replace(asked, support=(*asked.support, Example("s4", "y" * 300, "tea")))

@@ -104,6 +104,7 @@ PROMISES = {
     97: "Selectors take any object with `encode`, or a matrix of vectors, and choose as with an encoder of ours.",
     98: "A model that is not open source is fetched only after its terms were accepted with `--accept-terms`.",
     99: "Texts that differ in spaces, width, repetitions or end marks are near copies; `tasks check` shows some.",
+    110: "A readout that a model, a method or the support cannot serve is refused in a line that names another one.",
     113: "A stored run is calibrated again from its own scores; those of other inputs are never taken for them.",
     100: "An encoder asked for bfloat16 uses it where the hardware multiplies it, and else float32, and says so.",
     101: "The name of a shipped task means that task, whatever lies in the working folder; `./name` is the folder.",

@@ -232,6 +232,7 @@ def test_the_embedded_models_are_read_as_they_were_measured() -> None:
     assert (smollm2().reads_labels, ko_mini().reads_labels) == (False, True)
 
 
+@pytest.mark.promise(110)
 @pytest.mark.parametrize(
     ("model", "parts", "message"),
     [
@@ -255,6 +256,7 @@ def test_readouts_that_cannot_be_had(model: Any, parts: dict[str, Any], message:
         ask(problem(), model, **parts)
 
 
+@pytest.mark.promise(110)
 @pytest.mark.parametrize("readout", ["hidden", "knn-prompting", "supervised"])
 def test_readouts_that_need_a_support(readout: str) -> None:
     with pytest.raises(UsageError, match="there are none"):

@@ -20,6 +20,8 @@ _SPACES = re.compile(
 _SPACE = "▁"
 #: By how much a character without a piece is less likely than the least likely piece, as in the library.
 _UNKNOWN = 10.0
+#: Pieces for what is unknown, begins and ends; no text of a user is read as one of them.
+_N_SPECIAL = 3
 #: Protocol buffers: the field of pieces in a model; text and score in a piece.
 _PIECE, _TEXT, _SCORE = 1, 1, 2
 
@@ -34,7 +36,7 @@ class Unigram:
     def __init__(self, path: Path) -> None:
         pieces = list(_pieces(path.read_bytes()))
         self._unknown = min(score for _, score in pieces) - _UNKNOWN
-        self._known = {piece: (at, score) for at, (piece, score) in enumerate(pieces)}
+        self._known = {piece: (at, score) for at, (piece, score) in enumerate(pieces) if at >= _N_SPECIAL}
         self._longest = max(len(piece) for piece, _ in pieces)
 
     def ids(self, text: str) -> list[int]:

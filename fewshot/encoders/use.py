@@ -8,14 +8,18 @@ through four dense layers.
 from __future__ import annotations
 
 import logging
+import struct
+import zlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from fewshot.core.embedded import EMBEDDED, ensure
+from fewshot.core.errors import ModelUnavailable
 from fewshot.core.hashing import digest
 from fewshot.encoders.prototypes import normalized
 from fewshot.encoders.sentencepiece import Unigram
@@ -83,11 +87,20 @@ class UniversalSentenceEncoder:
 
     @cached_property
     def _tokenizer(self) -> Unigram:
-        return Unigram(self._folder / "sp.model")
+        return self._read(Unigram, "sp.model")
 
     @cached_property
     def _weights(self) -> _Network:
-        return _Network(self._folder / "weights.npz")
+        return self._read(_Network, "weights.npz")
+
+    def _read(self, reader: Callable[[Path], Any], name: str) -> Any:
+        path = self._folder / name
+        try:
+            return reader(path)
+        except (OSError, ValueError, LookupError, EOFError, struct.error, BadZipFile, zlib.error) as error:
+            raise ModelUnavailable(
+                f"{path} is damaged ({type(error).__name__}: {error}). Delete {path.parent}, and it is fetched again"
+            ) from error
 
 
 class _Network:

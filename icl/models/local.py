@@ -391,6 +391,7 @@ def gemma3(
         offline=offline,
         execution=execution,
         chunk_tokens=chunk_tokens,
+        measured_demos=10,
         notify=notify,
     )
 

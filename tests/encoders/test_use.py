@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fewshot.core.embedded import EMBEDDED, LIGHT, encoder_for, locate
+from fewshot.core.errors import ModelUnavailable
 from fewshot.encoders import build_encoder
 from fewshot.encoders.sentencepiece import Unigram
 from fewshot.encoders.use import UniversalSentenceEncoder
@@ -112,6 +113,20 @@ def test_a_text_without_anything_to_read_is_a_zero_row(encoder: UniversalSentenc
     found = encoder.encode(["", "ab", " \u200b\x01 ", "\ud800"])
     assert (np.linalg.norm(found, axis=1) > 0).tolist() == [False, True, False, True]
     assert encoder.encode([]).shape == (0, 512)
+
+
+def test_no_text_is_read_as_a_special_piece(unigram: Unigram) -> None:
+    assert not {1, 2} & set(unigram.ids("<s> ab </s>"))
+
+
+@pytest.mark.parametrize("name", ["sp.model", "weights.npz"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no more", b"\x0a\xff", bytes(99)], ids=len)
+def test_a_damaged_file_is_one_clear_error(
+    name: str, content: bytes, encoder: UniversalSentenceEncoder, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ModelUnavailable, match=rf"{name} is damaged .* Delete .* fetched again"):
+        encoder.encode(["ab"])
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,8 @@ PROMISES = {
     126: "In models with sliding or chunked attention a packed tree scores as separate passes do, within 0.0001.",
     127: "A prompt shows everything that it was given: an instruction that its template does not print is refused.",
     128: "`messages` and `anthropic` of a prompt are what the vendors take, without the `->` that makes models go on.",
+    129: "In Python, what is not said is as on the command line, and errors name arguments, not options.",
+    130: "`predict_async` does not block the event loop; what is cancelled begins nothing further.",
 }
 
 _INTRO = """# Reliability

@@ -33,10 +33,10 @@ class ICLClassifier(EpisodeClassifier):
         order: PartLike = "shuffled",
         demos: Demos = "auto",
         readout: PartLike = "auto",
-        method: PartLike = "direct",
-        calibrate: PartLike = "contextual",
+        method: PartLike = "auto",
+        calibrate: PartLike = "auto",
         template: str | Path | Template | None = None,
-        format: Format = "completion",
+        format: Format | Literal["auto"] = "auto",
         encoder: PartLike = "auto",
         normalize: Normalization = "sum",
         dtype: str | None = None,
@@ -57,7 +57,7 @@ class ICLClassifier(EpisodeClassifier):
         self.method = method
         self.calibrate = calibrate
         self.template = template
-        self.format: Format = format
+        self.format: Format | Literal["auto"] = format
         self.encoder = encoder
         self.normalize: Normalization = normalize
         self.dtype = dtype

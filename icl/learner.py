@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,6 +38,9 @@ from icl.scoring.direct import Direct, Normalization
 from icl.selectors.base import Pool, Selector
 from icl.selectors.shown import Shown
 from icl.template import Template
+
+#: Held where a model on this machine works or is loaded: predictions that are awaited together come from threads.
+_LOCAL = threading.RLock()
 
 
 class ICLLearner(BaseLearner):
@@ -178,7 +182,7 @@ class ICLLearner(BaseLearner):
             room = 2 * model.capabilities.concurrency
             done = overlapped(askings(), read, size=lambda asking: asking.size, room=room, abandon=model.abandon)
         else:
-            done = ((asking, read(asking)) for asking in askings())
+            done = _one_by_one(askings(), read)
         for asking, found in done:
             yield self._prediction(asking, found, ctx)
 
@@ -332,6 +336,10 @@ class ICLLearner(BaseLearner):
         return model
 
     def _model(self, device: str) -> LanguageModel:
+        with _LOCAL:
+            return self._loaded(device)
+
+    def _loaded(self, device: str) -> LanguageModel:
         if device not in self._models:
             self._check_parts()
             context: dict[str, Any] = {"device": device, "offline": self.offline, "notify": self._relay}
@@ -459,3 +467,12 @@ class ICLLearner(BaseLearner):
             return Contextual() if isinstance(self._scorer, Direct) else NoCalibration()
         # The spec grammar reads `calibrate=none` as no value at all.
         return resolve(CALIBRATORS, "none" if self.calibrate is None else self.calibrate)
+
+
+def _one_by_one(askings: Iterator[Asking], read: Callable[[Asking], Read]) -> Iterator[tuple[Asking, Read]]:
+    while True:
+        with _LOCAL:
+            if (asking := next(askings, None)) is None:
+                return
+            found = read(asking)
+        yield asking, found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Literal, Self
+import threading
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 
@@ -17,8 +20,12 @@ from evals.types import Answer, Example, Label, Problem, Query, Status, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import FewshotError, UsageError, unknown_name
 from fewshot.core.hashing import digest
+from fewshot.core.wording import in_python, speaking_python
 
 _LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
+#: Set for work that is awaited: tells it to begin nothing further.
+_CANCEL: ContextVar[threading.Event | None] = ContextVar("cancel", default=None)
 
 
 class EpisodeClassifier:
@@ -98,8 +105,9 @@ class EpisodeClassifier:
         self.support_ = in_rounds(
             Example(f"s{at}", text, names[label]) for at, (text, label) in enumerate(zip(shown, golds, strict=True))
         )
-        self.learner_ = for_task(self._build_learner(), self._info, self.labels_)
-        self.learner_.prepare(Background(), self._context())
+        with speaking_python():
+            self.learner_ = for_task(self._build_learner(), self._info, self.labels_)
+            self.learner_.prepare(Background(), self._context())
         return self
 
     def predict(self, texts: Iterable[str]) -> np.ndarray:
@@ -134,10 +142,28 @@ class EpisodeClassifier:
         asked = known_texts(texts)
         size = self.batch_size or max(len(asked), 1)
         problems = [self._problem(asked[start : start + size], start) for start in range(0, len(asked), size)]
-        answers = {done.problem_id: done.answers for done in self.learner_.predict(problems, self._context())}
+        with speaking_python():
+            done = self.learner_.predict(problems, self._context())
+            answers = {prediction.problem_id: prediction.answers for prediction in done}
         if len(answers) < len(problems):
             raise FewshotError(f"learner {self.learner_.name!r} answered {len(answers)} of {len(problems)} batches")
         return [answer for problem in problems for answer in answers[problem.id]]
+
+    async def predict_async(self, texts: Iterable[str]) -> np.ndarray:
+        """As `predict`, awaited: the event loop goes on while a model, hosted ones above all, is waited for.
+
+        The work is done in a thread. What is awaited at the same time shares the model with its limits and its cache.
+        An await that is cancelled begins no further batch; requests on their way are finished, and kept in the cache.
+        """
+        return await _awaited(self.predict, texts)
+
+    async def predict_proba_async(self, texts: Iterable[str]) -> np.ndarray:
+        """As `predict_proba`, awaited like `predict_async`."""
+        return await _awaited(self.predict_proba, texts)
+
+    async def predict_detailed_async(self, texts: Iterable[str]) -> list[Answer]:
+        """As `predict_detailed`, awaited like `predict_async`."""
+        return await _awaited(self.predict_detailed, texts)
 
     def score(self, texts: Iterable[str], labels: Iterable[Hashable]) -> float:
         """Accuracy on labelled texts, 0 to 1."""
@@ -187,7 +213,8 @@ class EpisodeClassifier:
         return self.task or TaskInfo(name="texts", language=UNKNOWN, kind="classification")
 
     def _context(self) -> Context:
-        return Context(device=self.device, seed=self.seed, notify=_LOG.warning)
+        cancel = _CANCEL.get() or threading.Event()
+        return Context(self.device, self.seed, cancel=cancel, notify=lambda message: _LOG.warning(in_python(message)))
 
     def _problem(self, texts: Sequence[str], start: int) -> Problem:
         support = [[example.text, example.label] for example in self.support_]
@@ -204,11 +231,26 @@ class EpisodeClassifier:
         answers = self.predict_detailed(texts)
         failed = [answer for answer in answers if answer.status is not Status.OK]
         if failed and self.on_failure == "raise":
+            detail = in_python(failed[0].detail) or "no detail"
             raise FewshotError(
-                f"{len(failed)} of {len(answers)} texts were not answered; the first: {failed[0].status}, "
-                f'{failed[0].detail or "no detail"}. Set on_failure="none" to get None there, or call predict_detailed'
+                f"{len(failed)} of {len(answers)} texts were not answered; the first: {failed[0].status}, {detail}. "
+                'Set on_failure="none" to get None there, or call predict_detailed'
             )
         return answers
+
+
+async def _awaited(work: Callable[[Iterable[str]], _T], texts: Iterable[str]) -> _T:
+    """The result of blocking work, which is told to end where it is no longer waited for."""
+    cancel = threading.Event()
+    token = _CANCEL.set(cancel)
+    try:
+        # The thread takes this context along.
+        return await asyncio.to_thread(work, texts)
+    except asyncio.CancelledError:
+        cancel.set()
+        raise
+    finally:
+        _CANCEL.reset(token)
 
 
 def _not_fitted(message: str) -> Exception:

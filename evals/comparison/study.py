@@ -38,7 +38,7 @@ def _specs(value: Any) -> Any:
 
 
 _Count = Annotated[int, Field(ge=1)]
-_Numbers = Annotated[tuple[_Count, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
+_Shots = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_listed), AfterValidator(_distinct)]
 _Seeds = Annotated[tuple[int, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
 _Names = Annotated[tuple[str, ...], BeforeValidator(_listed), AfterValidator(_distinct)]
 _Learners = Annotated[tuple[str, ...], BeforeValidator(_specs), AfterValidator(_distinct)]
@@ -51,7 +51,7 @@ class Study(BaseModel):
         task: names, cards or files.
         learner: specs; learners that the registry flags as baselines take part in any case.
         way: classes per episode; None takes all, at most 5.
-        shot: labelled texts per class; results at different shots are paired.
+        shot: labelled texts per class, or 0 for none; results at different shots are paired.
         query: texts to label per class.
         episodes: per class split and seed.
         seed: of episodes and learners; three or more are a factor of their own, and never independent samples of texts.
@@ -67,7 +67,7 @@ class Study(BaseModel):
     task: _Names
     learner: _Learners = ()
     way: _Count | None = None
-    shot: _Numbers = (5,)
+    shot: _Shots = (5,)
     query: _Count = 5
     episodes: _Count = 100
     seed: _Seeds = (0,)

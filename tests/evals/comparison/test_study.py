@@ -53,7 +53,7 @@ def test_file_and_options_are_the_same_study(tmp_path: Path) -> None:
     [
         ("tasks: a\n", r"study.yaml:1: .*tasks.*did you mean task"),
         ("task: a\nshots: 1\n", r"study.yaml:2: shots: .*did you mean shot"),
-        ("task: a\nshot: 0\n", r"study.yaml:2: shot.*greater than or equal to 1"),
+        ("task: a\nshot: -1\n", r"study.yaml:2: shot.*greater than or equal to 0"),
         ("task: a\nshot: [1, 1]\n", r"study.yaml:2: shot: .*given twice: 1"),
         ("task: a\nepisodes: many\n", r"study.yaml:2: episodes: .*integer"),
         ("task: a\nuntil_ci: 0\n", r"study.yaml:2: until_ci: .*greater than 0"),

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.comparison import Comparison, compare
+from evals.comparison.analysis import Analysis
 from evals.crosslingual import CrossLingualSampler, align, pair, task_in
 from evals.learner import Context
 from evals.loading import load_task
@@ -72,9 +73,10 @@ def main() -> None:
     for line in (line for line in LINES if line.task in wanted.only):
         with tempfile.TemporaryDirectory() as folder:
             found = measured(line, wanted.episodes, Path(folder) / "comparison")
+        (analysis,) = found.analyses
         facts = {"benchmark": "languages", "task": line.task, "to": line.to, "way": line.way, "shot": line.shot}
         goals = {"goals": dict(line.goals), "against": line.against}
-        print(json.dumps({**facts, **goals, **results(found, line.learners, line.against)}), flush=True)
+        print(json.dumps({**facts, **goals, **results(analysis, line.learners, line.against)}), flush=True)
 
 
 def measured(line: Line, episodes: int, folder: Path) -> Comparison:
@@ -88,19 +90,16 @@ def measured(line: Line, episodes: int, folder: Path) -> Comparison:
     sampler = CrossLingualSampler(
         pair(shown, asked), line.way, line.shot, 5, class_split=shown.default_class_split(), part="test"
     )
-    (learner,) = line.learners
-    run(
-        LEARNERS.build(learner), sampler, episodes, run_dir=folder, ctx=ctx, baselines={"tfidf": LEARNERS.build("tfidf")}
-    )
+    learner, tfidf = (LEARNERS.build(name) for name in (*line.learners, "tfidf"))
+    run(learner, sampler, episodes, run_dir=folder, ctx=ctx, baselines={"tfidf": tfidf})
     return Comparison.read([folder])
 
 
-def results(found: Comparison, learners: Sequence[str], against: str) -> dict[str, Any]:
+def results(analysis: Analysis, learners: Sequence[str], against: str) -> dict[str, Any]:
     """Accuracy of the learners and of TF-IDF, and their paired differences to one of them, with intervals.
 
     A learner that cannot answer, as TF-IDF without texts, is left out.
     """
-    (analysis,) = found.analyses
     standings = {each.learner: each for each in analysis.standings if each.non_ok_rate < 1}
     shown = [name for name in (*learners, "tfidf") if name in standings]
     return {

@@ -88,8 +88,40 @@ def test_prototypes_are_the_nearest_class_means() -> None:
     queries = ToyEncoder().encode([query.text for query in problem.queries])
     classes = np.array([names.index(str(example.label)) for example in problem.support])
     expected = cosine_logits(queries, class_means(support, classes, len(names))).argmax(axis=1)
-    (found,) = Prototypes(encoder=ToyEncoder()).predict([problem], context())
+    (found,) = Prototypes(encoder=ToyEncoder(), centre="none").predict([problem], context())
     assert [answer.decision for answer in found.answers] == [names[at] for at in expected]
+
+
+#: Two classes in a narrow cone about the first axis.
+CONE = np.array([[1.0, 0.3], [1.0, -0.1], [1.0, -0.2], [1.0, -0.6]]) / np.linalg.norm([1.0, 0.3])
+
+
+@pytest.mark.promise(107)
+@pytest.mark.parametrize(
+    ("shown", "classes", "centred"),
+    [
+        ([0, 1, 2, 3], [0, 0, 1, 1], True),
+        ([0, 1, 2], [0, 0, 1], True),
+        ([3, 2, 1, 0], [1, 1, 0, 0], True),
+        ([0, 2], [0, 1], False),
+        ([0, 1, 2], [0, 0, 0], False),
+        ([0, 1, 2, 3], [0, 0, 2, 2], False),
+    ],
+    ids=["two each", "uneven", "other order", "one text per class", "one class alone", "a class without texts"],
+)
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+def test_the_centre_is_taken_away_where_the_support_tells_it(
+    shown: list[int], classes: list[int], centred: bool, distance: Any
+) -> None:
+    n_way = 3 if 2 in classes else 2
+    support, gold = CONE[shown], np.array(classes)
+    plain = Prototypes(encoder=ToyEncoder(), distance=distance, centre="none")
+    centre = np.mean([support[gold == one].mean(axis=0) for one in set(classes)], axis=0)
+    moved, asked = support - centre, CONE - centre
+    lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in (moved, asked)]
+    expected = (moved / lengths[0], gold, asked / lengths[1], n_way) if centred else (support, gold, CONE, n_way)
+    found = Prototypes(encoder=ToyEncoder(), distance=distance)._solve(support, gold, CONE, n_way)
+    np.testing.assert_allclose(found, plain._solve(*expected), atol=1e-5)
 
 
 def test_a_lexical_encoder_learns_its_frequencies_from_the_background_alone() -> None:
@@ -167,7 +199,10 @@ def test_the_probe_is_scikit_learns_logistic_regression(n_way: int, shot: int, d
     assert np.abs(found - known.predict_log_proba(queries)).max() < 1e-4
 
 
-@pytest.mark.parametrize("spec", ["probe:c=0", "probe:c=-1", "prototypes:temperature=0", "prototypes:distance=l1"])
+@pytest.mark.parametrize(
+    "spec",
+    ["probe:c=0", "probe:c=-1", "prototypes:temperature=0", "prototypes:distance=l1", "prototypes:centre=queries"],
+)
 def test_parameters_that_mean_nothing_are_refused_before_any_work(spec: str) -> None:
     with pytest.raises(UsageError):
         LEARNERS.build(f"{spec},encoder=lexical")

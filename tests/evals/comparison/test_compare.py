@@ -131,6 +131,18 @@ def test_shots_are_paired(comparison: Comparison) -> None:
     assert any("바뀌지 않습니다" in sentence for sentence in comparison.sentences("ko"))
 
 
+@pytest.mark.promise(106)
+@pytest.mark.parametrize("shot", [[0], [0, 1], "0,2", [2, 0]], ids=str)
+def test_no_texts_at_all_are_a_shot_like_others(shot: Any, tmp_path: Path) -> None:
+    found = compared(tmp_path / "c", shot=shot, episodes=10)
+    assert sorted(analysis.table.shot for analysis in found.analyses) == sorted(int(k) for k in shot if k != ",")
+    (none,) = (analysis for analysis in found.analyses if analysis.table.shot == 0)
+    failed = {standing.learner: standing.non_ok_rate for standing in none.standings}
+    assert failed == {"fair": 0, "better": 0, "first": 0, "chance": 0, "majority": 0, "nn": 1, "tfidf": 1}
+    assert none.verdict.winner == "better"
+    assert len({frozenset(analysis.table.pairings) for analysis in found.analyses}) == 1
+
+
 def test_accuracy_is_that_of_the_stored_answers(comparison: Comparison) -> None:
     analysis = comparison.analyses[0]
     source = analysis.table.outcome("fair").sources[0]

@@ -2,6 +2,7 @@
 
     python benchmarks/languages.py                      every line
     python benchmarks/languages.py --only nsmc ynat     the lines of these tasks
+    python benchmarks/languages.py --choice             the centre of prototypes, on validation classes or training rows
 
 Prints one JSON line per task and number of texts per class: every learner on the same test episodes as `fewshot
 compare` and `fewshot icl crosslingual` draw them, with intervals for new texts, the paired difference to TF-IDF, and
@@ -63,13 +64,26 @@ LINES = (
     *(Line(task, shot, ENGLISH, against=ENGLISH[0]) for task in ("intents-en", "banking77") for shot in (1, 5)),
 )
 
+#: Task, part that its queries come from, shots: none of these classes or rows is in a line above.
+CHOICE = (
+    ("intents-ko", "valid", (1, 5, 15)),
+    ("intents-en", "valid", (1, 5, 15)),
+    ("banking77", "valid", (1, 5, 20)),
+    *((task, "train", (1, 5, 20)) for task in ("sib200[ko]", "sib200[en]", "sentiment-ko", "sentiment-en", "nsmc")),
+)
+CENTRED = ("prototypes:centre=none", "prototypes")
+
 
 def main() -> None:
     """Measure what the arguments name, and print a line as soon as it is done."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", default=sorted({line.task for line in LINES}), metavar="TASK")
     parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--choice", action="store_true", help="what the centre of prototypes was chosen by instead")
     wanted = parser.parse_args()
+    if wanted.choice:
+        _print_choice(wanted.episodes)
+        return
     for line in (line for line in LINES if line.task in wanted.only):
         with tempfile.TemporaryDirectory() as folder:
             found = measured(line, wanted.episodes, Path(folder) / "comparison")
@@ -79,9 +93,20 @@ def main() -> None:
         print(json.dumps({**facts, **goals, **results(analysis, line.learners, line.against)}), flush=True)
 
 
+def _print_choice(episodes: int) -> None:
+    for task, part, shots in CHOICE:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "comparison"
+            found = compare(task, CENTRED, shot=shots, part=part, episodes=episodes, folder=place, ctx=_context())
+        for analysis in found.analyses:
+            facts = {"benchmark": "centre", "task": task, "part": part, "way": analysis.table.way}
+            told = results(analysis, CENTRED, CENTRED[0])
+            print(json.dumps({**facts, "shot": analysis.table.shot, **told}), flush=True)
+
+
 def measured(line: Line, episodes: int, folder: Path) -> Comparison:
     """The learners of a line, and the baselines, on its episodes."""
-    ctx = Context(notify=lambda message: print(message, file=sys.stderr))
+    ctx = _context()
     if line.to is None:
         return compare(
             line.task, line.learners, way=line.way, shot=line.shot, episodes=episodes, folder=folder, ctx=ctx
@@ -111,6 +136,10 @@ def results(analysis: Analysis, learners: Sequence[str], against: str) -> dict[s
             if name != against and against in standings
         },
     }
+
+
+def _context() -> Context:
+    return Context(notify=lambda message: print(message, file=sys.stderr))
 
 
 def _figures(interval: Interval) -> list[float]:

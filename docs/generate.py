@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from by_language import by_language
 from models import curve, models, read_record
 from promises import reliability
 
@@ -36,7 +37,9 @@ def generated() -> dict[str, str]:
     pages |= {"benchmarks.md": _benchmarks, "statistics.md": _statistics, "reproduction.md": _reproduction}
     pages["reliability.md"] = lambda: reliability(HERE.parent / "tests", _records("bench"))
     record = read_record(_EMBEDDED)
-    pages["models.md"] = lambda: models(record, _records("metaicl"))
+    pages["models.md"] = lambda: models(record, _records("metaicl"), _records("praise"))
+    if measured := _records("languages"):
+        pages["languages.md"] = lambda: by_language(measured)
     found = {name: _NOTE + "".join(page()) for name, page in pages.items()}
     return found if record is None else {**found, f"{record['name']}.svg": curve(record)}
 

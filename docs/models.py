@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from by_language import difference, share
+
 #: Tasks whose curves are drawn.
 _DRAWN = ("nsmc", "sentiment-ko")
 _COLOURS = {"canonical": "#1f6feb", "swapped": "#cf222e", "letters": "#1a7f37"}
@@ -18,15 +20,20 @@ _MEANING = {
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 380, 260, 48, 30, 44
 
 
-def models(record: Mapping[str, Any] | None, trained: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def models(
+    record: Mapping[str, Any] | None, trained: Sequence[Mapping[str, Any]], praise: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
     """The page.
 
     Args:
-        record: `record.json` of the embedded model. trained: lines of `benchmarks/metaicl.py`.
+        record: `record.json` of the embedded model. trained: lines of `benchmarks/metaicl.py`. praise: lines of
+            `benchmarks/praise.py`.
     """
     yield "# Models trained here\n"
     if record is not None:
         yield from _embedded(record)
+    if praise:
+        yield from _prompted_or_trained(praise)
     if trained:
         yield from _before_and_after(trained)
 
@@ -63,6 +70,36 @@ def _series(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int, str, str]
 def _cell(row: Mapping[str, Any]) -> str:
     low, high = row["ci95"]
     return f"{row['accuracy']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _prompted_or_trained(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    prompted, *learners = (name for name in lines[0]["learners"] if name != "tfidf")
+    yield "\n### Prompted, or trained on an encoder?\n\n"
+    yield f"`{prompted}` beside learners on the multilingual encoder, on the same {lines[0]['episodes']} episodes of "
+    yield "test rows (`benchmarks/praise.py`): accuracy and paired differences, with 95 % intervals for new texts. "
+    yield "With 0 texts per class the model has its instruction and label words alone, and the learners have the names "
+    yield "of the labels: what the texts add is what a row says beyond that one. The model is shown 10 texts at most, "
+    yield "the number it was measured with, and the learners read all.\n\n"
+    for task in dict.fromkeys(line["task"] for line in lines):
+        yield _leads([line for line in lines if line["task"] == task], prompted, learners)
+    names = " | ".join(f"`{name}` | over the model" for name in learners)
+    yield f"\n| task | shot | `{prompted}` | {names} |\n|---|---|---|{'---|---|' * len(learners)}\n"
+    for line in lines:
+        accuracy, over = line["learners"], line["over"]
+        cells = " | ".join(f"{share(accuracy[name])} | {difference(over[name])}" for name in learners)
+        yield f"| {line['task']} | {line['shot']} | {share(accuracy[prompted])} | {cells} |\n"
+
+
+def _leads(lines: Sequence[Mapping[str, Any]], prompted: str, learners: Sequence[str]) -> str:
+    """Who wins a task at which numbers of texts: sure where no interval of a difference holds 0."""
+    behind = [line["shot"] for line in lines if all(line["over"][name][2] < 0 for name in learners)]
+    ahead = [line["shot"] for line in lines if any(line["over"][name][1] > 0 for name in learners)]
+    unsure = [line["shot"] for line in lines if line["shot"] not in (*behind, *ahead)]
+    found = ((f"`{prompted}` is best", behind), ("a trained learner is best", ahead), ("nothing is sure", unsure))
+    said = [f"{what} at {', '.join(map(str, shots))} texts per class" for what, shots in found if shots]
+    first, *_, last = (line["learners"][prompted][0] for line in lines)
+    ends = f"from {first:.3f} at {lines[0]['shot']} texts to {last:.3f} at {lines[-1]['shot']}"
+    return f"- **{lines[0]['task']}**: {'; '.join(said)}. The model goes {ends}.\n"
 
 
 def _before_and_after(trained: Sequence[Mapping[str, Any]]) -> Iterator[str]:

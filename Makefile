@@ -61,6 +61,7 @@ reproduce: $(READY)
 	( $(BIN)/python benchmarks/sinusoid.py && $(BIN)/python benchmarks/text.py && $(BIN)/python benchmarks/text.py --transfer ) \
 		| tee benchmarks/results/reproduce.jsonl
 	$(BIN)/python benchmarks/coverage.py | tee benchmarks/results/coverage.jsonl
+	$(BIN)/python benchmarks/readouts.py | tee benchmarks/results/readouts.jsonl
 	$(BIN)/python docs/generate.py
 
 # The packed model goes where the package looks for it; repeat the command after an interruption.

@@ -1,4 +1,4 @@
-"""No calibration: the model's own preference."""
+"""No calibration: the model's own preference. Cost: nothing beside the queries."""
 
 from __future__ import annotations
 

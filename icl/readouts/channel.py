@@ -2,7 +2,7 @@
 
 Min et al., ACL 2022, "Noisy Channel Language Model Prompting for Few-Shot Text Classification" (arXiv 2108.04106). The
 demonstrations stand with the label before the text, and what is scored is the text: P(text | label), for labels that
-are equally frequent. It explains every word of the text, and is even where the labels' own probabilities are biased.
+are equally frequent. The label has to explain every word of the text, and its own probability plays no part.
 
 Cost: the demonstrations once (where queries share them), every label once per problem, and every query once per label.
 """

@@ -15,6 +15,28 @@ _INTRO = """# Readouts
 A readout (`--readout`) is how the scores of the labels are got out of a language model; a calibration (`--calibrate`)
 is what is done with scores of labels afterwards.
 """
+_DEFAULT = """
+## The default
+
+`auto` is `hidden` for local models, with the scores of the labels as one more text per class; and `labels` for hosted
+models, for ko-mini, without labelled texts, and wherever selector, demos, method, calibrate or normalize are given.
+
+Layer and weight were chosen with SmolLM2 by these figures: mean accuracy at 1, 2, 4 and 8 texts per class, on 5-way
+episodes of validation classes of intents-en (10), hwu64 (12), banking77 (6) and liu54 (6), and of the training texts of
+trec (6, 5-way) and sst2 (6, 2-way), 3 queries per class. All readouts read one prompt that shows one text per class.
+None of it looks at more than one query. Few episodes: differences of some hundredths are noise. 16 texts per class were
+not measured.
+
+| readout | four sets of intents | trec and sst2 |
+|---|---|---|
+| `hidden` (layer -3, words=1) | .849 .899 .918 .921 | .653 .728 .769 .756 |
+| `hidden:words=0` | .827 .889 .909 .917 | .522 .619 .753 .750 |
+| `hidden:layer=-1` | .830 .874 .886 .902 | .686 .664 .739 .700 |
+| `hidden:layer=-1,words=0` | .759 .853 .877 .889 | .531 .542 .678 .711 |
+| `supervised` | .766 .803 .821 .826 | .647 .653 .708 .703 |
+| `knn-prompting` | .694 .703 .753 .820 | .650 .533 .672 .686 |
+| `labels` (one text per class shown at all) | .766 .766 .766 .766 | .647 .647 .647 .647 |
+"""
 _FIGURES = """
 ## Figures
 
@@ -33,6 +55,7 @@ def readouts(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield _INTRO
     yield from _described("Readouts", READOUTS)
     yield from _described("Calibrations", CALIBRATORS)
+    yield _DEFAULT
     if records:
         yield _FIGURES.format(model=", ".join(dict.fromkeys(record["model"] for record in records)))
     for record in records:

@@ -28,12 +28,13 @@ class Supervised(Readout):
 
     Args:
         strength: how much the map is held at the identity: half of it times the squared distance from scale 1 and
-            offset 0 is added to the summed cross-entropy in nats.
+            offset 0 is added to the summed cross-entropy in nats. The default was good on validation classes at every
+            number of texts, from 2 per class on.
     """
 
     name = "supervised"
 
-    strength: float = 1.0
+    strength: float = 0.3
 
     def __post_init__(self) -> None:
         if not self.strength > 0:

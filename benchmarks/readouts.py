@@ -51,12 +51,14 @@ def measured(name: str, wanted: argparse.Namespace) -> Iterator[dict[str, Any]]:
             shot=wanted.shots,
             query=wanted.query,
             episodes=wanted.episodes,
+            class_split=wanted.class_split,
             part=wanted.part,
             folder=folder,
         )
     for analysis in found.analyses:
         table = analysis.table
-        place = {"set": name, "part": table.part, "way": table.way, "shot": table.shot, "episodes": table.n_episodes}
+        where = {"set": name, "class_split": table.cells[0].class_split, "part": table.part}
+        place = {**where, "way": table.way, "shot": table.shot, "episodes": table.n_episodes}
         gains = {each: _gain(analysis, each) for each in names[1:]}
         yield {**place, "model": wanted.model, "readouts": _standings(analysis, names), "minus_labels": gains}
 
@@ -86,6 +88,7 @@ def main() -> None:
     parser.add_argument("--way", type=int, default=5)
     parser.add_argument("--query", type=int, default=3)
     parser.add_argument("--episodes", type=int, default=20)
+    parser.add_argument("--class-split", help="default: the first one that a set has")
     parser.add_argument("--part", default="test", choices=["valid", "test"])
     parser.add_argument("--only", nargs="+", default=list(READOUTS), choices=READOUTS, metavar="NAME")
     wanted = parser.parse_args()

@@ -128,6 +128,7 @@ PROMISES = {
     128: "`messages` and `anthropic` of a prompt are what the vendors take, without the `->` that makes models go on.",
     129: "In Python, what is not said is as on the command line, and errors name arguments, not options.",
     130: "`predict_async` does not block the event loop; what is cancelled begins nothing further.",
+    131: "With `--order shared`, prompts whose demonstrations differ begin alike where they can.",
 }
 
 _INTRO = """# Reliability

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
 
 from evals.content import content_key
 from evals.types import Query
 from fewshot.core.errors import UsageError
 from fewshot.core.seeds import seed_of
 from icl.parts import Part
-from icl.selectors.base import Pick
+from icl.selectors.base import Pick, Pool, Selector
+
+#: Examples of a pool whose neighbours tell what is popular; more of them tell the same.
+_MOST_ASKED = 256
 
 
 class Ordering(Protocol):
@@ -22,6 +26,15 @@ class Ordering(Protocol):
         ...
 
     def describe(self) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class LooksAtPool(Protocol):
+    """An ordering that looks at the pool once, before it is asked about queries."""
+
+    def over(self, selector: Selector, pool: Pool, m: int, seed: Sequence[Any]) -> Ordering:
+        """This ordering for what the selector will choose, `m` at a time, from the pool."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -73,3 +86,29 @@ class Shuffled(Part):
     def order(self, picks: Sequence[Pick], query: Query, seed: Sequence[Any] = ()) -> list[Pick]:
         own = [content_key(query)] if self.per_query else []
         return sorted(picks, key=lambda pick: seed_of(*seed, self.name, *own, pick.example.id))
+
+
+@dataclass(frozen=True)
+class Shared(Part):
+    """The most popular examples first, so that prompts share their beginnings where every query has its own examples.
+
+    Popular is what is chosen for many of the pool's own examples. The queries are not looked at: what is shown to one
+    does not depend on the others. What begins alike is computed once by models on this machine, and cached by vendors.
+    """
+
+    name = "shared"
+
+    #: Example -> for how many others of the pool it is chosen.
+    popularity: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+
+    def over(self, selector: Selector, pool: Pool, m: int, seed: Sequence[Any]) -> Shared:
+        """With the popularity of the examples of a pool."""
+        asked = [Query(example.id, example.text, example.fields) for example in pool.examples[:_MOST_ASKED]]
+        chosen = selector.select(asked, pool, m, seed)
+        return Shared(Counter(pick.example.id for picks in chosen for pick in picks))
+
+    def order(self, picks: Sequence[Pick], query: Query, seed: Sequence[Any] = ()) -> list[Pick]:
+        def place(pick: Pick) -> tuple[int, int]:
+            return -self.popularity.get(pick.example.id, 0), seed_of(*seed, self.name, pick.example.id)
+
+        return sorted(picks, key=place)

@@ -13,7 +13,7 @@ from fewshot.core.hashing import digest, text_key
 from icl.amount import Demos, amount_of
 from icl.budget import TokenBudget, most_wanted
 from icl.models.base import LanguageModel, Message, Prompt, ScoreRequest, ShowsTokens
-from icl.orderings import Ordering
+from icl.orderings import LooksAtPool, Ordering
 from icl.prompt import Demonstration, PromptBuilder
 from icl.scoring.base import Choices, Scorer
 from icl.selectors.base import Pick, Pool, Selector
@@ -144,6 +144,9 @@ class Planner:
         drawn_by = [seed, digest([[row.id, row.text, row.label] for row in problem.support])]
         amount = amount_of(self.demos, self.selector, pool, model)
         picked = self.selector.select(problem.queries, pool, amount.demos, drawn_by)
+        ordering = self.ordering
+        if isinstance(ordering, LooksAtPool):
+            ordering = ordering.over(self.selector, pool, amount.demos, drawn_by)
         answers = None if written is None else written.answers
         assemble = _Assembler(self, builder, words, answers, merge_system=not model.capabilities.system_role)
         blanks = self.content_free(problem, drawn_by)
@@ -151,7 +154,7 @@ class Planner:
             self._plan_query(
                 [query, *(_blank(query, words) for words in blanks)],
                 most_wanted(picks),
-                self.ordering.order(picks, query, drawn_by),
+                ordering.order(picks, query, drawn_by),
                 assemble,
                 budget,
             )

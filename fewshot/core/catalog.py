@@ -48,6 +48,7 @@ ORDERINGS = Registry(
         Entry("given", "icl.orderings:Given", "as the selector returned them"),
         Entry("nearest-last", "icl.orderings:NearestLast", "the most similar example next to the query"),
         Entry("shuffled", "icl.orderings:Shuffled", "a random order per episode"),
+        Entry("shared", "icl.orderings:Shared", "what is chosen most often first: prompts share their beginnings"),
     ],
 )
 

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evals.episode import EpisodeSampler
+from evals.loading import load_task
 from evals.types import Example, Query
 from fewshot.core.errors import UsageError
-from icl.orderings import Given, NearestLast, Shuffled
+from icl import KNN, Pool
+from icl.orderings import Given, NearestLast, Ordering, Shared, Shuffled
 from icl.selectors import Pick
 
 QUERY = Query("q0", "text")
@@ -25,7 +28,7 @@ def ids(ordered: list[Pick]) -> list[str]:
 @given(st.lists(st.floats(-1, 1), max_size=8), st.integers())
 def test_orderings_lose_nothing(similarities: list[float], seed: int) -> None:
     chosen = picks(*similarities)
-    for ordering in (Given(), NearestLast(), Shuffled(), Shuffled(per_query=True)):
+    for ordering in (Given(), NearestLast(), Shuffled(), Shuffled(per_query=True), Shared({"s0": 1})):
         assert sorted(ids(ordering.order(chosen, QUERY, [seed]))) == sorted(ids(chosen))
 
 
@@ -66,3 +69,33 @@ def test_shuffling_fewer_keeps_their_order() -> None:
 def test_pitfall_18_no_class_always_stands_last() -> None:
     last = [Shuffled().order(picks(None, None, None), QUERY, [seed])[-1].example.id for seed in range(300)]
     assert all(70 <= last.count(name) <= 130 for name in ("s0", "s1", "s2"))
+
+
+def test_shared_puts_the_popular_first_and_draws_the_rest() -> None:
+    chosen = picks(*[None] * 4)
+    assert ids(Shared({"s2": 5, "s1": 1}).order(chosen, QUERY, [1]))[:2] == ["s2", "s1"]
+    drawn = {tuple(ids(Shared().order(chosen, QUERY, [seed]))) for seed in range(20)}
+    assert len(drawn) > 1, "equally popular ones stand in the order of the seed"
+    assert Shared().describe() == {"name": "shared"}
+
+
+@pytest.mark.promise(131)
+def test_shared_makes_prompts_of_different_demonstrations_begin_alike() -> None:
+    sampler = EpisodeSampler(load_task("intents-en"), 5, 5, 15)
+    selector = KNN(encoder="lexical")
+
+    def beginnings(ordering: Ordering) -> int:
+        """How many demonstrations are computed, where equal beginnings of prompts are computed once."""
+        total = 0
+        for at in range(3):
+            problem = sampler[at].problem
+            pool = Pool(problem.support, "en")
+            settled = ordering.over(selector, pool, 5, [at]) if isinstance(ordering, Shared) else ordering
+            chosen = selector.select(problem.queries, pool, 5, [at])
+            prompts = [
+                ids(settled.order(each, query, [at])) for query, each in zip(problem.queries, chosen, strict=True)
+            ]
+            total += len({tuple(prompt[: end + 1]) for prompt in prompts for end in range(len(prompt))})
+        return total
+
+    assert beginnings(Shared()) < beginnings(Shuffled()) < beginnings(NearestLast())

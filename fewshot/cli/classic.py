@@ -47,7 +47,7 @@ Algorithm = Annotated[
 Encoder = Annotated[
     str | None,
     typer.Option(
-        help="Frozen: auto, lexical, minilm, e5-small, hf:ORG/NAME. Trained: ngrams, cnn, gru, transformer, "
+        help="Frozen: auto, lexical, use-m3, minilm, e5-small, hf:ORG/NAME. Trained: ngrams, cnn, gru, transformer, "
         "hub:ORG/NAME."
     ),
 ]

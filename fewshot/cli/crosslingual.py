@@ -25,7 +25,9 @@ def crosslingual(
     ] = "intents",
     source: Annotated[str, typer.Option("--from", help="Languages of the support, such as en or en,de.")] = "en",
     target: Annotated[str, typer.Option("--to", help="Languages of the queries, such as ko,ja,de.")] = "ko",
-    encoder: Annotated[str, typer.Option(help="auto (e5-small), minilm (English), hf:ORG/NAME, lexical.")] = "auto",
+    encoder: Annotated[
+        str, typer.Option(help="auto (e5-small), use-m3, minilm (English), hf:ORG/NAME, lexical.")
+    ] = "auto",
     pooling: Annotated[str | None, typer.Option(help="mean or cls; default: the encoder's.")] = None,
     layer: Annotated[int | None, typer.Option(help="Whose hidden states are pooled; default: the last.")] = None,
     centre: Annotated[

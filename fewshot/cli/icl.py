@@ -55,8 +55,8 @@ Selector = Annotated[
 Encoder = Annotated[
     str,
     typer.Option(
-        help="For selectors that compare texts: minilm, e5-small, lexical, hf:ORG/NAME; auto: minilm for English, "
-        "else e5-small."
+        help="For selectors that compare texts: lexical, use-m3, minilm, e5-small, hf:ORG/NAME; auto: minilm for "
+        "English, else e5-small."
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of episodes, selection and order.")]

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from evals.adapters import EpisodeClassifier
+from evals.language import UNKNOWN, guess_language
 from evals.learner import Learner, MetaLearner
 from evals.metatrain import LEARNER_FOLDER
 from evals.rundir import versions
@@ -23,10 +25,11 @@ from evals.training_record import joined, records, write
 from evals.types import Answer, Example, Label, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.consent import acts, require_consent
+from fewshot.core.embedded import encoder_for
 from fewshot.core.errors import StorageError, UsageError
 from fewshot.core.hashing import canonical_json, digest
 from fewshot.core.paths import write_atomically
-from fewshot.core.spec import Spec, parse_spec
+from fewshot.core.spec import AUTO, Spec, auto_spec, parse_spec
 from fewshot.core.stored import checked, parse_object, read_object
 
 #: File in the folder of a predictor that says what it is; written last.
@@ -96,7 +99,7 @@ class Predictor:
         support = "".join(f"{line}\n" for line in lines)
         content = {
             "format": _FORMAT,
-            "spec": self.spec,
+            "spec": str(self._settled()),
             "task": asdict(self.task),
             "labels": [asdict(label) for label in self.labels],
             "seed": self.seed,
@@ -109,6 +112,17 @@ class Predictor:
         write_atomically(folder / _SUPPORT, support)
         summed = {**content, _CHECKSUM: digest(content)}
         write_atomically(folder / NAME, json.dumps(summed, ensure_ascii=False, indent=2) + "\n")
+
+    def _settled(self) -> Spec:
+        """The spec with the encoder that "auto" is now, so that what is installed later does not change the answers."""
+        spec = parse_spec(self.spec)
+        if isinstance(self.learner, MetaLearner):  # it keeps what it was trained on
+            return spec
+        known = self.task.language != UNKNOWN
+        language = self.task.language if known else guess_language(row.text for row in self.support)
+        default = signature(LEARNERS.entry(spec.name).load()).parameters.get("encoder")
+        defaults = {"encoder": AUTO} if default is not None and default.default == AUTO else {}
+        return _with_encoder(replace(spec, params={**defaults, **spec.params}), encoder_for(language)[0])
 
     @classmethod
     def load(cls, folder: Path, *, trust: bool = False) -> Predictor:
@@ -171,6 +185,17 @@ def require_new(folder: Path) -> None:
 def _reached(spec: Spec, task: Mapping[str, Any]) -> list[Any]:
     """What of a predictor may reach beyond computing. Its learner is trained already, if it has to be."""
     return [_without_training(spec), {"template": task["template"]}]
+
+
+def _with_encoder(spec: Spec, encoder: str) -> Spec:
+    """With this encoder wherever it is "auto"."""
+    params = dict(spec.params)
+    for name, value in spec.params.items():
+        if name == "encoder" and (auto := auto_spec(value)) is not None:
+            params[name] = replace(auto, name=encoder) if auto.params else encoder
+        elif isinstance(value, Spec):
+            params[name] = _with_encoder(value, encoder)
+    return replace(spec, params=params)
 
 
 def _without_training(spec: Spec) -> Spec:

@@ -13,6 +13,7 @@ from evals.types import Answer, Example, Label, Problem, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import FewshotError, StorageError, UsageError
 from fewshot.core.hashing import digest
+from fewshot.core.spec import parse_spec
 
 INFO = TaskInfo("mine", "ko", "classification", instruction="무엇에 대한 글인가?")
 LABELS = (Label("배송", "배송"), Label("환불", "환불 요청", "돈을 돌려받고 싶은 글"))
@@ -45,6 +46,27 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
     assert loaded.predict(TEXTS) == predictor().predict(TEXTS)
     assert [answer.decision for answer in loaded.predict(TEXTS)] == ["배송", "환불"]
     assert loaded.changed_versions == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "stored"),
+    [
+        ("prototypes:encoder=auto", "prototypes:encoder=use-m3"),
+        ("probe", "probe:encoder=use-m3"),
+        ("probe:c=3", "probe:encoder=use-m3,c=3"),
+        ("prototypes:encoder=(auto:batch_size=8)", "prototypes:encoder=(use-m3:batch_size=8)"),
+        ("icl:selector=(mmr:encoder=auto)", "icl:selector=(mmr:encoder=use-m3)"),
+        ("prototypes:encoder=lexical", "prototypes:encoder=lexical"),
+        ("tfidf", "tfidf"),
+    ],
+)
+def test_the_encoder_is_kept_that_was_taken_when_it_was_made(
+    spec: str, stored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evals.predictor.encoder_for", lambda language: ("use-m3", f"for {language}"))
+    predictor(spec).save(tmp_path)
+    kept = json.loads((tmp_path / NAME).read_text(encoding="utf-8"))["spec"]
+    assert parse_spec(kept).params.items() >= parse_spec(stored).params.items()
 
 
 def test_the_folder_holds_text_alone(tmp_path: Path) -> None:

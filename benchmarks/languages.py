@@ -4,8 +4,8 @@
     python benchmarks/languages.py --only nsmc ynat     the lines of these tasks
     python benchmarks/languages.py --choice             the centre of prototypes, on validation classes or training rows
 
-Prints one JSON line per task and number of texts per class: every learner on the same test episodes as `fewshot
-compare` and `fewshot icl crosslingual` draw them, with intervals for new texts, the paired difference to TF-IDF, and
+Prints one JSON line per task and number of texts per class: every learner on the same test episodes, drawn as
+by `fewshot compare` and `fewshot icl crosslingual`, with intervals for new texts, the paired difference to TF-IDF, and
 the goal that was set for one of the learners before it was measured. The English lines compare the encoders instead.
 """
 
@@ -41,6 +41,8 @@ class Line:
         shot: texts per class; with 0, names of labels are all there is to learn from.
         goals: learner to accuracy.
         to: the language that is asked in, where it is another than the one that is shown.
+        classes: "test", those of the first class split where a task has some; or "all", as `icl crosslingual` draws
+            where no class split is named.
         against: what the others are paired with.
     """
 
@@ -50,6 +52,7 @@ class Line:
     goals: tuple[tuple[str, float], ...] = ()
     way: int = 5
     to: str | None = None
+    classes: str = "test"
     against: str = "tfidf"
 
 
@@ -60,7 +63,7 @@ LINES = (
     Line("ynat", 5, goals=(("prototypes", 0.70),)),
     Line("nsmc", 20, goals=(("probe", 0.75),), way=2),
     Line("sib200", 5, ("crosslingual",), (("crosslingual", 0.72),), to="ko"),
-    Line("intents", 5, ("crosslingual",), (("crosslingual", 0.82),), to="ko"),
+    *(Line("intents", 5, ("crosslingual",), (("crosslingual", 0.82),), to="ko", classes=c) for c in ("test", "all")),
     *(Line(task, shot, ENGLISH, against=ENGLISH[0]) for task in ("intents-en", "banking77") for shot in (1, 5)),
 )
 
@@ -88,7 +91,14 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             found = measured(line, wanted.episodes, Path(folder) / "comparison")
         (analysis,) = found.analyses
-        facts = {"benchmark": "languages", "task": line.task, "to": line.to, "way": line.way, "shot": line.shot}
+        facts = {
+            "benchmark": "languages",
+            "task": line.task,
+            "to": line.to,
+            "classes": line.classes,
+            "way": line.way,
+            "shot": line.shot,
+        }
         goals = {"goals": dict(line.goals), "against": line.against}
         print(json.dumps({**facts, **goals, **results(analysis, line.learners, line.against)}), flush=True)
 
@@ -112,9 +122,8 @@ def measured(line: Line, episodes: int, folder: Path) -> Comparison:
             line.task, line.learners, way=line.way, shot=line.shot, episodes=episodes, folder=folder, ctx=ctx
         )
     shown, asked = align([load_task(task_in(line.task, language)) for language in ("en", line.to)])
-    sampler = CrossLingualSampler(
-        pair(shown, asked), line.way, line.shot, 5, class_split=shown.default_class_split(), part="test"
-    )
+    class_split = shown.default_class_split() if line.classes == "test" else None
+    sampler = CrossLingualSampler(pair(shown, asked), line.way, line.shot, 5, class_split=class_split)
     learner, tfidf = (LEARNERS.build(name) for name in (*line.learners, "tfidf"))
     run(learner, sampler, episodes, run_dir=folder, ctx=ctx, baselines={"tfidf": tfidf})
     return Comparison.read([folder])

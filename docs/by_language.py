@@ -71,6 +71,7 @@ def by_language(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _rows(record: Mapping[str, Any]) -> Iterator[str]:
     task = record["task"] if record["to"] is None else f"{record['task']}, en to {record['to']}"
+    task += ", all classes" if record.get("classes") == "all" else ""
     tfidf = record["learners"].get("tfidf")
     for learner, found in record["learners"].items():
         if learner != "tfidf":

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from evals.types import Query, TaskInfo
+from evals.types import Example, Query, TaskInfo
 from fewshot.core.errors import TemplateError, UsageError
 from icl.format_strings import template_of
 from icl.formatters import Rendered, chat, completion, without_tail
@@ -24,8 +24,8 @@ _INPUTS, _OUTPUTS = ("input", "text"), ("output", "label")
 #: Stands for a text where it is asked what a template writes behind one.
 _MARK = "\ue000"
 
-#: An example as users have it: (input, output), or a mapping of these and of the fields of the task.
-Row = tuple[str, str] | Mapping[str, Any]
+#: An example as users have it: (input, output), a mapping of these and of the fields of the task, or a selector's pick.
+Row = tuple[str, str] | Mapping[str, Any] | Example | tuple[Example, float | None]
 #: A query as users have it: its text, or a mapping of text and fields.
 Asked = str | Query | Mapping[str, Any]
 
@@ -123,8 +123,8 @@ class PromptBuilder:
         """With more demonstrations, after those already there.
 
         Args:
-            rows: (input, output) pairs, or mappings of `input` (or `text`), `output` (or `label`) and the fields that
-                the task declares.
+            rows: (input, output) pairs, mappings of `input` (or `text`), `output` (or `label`) and the fields that
+                the task declares, or what a selector chose.
 
         Raises:
             UsageError: a row is something else, or lacks something.
@@ -224,12 +224,17 @@ class PromptBuilder:
         return tail if found else ""
 
     def _demonstration(self, row: Row) -> Demonstration:
-        if isinstance(row, Mapping):
-            values = dict(row)
-            output = _taken(values, _OUTPUTS, row)
-            return Demonstration(self._query(values), output)
-        if isinstance(row, (tuple, list)) and len(row) == 2 and all(isinstance(part, str) for part in row):
-            return Demonstration(self._query(row[0]), row[1])
+        match row:
+            case Example() as example if isinstance(example.label, str):
+                return Demonstration(Query(example.id, example.text, example.fields), example.label)
+            case (Example() as example, _):
+                return self._demonstration(example)
+            case (str() as given, str() as output):
+                return Demonstration(self._query(given), output)
+            case Mapping():
+                values = dict(row)
+                output = _taken(values, _OUTPUTS, row)
+                return Demonstration(self._query(values), output)
         raise UsageError(f"{row!r} is no example; write (input, output), or a dict of input and output")
 
     def _query(self, asked: Asked) -> Query:

@@ -11,7 +11,7 @@ import icl.format_strings
 import icl.formatters
 from evals.types import Query, TaskInfo
 from fewshot.core.errors import TemplateError, UsageError
-from icl import PromptBuilder
+from icl import KNN, Pool, PromptBuilder
 
 PAIRS = [("sea otter", "loutre de mer"), ("mint", "menthe")]
 FRENCH = "Translate English to French:"
@@ -61,6 +61,16 @@ def test_examples_come_as_users_have_them(row: Any) -> None:
     builder = PromptBuilder.from_format("{input} => {output}")
     assert builder.examples([row]) == builder.example(row) == builder.example("mint", "menthe")
     assert builder.build({"input": "cheese"}) == builder.build("cheese") == builder.build(Query("", "cheese"))
+
+
+def test_what_a_selector_chose_is_shown() -> None:
+    pool = Pool(
+        [{"text": "mint", "label": "menthe", "source": "a book"}, {"text": "sea otter", "label": "loutre de mer"}]
+    )
+    [picks] = KNN(encoder="lexical").select(["sea otters"], pool, 1)
+    builder = PromptBuilder.from_format("{input} => {output}")
+    assert builder.examples(picks).build("cheese").text == "sea otter => loutre de mer\ncheese =>"
+    assert builder.examples(pool.examples[:1]).build("cheese").text == "mint => menthe\ncheese =>"
 
 
 def test_other_names_are_fields_of_the_examples() -> None:

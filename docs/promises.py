@@ -120,6 +120,7 @@ PROMISES = {
     119: "Whatever learner classifies answers multi-label tasks by a decision per label, unless it is meta-trained.",
     120: "Entity F1 is that of seqeval, and chrF that of sacreBLEU: both are held against values of those libraries.",
     121: "Lists of labels and sentences with entities that a model writes are read strictly, and never guessed.",
+    122: "New pairs, texts with several labels and tagged texts are labelled too, each answer beside its row.",
     123: "A hosted model without a system role reads the instruction in its first user turn; it is told.",
     124: "With `strip_thinking=true` no `<think>` block reaches the parser; without it, a note names the option.",
     125: "Answers that all have the same wrong form stop the run, resumable, before each query is paid for again.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from inspect import signature
 from pathlib import Path
@@ -16,13 +16,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from evals.adapters import EpisodeClassifier
+from evals.adapters.inputs import known_texts
+from evals.labeller import Labeller
 from evals.language import UNKNOWN, guess_language
 from evals.learner import Learner, MetaLearner
 from evals.metatrain import LEARNER_FOLDER
 from evals.rundir import versions
 from evals.training_record import joined, records, write
-from evals.types import Answer, Example, Label, TaskInfo
+from evals.types import Answer, Example, Gold, Label, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.consent import acts, require_consent
 from fewshot.core.embedded import encoder_for
@@ -71,16 +72,13 @@ class Predictor:
 
     def predict(self, texts: Iterable[str]) -> list[Answer]:
         """The answer to each text, failures included."""
-        return self.classifier().predict_detailed(texts)
+        labeller = self.labeller()
+        return labeller.answer([labeller.query(text) for text in known_texts(texts)])
 
-    def classifier(self, device: str = "auto") -> EpisodeClassifier:
-        """The learner, fitted on the support."""
-        words: dict[Hashable, str] = {label.name: label.verbalizer for label in self.labels}
+    def labeller(self, device: str = "auto") -> Labeller:
+        """The learner with the support."""
         learner = self.learner or LEARNERS.build(self.spec, seed=self.seed)
-        classifier = EpisodeClassifier(
-            learner, task=self.task, verbalizers=words, batch_size=_BATCH, seed=self.seed, device=device
-        )
-        return classifier.fit([row.text for row in self.support], [str(row.label) for row in self.support])
+        return Labeller(learner, self.task, self.labels, self.support, batch_size=_BATCH, seed=self.seed, device=device)
 
     def save(self, folder: Path) -> None:
         """Write the predictor into a new folder.
@@ -276,7 +274,7 @@ class _Row(BaseModel):
 
     id: str
     text: str
-    label: str
+    label: str | list[str]
     fields: dict[str, Any]
 
 
@@ -292,4 +290,8 @@ def _read_support(path: Path, sha256: str) -> tuple[Example, ...]:
     if digest(text) != sha256:
         raise StorageError(f"{path} is not what was saved: its hash differs from its checksum. Make the predictor anew")
     rows = [checked(_Row, parse_object(line, path), path) for line in text.split("\n") if line]
-    return tuple(Example(**row) for row in rows)
+    return tuple(Example(row["id"], row["text"], _gold(row["label"]), row["fields"]) for row in rows)
+
+
+def _gold(stored: str | list[str]) -> Gold:
+    return stored if isinstance(stored, str) else tuple(stored)

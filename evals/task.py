@@ -69,6 +69,11 @@ class Task:
         """All rows, as a learner sees them."""
         return (self.visible(row) for rows in self.rows.values() for row in rows)
 
+    def to_be_shown(self) -> list[Example]:
+        """Labelled rows that may be shown to label new texts: none that are held out for tests, where others are."""
+        parts = [part for part in ("train", "all") if part in self.rows] or list(self.rows)[:1]
+        return [self.visible(row) for part in parts for row in self.rows[part] if row.label is not None]
+
     def default_class_split(self) -> str | None:
         """The first class split, or None where the task has none."""
         return min(self.class_splits, default=None)

@@ -179,7 +179,7 @@ def refuse_kind(task: Task, learner: Learner) -> None:
     if kinds is not None and task.info.kind not in kinds:
         raise UsageError(
             f"{task.name} is a {task.info.kind} task; {learner.name} answers {' and '.join(kinds)} tasks"
-            + ("" if answering(task.info.kind) else f", and no learner here answers {task.info.kind} tasks")
+            + (f"; {' and '.join(able)} can" if (able := answering(task.info.kind)) else ", and no learner here does")
         )
 
 

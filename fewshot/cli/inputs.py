@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Generator, Hashable, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,19 +60,15 @@ def label_texts(
         UsageError, TaskError: a support or texts that cannot be used.
         StorageError: the output cannot be written.
     """
-    from evals.adapters import EpisodeClassifier
-    from fewshot.cli.experiment import prepare_task
+    from evals.labeller import Labeller
+    from fewshot.cli.experiment import prepare_task, refuse_kind
     from fewshot.cli.labelled import write_predictions
 
     reading = TaskReading.of(options, support, source)
     task = prepare_task(support, output=output, reading=reading)
-    rows = [row for part in ("train", "all") for row in task.rows.get(part, ())]
-    words: dict[Hashable, str] = {label.name: label.verbalizer for label in task.labels}
-    classifier = EpisodeClassifier(
-        learner, task=task.info, verbalizers=words, batch_size=BATCH, seed=seed, device=device
-    )
-    classifier.fit([row.text for row in rows], [row.label for row in rows])
-    write_predictions(classifier, read_texts(source, sys.stdin.buffer, reading=reading), output)
+    refuse_kind(task, learner)
+    labeller = Labeller(learner, task.info, task.labels, task.to_be_shown(), batch_size=BATCH, seed=seed, device=device)
+    write_predictions(labeller, read_texts(source, sys.stdin.buffer, reading=reading), output)
 
 
 def read_texts(source: str, stdin: IO[bytes], column: str = "text", reading: Reading = USUAL) -> Iterator[NewText]:

@@ -15,6 +15,10 @@ from math import exp
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from evals.content import TOKENS
+from evals.kinds.brackets import written
+from evals.kinds.multilabel import SEPARATORS
+from evals.tagged import entities_of
 from fewshot.cli.answers import Tally
 from fewshot.cli.inputs import BATCH, NewText
 from fewshot.cli.output import say
@@ -24,13 +28,14 @@ from fewshot.core.paths import opened_atomically
 from fewshot.core.spreadsheets import disarmed
 
 if TYPE_CHECKING:
-    from evals.types import Answer
+    from evals.labeller import Labeller
+    from evals.types import Answer, Query
 
 #: Status of a row without text: no learner was asked.
 EMPTY = "empty"
 #: Columns of the answer. One of the input that is called like that is kept as `input NAME`.
 _ANSWER = ("label", "probability", "status", "detail")
-_OWN = ("row", *_ANSWER, "probabilities")
+_OWN = ("row", *_ANSWER, "probabilities", "tags", "entities")
 #: Suffixes that promise what is not written.
 _REFUSED = (".tsv", ".parquet", ".xls", ".xlsm", ".xlsb", ".ods", ".gz", ".zip", ".html", ".md")
 #: What a sheet of a workbook holds at most.
@@ -56,7 +61,7 @@ def require_labels_format(output: Path | None) -> Path | None:
     return output
 
 
-def write_predictions(classifier: Any, texts: Iterable[NewText], output: Path | None) -> None:
+def write_predictions(labeller: Labeller, texts: Iterable[NewText], output: Path | None) -> None:
     """Label texts in batches and write a row for each: its number, the columns of the input, the answer.
 
     As JSON lines: `row`, `text`, the other columns, `label`, `probability`, `status`, `probabilities` by label. A file
@@ -76,18 +81,18 @@ def write_predictions(classifier: Any, texts: Iterable[NewText], output: Path | 
         _writer(output, file) as rows,
     ):
         while batch:
-            asked = [new.text for new in batch if text_key(new.text)]
-            answers = iter(classifier.predict_detailed(asked) if asked else ())
+            asked = [_asked(labeller, new) for new in batch if text_key(new.text)]
+            answers = iter(zip(asked, labeller.answer(asked) if asked else (), strict=True))
             for new in batch:
-                answer = next(answers) if text_key(new.text) else None
+                query, answer = next(answers) if text_key(new.text) else (None, None)
                 tally.add(answer)
-                rows.add(new, _kept(new, renamed), _answered(answer, classifier.classes_))
+                rows.add(new, _kept(new, renamed), _answered(query, answer, labeller))
             file.flush()
             batch = list(islice(stream, BATCH))
         rows.finish()
     if renamed:
         say(f"kept under other names, because the answer has columns of theirs: {', '.join(sorted(renamed))}")
-    tally.tell(Counter(str(example.label) for example in classifier.support_))
+    tally.tell(Counter(str(example.label) for example in labeller.support))
 
 
 def _kept(new: NewText, renamed: set[str]) -> dict[str, Any]:
@@ -102,19 +107,35 @@ def _kept(new: NewText, renamed: set[str]) -> dict[str, Any]:
     return kept
 
 
-def _answered(answer: Answer | None, classes: Iterable[Any]) -> dict[str, Any]:
+def _asked(labeller: Labeller, new: NewText) -> Query:
+    return labeller.query(new.text, new.values, f"row {new.row}")
+
+
+def _answered(query: Query | None, answer: Answer | None, labeller: Labeller) -> dict[str, Any]:
     """What is said of one text; None where there was nothing to be asked."""
-    if answer is None:
+    if query is None or answer is None:
         return {"label": None, "status": EMPTY}
-    found: dict[str, Any] = {"label": answer.decision, "status": str(answer.status)}
+    found: dict[str, Any] = {**_decided(query, answer, labeller.task.kind), "status": str(answer.status)}
     if answer.scores is not None:
-        shares = {str(name): round(exp(score), 6) for name, score in zip(classes, answer.scores, strict=True)}
+        shares = {label.name: round(exp(score), 6) for label, score in zip(labeller.labels, answer.scores, strict=True)}
         if answer.decision is not None:
             found["probability"] = shares.get(str(answer.decision))
         found["probabilities"] = shares
     if answer.detail:
         found["detail"] = answer.detail
     return found
+
+
+def _decided(query: Query, answer: Answer, kind: str) -> dict[str, Any]:
+    """The decision: a label, a list of labels, a text, or the text with its entities in brackets and one by one."""
+    decision = answer.decision
+    if decision is None or isinstance(decision, str):
+        return {"label": decision}
+    if kind != "tagging":
+        return {"label": list(decision)}
+    text, entities = entities_of(query.text, query.fields[TOKENS], decision)
+    listed = [{**entity._asdict(), "text": text[entity.start : entity.end]} for entity in entities]
+    return {"label": written(text, entities), "tags": list(decision), "entities": listed}
 
 
 @contextmanager
@@ -158,7 +179,7 @@ class _Table:
     def add(self, new: NewText, kept: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
         row = {"row": new.row, **(kept or {"text": new.text})}
         self._columns.update(dict.fromkeys(row))
-        row |= {name: answer[name] for name in _ANSWER if name in answer}
+        row |= {name: _in_one_cell(answer[name]) for name in _ANSWER if name in answer}
         self._waiting.write(json.dumps({name: _plain(value) for name, value in row.items()}) + "\n")
 
     def finish(self) -> None:
@@ -215,6 +236,11 @@ def _cell(sheet: Any, value: Any) -> Any:
     cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub("\ufffd", value[:_SHEET_CELL]))
     cell.data_type = "s"
     return cell
+
+
+def _in_one_cell(value: Any) -> Any:
+    """A list of labels as it is read again, with a sign between them."""
+    return (SEPARATORS[0].join(value) or SEPARATORS[0]) if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:

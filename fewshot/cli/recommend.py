@@ -122,7 +122,7 @@ def predict(
     if changed := predictor.changed_versions:
         say(f"made with other versions ({', '.join(changed)}): answers may differ a little from those that were tested")
     found = read_texts(texts, sys.stdin.buffer, predictor.text_column, reading)
-    write_predictions(predictor.classifier(device), found, output)
+    write_predictions(predictor.labeller(device), found, output)
 
 
 @with_options(TaskReading)

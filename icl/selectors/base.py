@@ -158,10 +158,8 @@ class Selector(Part, ABC):
             UsageError: the selector chooses by the query.
         """
         if self.by_query:
-            raise UsageError(
-                f"selector {self.name!r} chooses by the query: give it one, or use farthest, facility, vote-k, "
-                "dpp:query=false, balanced or random"
-            )
+            others = "farthest, facility, vote-k, dpp:query=false, balanced or random"
+            raise UsageError(f"selector {self.name!r} chooses by the query: give it one (--text), or use {others}")
         return [pick.example for pick in self.select([_ANY], pool, m, seed)[0]]
 
     def notes(self, pool: Pool) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ class BM25(ClassSelector):
     b: float = 0.75
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not (between(self.k1, 0) and between(self.b, 0, 1)):
             raise UsageError(f"bm25:k1={self.k1},b={self.b}: k1 is 0 or more, and b is between 0 and 1")
 

@@ -8,6 +8,7 @@ from itertools import chain, count, zip_longest
 from typing import Any
 
 from evals.types import Query
+from fewshot.core.errors import UsageError
 from fewshot.core.seeds import random_state
 from icl.rows import query_of
 from icl.selectors.base import Pick, Pool, Selector
@@ -24,6 +25,10 @@ class ClassSelector(Selector):
     """
 
     balanced: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.balanced, bool):
+            raise UsageError(f"{self.name}:balanced={self.balanced} is neither true nor false")
 
     def select(
         self, queries: Sequence[Query | str | Mapping[str, Any]], pool: Pool, m: int, seed: Sequence[Any] = ()

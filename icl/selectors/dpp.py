@@ -48,6 +48,8 @@ class DPP(QuerySelector):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.query, bool):
+            raise UsageError(f"dpp:query={self.query} is neither true nor false")
         if not between(self.lambda_, 1e-6):
             raise UsageError(f"dpp:lambda={self.lambda_} is not above 0")
 

@@ -103,6 +103,7 @@ class QuerySelector(SimilaritySelector):
     fetch: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.fetch is not None and not (isinstance(self.fetch, int) and between(self.fetch, 1)):
             way_out = "give 1 or more, or none for the whole pool"
             raise UsageError(f"{self.name}:fetch={self.fetch} is no number of examples: {way_out}")

@@ -35,6 +35,7 @@ class VoteK(SpreadSelector):
     rho: float = 10.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.neighbours is not None and not (isinstance(self.neighbours, int) and between(self.neighbours, 1)):
             raise UsageError(f"vote-k:neighbours={self.neighbours} is no number of examples: give 1 or more")
         if not between(self.rho, 1.001):

@@ -263,6 +263,9 @@ def test_vectors_that_cannot_be_used_are_told(encoder: Any, says: str) -> None:
         ("dpp:fetch=-1", "fetch=-1"),
         ("vote-k:neighbours=0", "neighbours=0"),
         ("vote-k:rho=1", "rho=1"),
+        ("dpp:query=perhaps", "neither true nor false"),
+        ("knn:balanced=perhaps", "neither true nor false"),
+        ("bm25:balanced=1", "neither true nor false"),
         ("bm25:b=2", "b is between 0 and 1"),
         ("bm25:k1=-1", "k1 is 0 or more"),
     ],
@@ -274,7 +277,7 @@ def test_parameters_out_of_range_are_told(spec: str, says: str) -> None:
 
 @pytest.mark.parametrize("name", ["knn", "mmr", "bm25", "dpp", "random:per_query=true"])
 def test_a_choice_by_the_query_needs_one(name: str) -> None:
-    with pytest.raises(UsageError, match="chooses by the query: give it one, or use farthest"):
+    with pytest.raises(UsageError, match="chooses by the query: give it one"):
         SELECTORS.build(name, encoder=Letters()).choose(pool_of(["a", "b"]), 1)
 
 

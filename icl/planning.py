@@ -11,6 +11,7 @@ from evals.types import Label, Problem, Query, Status
 from fewshot.core.errors import UsageError, unknown_name
 from fewshot.core.hashing import digest, text_key
 from icl.amount import Demos, amount_of
+from icl.asking import Reader, asking
 from icl.budget import TokenBudget, most_wanted
 from icl.models.base import LanguageModel, Message, Prompt, ScoreRequest, ShowsTokens
 from icl.orderings import LooksAtPool, Ordering
@@ -143,12 +144,13 @@ class Planner:
         # What is shown depends on run, support and query alone, so asking other queries along changes nothing.
         drawn_by = [seed, digest([[row.id, row.text, row.label] for row in problem.support])]
         amount = amount_of(self.demos, self.selector, pool, model)
-        picked = self.selector.select(problem.queries, pool, amount.demos, drawn_by)
-        ordering = self.ordering
-        if isinstance(ordering, LooksAtPool):
-            ordering = ordering.over(self.selector, pool, amount.demos, drawn_by)
         answers = None if written is None else written.answers
         assemble = _Assembler(self, builder, words, answers, merge_system=not model.capabilities.system_role)
+        reader = Reader(model, assemble.prompts, choices.continuations, pool.examples)
+        selector, ordering = asking(self.selector, reader), asking(self.ordering, reader)
+        picked = selector.select(problem.queries, pool, amount.demos, drawn_by)
+        if isinstance(ordering, LooksAtPool):
+            ordering = ordering.over(selector, pool, amount.demos, drawn_by)
         blanks = self.content_free(problem, drawn_by)
         planned = tuple(
             self._plan_query(

@@ -34,6 +34,7 @@ SELECTORS = Registry(
         Entry("knn", "icl.selectors.knn:KNN", "the M examples most similar to the query"),
         Entry("bm25", "icl.selectors.bm25:BM25", "the M examples that share the query's rare words"),
         Entry("mmr", "icl.selectors.mmr:MMR", "M examples, similar to the query and unlike each other"),
+        Entry("cone", "icl.selectors.cone:ConE", "the M examples that make the query least surprising to the model"),
         Entry("dpp", "icl.selectors.dpp:DPP", "M examples that span much of the space, near the query or not"),
         Entry("farthest", "icl.selectors.farthest:Farthest", "M examples far from each other, whatever is asked"),
         Entry("facility", "icl.selectors.facility:Facility", "M examples that stand for the pool, whatever is asked"),
@@ -47,6 +48,7 @@ ORDERINGS = Registry(
     [
         Entry("given", "icl.orderings:Given", "as the selector returned them"),
         Entry("nearest-last", "icl.orderings:NearestLast", "the most similar example next to the query"),
+        Entry("entropy", "icl.entropy:Entropy", "the order after which answers spread most over the labels"),
         Entry("shuffled", "icl.orderings:Shuffled", "a random order per episode"),
         Entry("shared", "icl.orderings:Shared", "what is chosen most often first: prompts share their beginnings"),
     ],

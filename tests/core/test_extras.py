@@ -18,6 +18,12 @@ from fewshot.core.registry import Registry
 _MODULES = {"scikit_learn": "sklearn", "vl_convert_python": "vl_convert"}
 
 
+@pytest.fixture(autouse=True)
+def no_light_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that cannot have the encoder that needs no extra."""
+    monkeypatch.setattr("fewshot.encoders.auto.light_encoder_is_taken", lambda: False)
+
+
 def test_every_extra_of_the_package_is_known_with_its_modules() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     declared = {
@@ -126,6 +132,16 @@ def test_an_encoder_that_needs_nothing_is_told_where_it_would_do(
     with pytest.raises(MissingExtra) as told:
         family.require(spec)
     assert ("or take encoder=lexical" in str(told.value)) is instead
+
+
+@pytest.mark.parametrize("family", [LEARNERS, SELECTORS], ids=["learners", "selectors"])
+def test_where_the_light_encoder_can_be_had_no_default_misses_an_extra(
+    family: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fewshot.encoders.auto.light_encoder_is_taken", lambda: True)
+    monkeypatch.setattr("fewshot.core.registry.is_installed", lambda _: False)
+    for name in ("prototypes", "probe", "crosslingual") if family is LEARNERS else family.entries():
+        family.require(name)
 
 
 def test_modules_of_another_ones_extra_are_not_judged() -> None:

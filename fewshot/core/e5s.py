@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fewshot.core.errors import MissingExtra, ModelUnavailable
+from fewshot.core.model_cache import weights_written
 
 _MAGIC = b"E5S1"
 #: magic, version, (hidden, layers, heads, feed-forward, vocabulary, positions, types), layer-norm epsilon, block size.
@@ -60,7 +61,6 @@ def convert(source: Path, target: Path, notify: Callable[[str], None]) -> Path:
         ModelUnavailable: the file is cut off, or of another format.
     """
     try:
-        from safetensors import SafetensorError
         from safetensors.numpy import save_file
         from tokenizers import Tokenizer  # noqa: F401 - a missing package is found before anything is computed
     except ImportError as error:
@@ -74,10 +74,8 @@ def convert(source: Path, target: Path, notify: Callable[[str], None]) -> Path:
     except (struct.error, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
         raise ModelUnavailable(f"{source} cannot be read as an E5S1 model ({error}). Download it again") from error
     target.mkdir(parents=True, exist_ok=True)
-    try:
+    with weights_written():
         save_file(tensors, target / "model.safetensors", metadata={"format": "pt"})
-    except SafetensorError as error:  # a full disk, of which the library makes an error of its own
-        raise OSError(str(error)) from error
     _tokenizer(pieces).save(str(target / "tokenizer.json"))
     for name, content in _settings(sizes).items():
         path = target / name

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fewshot.core.errors import ModelUnavailable
-from fewshot.core.model_cache import complete, file_sha256, locked, model_home, publish, staging
+from fewshot.core.model_cache import complete, file_sha256, locked, model_home, publish, staging, weights_written
 from fewshot.core.pretrained import load_language_model, load_tokenizer, quiet, transformers
 
 Notify = Callable[[str], None]
@@ -60,6 +60,7 @@ def convert(gguf: Path, target: Path, notify: Notify) -> Path:
         except ModelUnavailable as error:  # an empty, cut off or foreign file
             reason = str(error).replace(str(source / gguf.name), gguf.name).replace(f"{source}", str(gguf.parent))
             raise ModelUnavailable(f"{gguf} cannot be read as a GGUF model ({reason}). Download it again") from error
-        model.save_pretrained(target)
+        with weights_written():
+            model.save_pretrained(target)
         tokenizer.save_pretrained(target)
     return target

@@ -93,6 +93,17 @@ def writing(home: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def weights_written() -> Iterator[None]:
+    """A full disk is an OSError within: safetensors makes an error of its own of it."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+
+
 def publish(source: Path, home: Path, record: dict[str, str]) -> Path:
     """Put a finished folder in its place at once, so that no interruption leaves half a model there."""
     (source / RECORD).write_text(canonical_json(record), encoding="utf-8")

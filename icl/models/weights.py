@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fewshot.core.errors import StorageError
-from fewshot.core.model_cache import file_sha256
+from fewshot.core.model_cache import file_sha256, weights_written
 from fewshot.core.paths import write_atomically
 from fewshot.core.pretrained import quiet
 
@@ -29,7 +29,7 @@ def save_model(model: LocalModel, folder: Path) -> dict[str, str]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with quiet():
+        with quiet(), weights_written():
             model.weights.save_pretrained(folder)
         model.fresh_tokenizer().save_pretrained(folder)
         return write_hashes(folder)

@@ -30,7 +30,12 @@ from evals.stats import Interval
 from fewshot.core.catalog import LEARNERS
 
 TRAINED = ("prototypes", "probe")
-ENGLISH = ("prototypes:encoder=minilm", "prototypes:encoder=minilm,names=none", "prototypes:encoder=e5-small")
+ENGLISH = (
+    "prototypes:encoder=minilm",
+    "prototypes:encoder=minilm,centre=none",
+    "prototypes:encoder=minilm,centre=none,names=none",
+    "prototypes:encoder=e5-small",
+)
 
 
 @dataclass(frozen=True)

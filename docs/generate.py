@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from by_language import by_language
+from by_language import by_language, in_short
 from models import curve, models, read_record
 from promises import reliability
 from readouts import readouts
@@ -87,6 +87,8 @@ def _parts() -> Iterator[str]:
         for entry in registry.entries().values():
             yield f"| `{entry.name}` | {entry.summary} | {', '.join(entry.flags)} | {entry.extra or ''} |\n"
         yield from {"encoder": _encoders, "model": _language_models}.get(family, tuple)()
+        if family == "encoder" and (measured := _records("languages")):
+            yield in_short(measured)
 
 
 def _encoders() -> Iterator[str]:

@@ -33,7 +33,7 @@ $(TOOLS): $(READY)
 demo: $(READY)
 	$(BIN)/fewshot icl run --task sentiment-ko
 	$(BIN)/fewshot icl run --task intents-en --way 5 --shot 1
-	$(BIN)/fewshot compare --task intents-ko --way 5 --shot 1 --episodes 10 -l icl -l prototypes
+	$(BIN)/fewshot compare --task intents-ko --way 5 --shot 1 --episodes 10 -l icl:model=ko-mini -l prototypes
 	$(BIN)/fewshot icl crosslingual --task intents --from en --to ko --episodes 20
 
 lint: $(TOOLS)

@@ -199,9 +199,9 @@ LADDER = (
     "probe:encoder=lexical",
     "prototypes:encoder=auto",
     "probe:encoder=auto",
+    "icl:model=ko-mini",
     "protonet:encoder=auto,train=intents-ko,train_way=5,train_shot=5,steps=100,n_valid=50",
     "protonet:encoder=auto,train=intents-en,train_way=5,train_shot=5,steps=100,n_valid=50",
-    "icl:model=ko-mini,selector=knn,encoder=auto,demos=8,order=nearest-last",
     "icl:model=smollm2,selector=knn,encoder=auto,demos=5,order=nearest-last",
     "setfit:encoder=auto",
 )

@@ -79,7 +79,7 @@ def choose_model(
     if suited:
         why = f"{suited[0]} is made for {language}, but its weights are not here"
     elif fluent:
-        why = f"{fluent[0]} {preferred[fluent[0]].limits}; the labels here {_other_than(fluent[0], labels)}"
+        why = f"{fluent[0]} {preferred[fluent[0]].limits}; the labels here {_what_they_mean(labels)}"
     else:
         asked = "a language that is not known" if language == UNKNOWN else language
         why = f"no other model here is made for {asked}"
@@ -93,16 +93,16 @@ def why_unsuited(model: str, language: str, labels: Sequence[Label]) -> str | No
         model: its name. language: BCP 47 of the texts. labels: of the task.
     """
     if model in PREFERRED and not PREFERRED[model].suits(labels):
-        return f"{model} {PREFERRED[model].limits}; the labels here {_other_than(model, labels)}"
+        return f"{model} {PREFERRED[model].limits}; the labels here {_what_they_mean(labels)}"
     if not _reads(model, language):
         made_for = " and ".join(EMBEDDED[model].languages)
         return f"{model} was made for {made_for}, and the texts are in {language}"
     return None
 
 
-def _other_than(model: str, labels: Sequence[Label]) -> str:
+def _what_they_mean(labels: Sequence[Label]) -> str:
     if labels and not any(says_something(label.verbalizer) for label in labels):
-        return f"do not say that they mean that (if they do: --model {model})"
+        return "do not say that they mean that (if they do, words for them in a task card will: fewshot tasks new NAME)"
     return "mean something else"
 
 

@@ -230,7 +230,13 @@ class ICLLearner(BaseLearner):
         ctx = ctx or Context()
         learner, problem = self._settled_for(problem)
         plan, *_ = learner._plans(problem, ctx)
-        notes = (*plan.notes, *learner._choice_notes(problem), *learner._language_notes(problem, ctx))
+        told = learner._readout_for(problem, learner._model_for(ctx)).about_prompt
+        notes = (
+            *plan.notes,
+            *learner._choice_notes(problem),
+            *learner._language_notes(problem, ctx),
+            *filter(None, [told]),
+        )
         return preview_of(plan, query_index, learner._model_for(ctx), notes, learner._scorer.gives_scores)
 
     def prompt_for(self, problem: Problem, query_index: int, ctx: Context) -> Prompt | None:

@@ -67,10 +67,12 @@ class Readout(Part, ABC):
     Attributes:
         selects: whether the demonstrations are those of the selector. Other readouts show what they say themselves.
         calibrates: whether its raw scores are those of labels, which can be calibrated.
+        about_prompt: what whoever looks at the prompt of a query should know beside it; "" for nothing.
     """
 
     selects: ClassVar[bool] = False
     calibrates: ClassVar[bool] = False
+    about_prompt: ClassVar[str] = ""
 
     @abstractmethod
     def asked(self, problem: Problem) -> tuple[Problem, ...]:

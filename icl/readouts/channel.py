@@ -34,6 +34,10 @@ class Channel(Readout):
 
     name = "channel"
     selects: ClassVar[bool] = True
+    about_prompt: ClassVar[str] = (
+        "readout 'channel' writes these examples the other way round, as `label: text` without the instruction, and "
+        "scores the text after every label"
+    )
 
     def asked(self, problem: Problem) -> tuple[Problem, ...]:
         return (problem,)

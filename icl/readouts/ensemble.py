@@ -37,6 +37,7 @@ class Ensemble(Readout):
 
     name = "ensemble"
     calibrates: ClassVar[bool] = True
+    about_prompt: ClassVar[str] = "readout 'ensemble' asks several prompts, with other examples each; this is the first"
 
     prompts: int = 5
 

@@ -15,6 +15,7 @@ the scores of the labels.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -41,6 +42,9 @@ class Hidden(Readout):
     """
 
     name = "hidden"
+    about_prompt: ClassVar[str] = (
+        "readout 'hidden' reads the hidden state after this prompt, and after the same one for every support text"
+    )
 
     layer: int = -3
     centre: bool = True

@@ -10,6 +10,7 @@ Cost: the demonstrations, every support text and every query once, each with eve
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import log_softmax
@@ -30,6 +31,9 @@ class KNNPrompting(Readout):
     """
 
     name = "knn-prompting"
+    about_prompt: ClassVar[str] = (
+        "readout 'knn-prompting' has the labels scored after the same prompt for every support text, too"
+    )
 
     k: int = 3
 

@@ -12,6 +12,7 @@ Cost: that of `labels` with one demonstration per class, and every other support
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import log_softmax
@@ -33,6 +34,9 @@ class Supervised(Readout):
     """
 
     name = "supervised"
+    about_prompt: ClassVar[str] = (
+        "readout 'supervised' has the labels scored after the same prompt for every support text, too"
+    )
 
     strength: float = 0.3
 

@@ -284,3 +284,22 @@ def test_a_text_that_does_not_fit_fails_alone(readout: str) -> None:
     prediction = ask(long_one, StatesModel(context_length=250), readout=readout)
     assert [answer.status for answer in prediction.answers] == [Status.OK, Status.CONTEXT_EXCEEDED]
     assert prediction.answers[0].decision == "coffee"
+
+
+@pytest.mark.parametrize(
+    ("readout", "told"),
+    [
+        ("labels", None),
+        ("ensemble", "several prompts"),
+        ("hidden", "hidden state"),
+        ("knn-prompting", "every support text"),
+        ("supervised", "every support text"),
+        ("channel", "`label: text`"),
+    ],
+)
+def test_a_preview_says_what_else_is_asked(readout: str, told: str | None) -> None:
+    notes = ICLLearner(StatesModel(), readout=readout).preview(problem()).notes
+    assert [note for note in notes if f"readout {readout!r}" in note] == [
+        note for note in notes if told and told in note
+    ]
+    assert any(told in note for note in notes) if told else not notes

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from evals.learner import Context
 from evals.types import Example, Query, Status
+from icl import ICLClassifier
 from icl.learner import ICLLearner
 from tests.icl.fakes import problem
 
@@ -54,3 +57,15 @@ def test_problems_keep_their_order_with_many_requests_on_their_way(scripted, mod
     predictions = list(ICLLearner(model(concurrency=4)).predict(problems, Context()))
     assert [prediction.problem_id for prediction in predictions] == [asked.id for asked in problems]
     assert [p.answers[0].decision for p in predictions] == ["tea" if at % 3 else "coffee" for at in range(30)]
+
+
+@pytest.mark.promise(130)
+def test_hosted_models_are_awaited_together(scripted, model) -> None:
+    scripted(lambda seen: chat("pos" if "loved" in seen[2]["messages"][-1]["content"] else "neg"))
+    classifier = ICLClassifier(model(concurrency=4)).fit(["I loved it", "I hated it"], ["pos", "neg"])
+
+    async def together() -> list[Any]:
+        return await asyncio.gather(*(classifier.predict_async([f"I loved {at}", f"dull {at}"]) for at in range(5)))
+
+    assert [found.tolist() for found in asyncio.run(together())] == [["pos", "neg"]] * 5
+    assert len(scripted.seen) == 10

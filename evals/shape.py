@@ -7,7 +7,7 @@ from collections.abc import Collection
 from evals.card import Card
 
 #: Columns that hold the answers, and the kind of task that their name says.
-_ANSWERS = {"label": "classification", "labels": "multilabel", "tags": "tagging", "tagged": "tagging"}
+ANSWERS = {"label": "classification", "labels": "multilabel", "tags": "tagging", "tagged": "tagging"}
 #: The second text of a pair.
 _PAIR = "text_pair"
 
@@ -24,9 +24,9 @@ def shaped(
         columns: of the table.
         kind, label: what the user said.
     """
-    known = [name for name, meant in _ANSWERS.items() if name in columns and kind in (None, meant)]
+    known = [name for name, meant in ANSWERS.items() if name in columns and kind in (None, meant)]
     column = label or next(iter(known), card.source.label)
-    found = kind or _ANSWERS.get(column, card.kind)
+    found = kind or ANSWERS.get(column, card.kind)
     told = []
     if kind is None and found != card.kind:
         told.append(f"the column {column!r} makes it a {found} task; --kind says otherwise")

@@ -70,8 +70,9 @@ class Task:
         return (self.visible(row) for rows in self.rows.values() for row in rows)
 
     def to_be_shown(self) -> list[Example]:
-        """Labelled rows that may be shown to label new texts: none that are held out for tests, where others are."""
-        parts = [part for part in ("train", "all") if part in self.rows] or list(self.rows)[:1]
+        """Labelled rows that may be shown to label new texts: none that are held out for tests."""
+        free = [part for part in self.rows if part != "test"]
+        parts = [part for part in free if part != "valid"] or free
         return [self.visible(row) for part in parts for row in self.rows[part] if row.label is not None]
 
     def default_class_split(self) -> str | None:

@@ -36,7 +36,8 @@ class Doubt:
 
 def alarms(findings: Findings, splits: Splits) -> list[str]:
     """Sentences about data and learners that put the result in question; none where nothing does."""
-    return [*_about_learners(findings), *_about_classes(splits), *_about_texts(splits)]
+    classes = _about_classes(splits) if splits.kind == "classification" else ()
+    return [*_about_learners(findings), *classes, *_about_texts(splits)]
 
 
 def doubts(trials: Sequence[Trial], findings: Findings, splits: Splits) -> list[Doubt]:
@@ -44,6 +45,8 @@ def doubts(trials: Sequence[Trial], findings: Findings, splits: Splits) -> list[
 
     Only learners that are accurate, and clearly better than the most frequent label, are heard.
     """
+    if splits.kind != "classification":
+        return []
     accuracy = {trial.spec: findings.score(trial.spec).accuracy for trial in trials}
     good = [spec for spec, a in accuracy.items() if a.mean >= _TRUSTED and a.low > findings.majority_share]
     heard = [trial for trial in trials if trial.spec in good]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals import stats
-from evals.kinds import Scored
+from evals.kinds import Scored, kind_named
 from evals.metrics import constant_predictor
 from evals.recommend.optimism import selection_optimism
 from evals.recommend.splits import Splits
@@ -81,12 +81,13 @@ class Advice:
 
 @dataclass(frozen=True)
 class Findings:
-    """Scores, best first, transductive learners after the others; the advice; and the most frequent label."""
+    """Scores, best first, transductive learners after the others; the advice; the most frequent label; the metric."""
 
     scores: tuple[SplitScore, ...]
     advice: Advice
     majority: str
     majority_share: float
+    metric: str = "accuracy"
 
     def score(self, learner: str) -> SplitScore:
         """The score of the learner with this name."""
@@ -124,15 +125,22 @@ def weigh(trials: Sequence[Trial], splits: Splits) -> Findings:
         )
         for trial in ranked
     )
-    majority, count = Counter(str(row.label) for row in splits.rows).most_common(1)[0]
-    share = count / len(splits.rows)
+    majority, share = _most_frequent(trials, splits)
     # With as many comparisons, the interval that has to exclude 0 is wider.
     level = 1 - ALPHA / max(1, len(rivals))
     lead = stats.corrected_interval(leads[rivals[0].spec], *sizes, level, DIFFERENCES) if rivals else None
     optimism = selection_optimism(_right([best, *rivals], splits), seed=splits.splits[0].problem.id)
     hint = _lowered(stats.corrected_interval(best.accuracy, *sizes, _PROMISING), optimism).low > share
     advice = _advice(scores, rivals, lead, optimism, share, hint, len(splits.rows))
-    return Findings(scores, advice, majority, share)
+    return Findings(scores, advice, majority, share, kind_named(splits.kind).metric)
+
+
+def _most_frequent(trials: Sequence[Trial], splits: Splits) -> tuple[str, float]:
+    """The most frequent label and its share; of other kinds "" and the score of what answers with the most frequent."""
+    if splits.kind == "classification":
+        majority, count = Counter(str(row.label) for row in splits.rows).most_common(1)[0]
+        return majority, count / len(splits.rows)
+    return "", max((float(np.mean(trial.accuracy)) for trial in trials if trial.spec == "majority"), default=0.0)
 
 
 def _p_value(best: Trial, rival: Trial, splits: Splits) -> float:
@@ -145,7 +153,7 @@ def _p_value(best: Trial, rival: Trial, splits: Splits) -> float:
         return stats.corrected_test(lead, splits.n_train, splits.n_test)
     first = range(splits.folds)
     best_right, rival_right = (_rights(trial, splits) for trial in (best, rival))
-    return stats.mcnemar_exact(*([row for at in first for row in each[at]] for each in (best_right, rival_right)))
+    return stats.mcnemar_exact(*([row == 1 for at in first for row in each[at]] for each in (best_right, rival_right)))
 
 
 def _behind(best: Trial, rival: Trial, splits: Splits) -> Interval:
@@ -156,11 +164,12 @@ def _behind(best: Trial, rival: Trial, splits: Splits) -> Interval:
     return stats.corrected_interval(lead, splits.n_train, splits.n_test, bounds=DIFFERENCES)
 
 
-def _rights(trial: Trial, splits: Splits) -> list[list[bool]]:
-    """Per split and row that it asks, whether the answer was right."""
+def _rights(trial: Trial, splits: Splits) -> list[list[float]]:
+    """Per split and row that it asks, how right the answer was: 0 or 1 of a classification."""
+    kind = kind_named(splits.kind)
     return [
         [
-            answer.status is Status.OK and answer.decision == row.label
+            kind.score(answer, row.label if row.label is not None else "")
             for row, answer in zip(split.rows, said, strict=True)
         ]
         for split, said in zip(splits.splits, trial.answers, strict=True)
@@ -230,6 +239,8 @@ def _non_ok_rate(trial: Trial) -> float:
 
 def _is_constant(trial: Trial, splits: Splits) -> bool:
     """Pooled over the splits, since those of small data ask too few texts to tell one by one."""
+    if splits.kind != "classification":
+        return False
     answers = tuple(answer for answers in trial.answers for answer in answers)
     gold = tuple(str(row.label) for split in splits.splits for row in split.rows)
     return constant_predictor([Scored((), gold, answers)])["flag"]

@@ -17,7 +17,7 @@ from evals.recommend.alarms import Doubt, alarms, doubts
 from evals.recommend.findings import Findings, weigh
 from evals.recommend.ladder import LeftOut, ladder
 from evals.recommend.sentences import recommendation_sentence
-from evals.recommend.splits import MAX_ROWS, Splits, make_splits
+from evals.recommend.splits import MAX_ROWS, Splits, held_names, make_splits
 from evals.recommend.trial import Trial, attempt
 from evals.runner import interruptible
 from evals.stats import Interval
@@ -28,6 +28,9 @@ from fewshot.core.paths import write_atomically
 SCHEMA_VERSION = 1
 #: File beside the predictor.
 _NAME = "recommendation.json"
+#: Kinds whose answers are written, word by word.
+_WRITTEN = ("tagging", "generation")
+_SLOW = "it would write an answer to every text, which takes long on this machine; name it with --learner to try it"
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class Recommendation:
                 "majority": {"label": self.findings.majority, "share": self.findings.majority_share},
                 "notes": list(self.task.notes),
             },
+            "kind": splits.kind,
+            "metric": self.findings.metric,
             "splits": {
                 "repeats": splits.repeats,
                 "folds": splits.folds,
@@ -135,7 +140,7 @@ def recommend(
     The learners that the registry flags as baselines are always among them.
 
     Args:
-        task: a classification task, or what `load_task` makes one of; its train rows are used, or all where they are
+        task: a task, or what `load_task` makes one of; its train rows are used, or all where they are
             not split.
         learners: specs; None takes those that can run on this machine.
         also: specs to be tried as well, after the others.
@@ -159,8 +164,14 @@ def recommend(
     ctx = ctx or Context()
     splits = make_splits(task, max_rows=max_rows, seed=ctx.seed)
     specs, left_out = (list(learners), []) if learners is not None else ladder(task.info.language)
-    chosen = contestants(list(dict.fromkeys([*specs, *also])))
-    built = [(contestant, _build(contestant, ctx.seed)) for contestant in chosen]
+    kind = task.info.kind
+    if learners is None and kind in _WRITTEN:
+        slow = [spec for spec in specs if spec.startswith("icl")]
+        specs = [spec for spec in specs if spec not in slow]
+        left_out += [LeftOut(spec, _SLOW) for spec in slow]
+    everyone = contestants(list(dict.fromkeys([*specs, *also])))
+    chosen = [each for each in everyone if each.answers(kind) or not each.baseline]
+    built = [(contestant, _build(contestant, ctx.seed, kind)) for contestant in chosen]
     if learners is None:
         built = [(contestant, _unless_unsuited(learner, contestant, task, also)) for contestant, learner in built]
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
@@ -233,7 +244,7 @@ def _predictor(
     task: Task, splits: Splits, findings: Findings, learner: Learner, seed: int, text_column: str
 ) -> Predictor:
     advice = findings.advice
-    shown = {row.label for row in splits.rows}
+    shown = held_names(task, splits.rows)
     return Predictor(
         spec=advice.learner,
         task=task.info,
@@ -247,8 +258,10 @@ def _predictor(
     )
 
 
-def _build(contestant: Contestant, seed: int) -> Learner | LeftOut:
+def _build(contestant: Contestant, seed: int, kind: str) -> Learner | LeftOut:
     """The learner, or why there is none. What is named wrongly is an error, before any work begins."""
+    if not contestant.answers(kind):
+        return LeftOut(contestant.name, f"it answers no {kind} tasks")
     try:
         learner = contestant.build(seed)
     except ModelUnavailable as error:

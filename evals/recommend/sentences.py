@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evals.recommend.findings import Advice, Findings
 from evals.recommend.splits import Splits
-from evals.wording import p_value, percent, points
+from evals.wording import metric_name, p_value, percent, points
 
 #: Seconds that a learner may take before a quicker one is worth a word.
 _SLOW = 10.0
@@ -23,7 +23,9 @@ def recommendation_sentence(findings: Findings, splits: Splits, language: str = 
         "low": percent(advice.accuracy.low),
         "high": percent(advice.accuracy.high),
         "texts": f"{used:,}",
-        "majority": repr(findings.majority),
+        "majority": repr(findings.majority) if findings.majority else _FREQUENT[language],
+        "right": "right" if findings.metric == "accuracy" else metric_name(findings.metric),
+        "measure": "정확도" if findings.metric == "accuracy" else metric_name(findings.metric),
         "share": percent(findings.majority_share),
         "candidates": advice.candidates,
         "optimism": points(advice.optimism),
@@ -64,9 +66,10 @@ def _certainty(findings: Findings, advice: Advice) -> list[dict[str, str]]:
     return [*([_OPEN, _SETTLE] if settled else [_TOO_CLOSE]), *quicker]
 
 
+_FREQUENT = {"en": "with what is most frequent", "ko": "가장 흔한 답"}
 _TAKE = {
-    "en": "Use {learner}: {mean} % right ({low} to {high} with 95 % confidence, {texts} labelled texts{chosen}).",
-    "ko": "{learner} 사용을 권합니다: 정확도 {mean} % "
+    "en": "Use {learner}: {mean} % {right} ({low} to {high} with 95 % confidence, {texts} labelled texts{chosen}).",
+    "ko": "{learner} 사용을 권합니다: {measure} {mean} % "
     "(95 % 신뢰구간 {low}~{high}, 라벨이 있는 텍스트 {texts}개{chosen}).",
 }
 #: What the figures before it were corrected for.
@@ -75,15 +78,15 @@ _CHOSEN = {
     "ko": "; 같은 분할에서 {candidates}개 가운데 고른 점을 감안해 {optimism}점을 뺀 값",
 }
 _TAKE_FOR_NOW = {
-    "en": "Use {learner} for now: {mean} % right "
+    "en": "Use {learner} for now: {mean} % {right} "
     "({low} to {high} with 95 % confidence, {texts} labelled texts{chosen}).",
-    "ko": "우선은 {learner} 사용을 권합니다: 정확도 {mean} % "
+    "ko": "우선은 {learner} 사용을 권합니다: {measure} {mean} % "
     "(95 % 신뢰구간 {low}~{high}, 라벨이 있는 텍스트 {texts}개{chosen}).",
 }
 _FLOOR = {
-    "en": "You cannot tell yet whether anything works: the best learner, {learner}, is {mean} % right ({low} to "
-    "{high}{chosen}), and always answering {majority} would be {share} % right.",
-    "ko": "아직 쓸 만한 방법이 있는지 알 수 없습니다: 가장 나은 {learner}의 정확도가 {mean} % "
+    "en": "You cannot tell yet whether anything works: the best learner, {learner}, is {mean} % {right} ({low} to "
+    "{high}{chosen}), and always answering {majority} would be {share} % {right}.",
+    "ko": "아직 쓸 만한 방법이 있는지 알 수 없습니다: 가장 나은 {learner}의 {measure}가 {mean} % "
     "({low}~{high}{chosen})인데, 언제나 {majority} 하나로만 답해도 {share} %입니다.",
 }
 _AHEAD = {

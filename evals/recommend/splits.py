@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evals.content import whole_text
 from evals.copies import near_copies
+from evals.kinds import kind_named
 from evals.rounds import in_rounds
 from evals.task import Task
 from evals.types import Example, Problem, Query
@@ -52,6 +53,11 @@ class Splits:
     untested: tuple[str, ...]
 
     @property
+    def kind(self) -> str:
+        """Of the task."""
+        return self.splits[0].problem.task.kind
+
+    @property
     def n_test(self) -> int:
         """Rows that a split asks, on average."""
         return max(1, round(sum(len(split.rows) for split in self.splits) / len(self.splits)))
@@ -63,21 +69,25 @@ class Splits:
 
 
 def make_splits(task: Task, *, max_rows: int = MAX_ROWS, seed: int = 0) -> Splits:
-    """Split the labelled rows of a classification task; rows held out for tests are not touched.
+    """Split the labelled rows of a task; rows held out for tests are not touched, where there are others.
+
+    Those of a classification are stratified by class; where a text has no single label, all rows count as one class.
 
     Args:
         max_rows: of more, a stratified sample is used.
 
     Raises:
         UsageError: fewer rows are allowed than two per class.
-        TaskError: another kind of task, no rows, or classes of which most have a single row.
+        TaskError: no rows, or classes of which most have a single row.
     """
-    if task.info.kind != "classification":
-        raise TaskError(f"{task.name} is of kind {task.info.kind}; only classification tasks can be recommended for")
-    shown = [row for part in ("train", "all") for row in task.rows.get(part, ())]
-    available = [task.visible(row) for row in shown if row.label is not None]
-    by_class = _shuffled_classes(available, [task.data_fingerprint, seed, "sample"])
-    if len(by_class) < 2:
+    classes = task.info.kind == "classification"
+    available = task.to_be_shown()
+
+    def class_of(row: Example) -> str:
+        return str(row.label) if classes else ""
+
+    by_class = _shuffled_classes(available, [task.data_fingerprint, seed, "sample"], class_of)
+    if len(by_class) < (2 if classes else 1):
         raise TaskError(f"{task.name}: {len(by_class)} classes among {len(available)} rows; at least two are needed")
     if 2 * len(by_class) > len(available):
         raise TaskError(
@@ -91,25 +101,27 @@ def make_splits(task: Task, *, max_rows: int = MAX_ROWS, seed: int = 0) -> Split
     groups = _groups(rows)
     copies: dict[str, set[int]] = {}
     for row in rows:
-        copies.setdefault(str(row.label), set()).add(groups[row.id])
+        copies.setdefault(class_of(row), set()).add(groups[row.id])
     untested = tuple(sorted(name for name, members in copies.items() if len(members) == 1))
     if len(untested) == len(copies):
         raise TaskError(f"{task.name}: the texts of every class are near copies of each other; label texts that differ")
-    folds = min(_FOLDS, len({groups[row.id] for row in rows if str(row.label) not in untested}))
+    folds = min(_FOLDS, len({groups[row.id] for row in rows if class_of(row) not in untested}))
     repeats = next((repeats for below, repeats in _REPEATS if len(rows) < below), _FEWEST_REPEATS)
     splits = tuple(
         _split(task, rows, asked, [task.data_fingerprint, seed, repeat, fold])
         for repeat in range(repeats)
-        for fold, asked in enumerate(_deal(rows, folds, [task.data_fingerprint, seed, repeat], groups))
+        for fold, asked in enumerate(_deal(rows, folds, [task.data_fingerprint, seed, repeat], groups, class_of))
     )
     return Splits(splits, rows, len(available), repeats, folds, untested)
 
 
-def _shuffled_classes(rows: Sequence[Example], seed: Sequence[object]) -> dict[str, list[Example]]:
+def _shuffled_classes(
+    rows: Sequence[Example], seed: Sequence[object], class_of: Callable[[Example], str]
+) -> dict[str, list[Example]]:
     """Rows by class, classes and rows in random order."""
     by_class: dict[str, list[Example]] = {}
     for at in random_state(*seed).permutation(len(rows)).tolist():
-        by_class.setdefault(str(rows[at].label), []).append(rows[at])
+        by_class.setdefault(class_of(rows[at]), []).append(rows[at])
     return by_class
 
 
@@ -124,7 +136,11 @@ def _sample(by_class: dict[str, list[Example]], size: int) -> tuple[Example, ...
 
 
 def _deal(
-    rows: Sequence[Example], folds: int, seed: Sequence[object], groups: Mapping[str, int]
+    rows: Sequence[Example],
+    folds: int,
+    seed: Sequence[object],
+    groups: Mapping[str, int],
+    class_of: Callable[[Example], str],
 ) -> list[list[Example]]:
     """The rows each fold asks: class after class is dealt out like cards, near copies of a row into its fold.
 
@@ -133,7 +149,7 @@ def _deal(
     dealt: list[list[Example]] = [[] for _ in range(folds)]
     placed: dict[int, int] = {}
     at = 0
-    for members in _shuffled_classes(rows, seed).values():
+    for members in _shuffled_classes(rows, seed, class_of).values():
         if len({groups[row.id] for row in members}) < 2:
             continue
         for row in members:
@@ -163,12 +179,19 @@ def _groups(rows: Sequence[Example]) -> dict[str, int]:
     return {row.id: first(at) for at, row in enumerate(rows)}
 
 
+def held_names(task: Task, rows: Sequence[Example]) -> set[str]:
+    """The names of the labels that some row carries."""
+    kind = kind_named(task.info.kind)
+    return {name for row in rows if row.label is not None for name in kind.names(row.label)}
+
+
 def _split(task: Task, rows: Sequence[Example], asked: Sequence[Example], seed: Sequence[object]) -> Split:
     random = random_state(*seed, "order")
     asked = [asked[at] for at in random.permutation(len(asked)).tolist()]
     hidden = {row.id for row in asked}
-    support = in_rounds(row for row in rows if row.id not in hidden)
-    names = {row.label for row in rows}
+    shown = [row for row in rows if row.id not in hidden]
+    support = in_rounds(shown) if task.info.kind == "classification" else tuple(shown)
+    names = held_names(task, rows)
     labels = [label for label in task.labels if label.name in names]
     labels = [labels[at] for at in random.permutation(len(labels)).tolist()]
     order = [label.name for label in labels]

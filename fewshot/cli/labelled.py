@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from evals.content import TOKENS
 from evals.kinds.brackets import written
 from evals.kinds.multilabel import SEPARATORS
-from evals.tagged import entities_of
+from evals.tagged import entities_of, tags_of
 from fewshot.cli.answers import Tally
 from fewshot.cli.inputs import BATCH, NewText
 from fewshot.cli.output import say
@@ -133,9 +133,10 @@ def _decided(query: Query, answer: Answer, kind: str) -> dict[str, Any]:
         return {"label": decision}
     if kind != "tagging":
         return {"label": list(decision)}
-    text, entities = entities_of(query.text, query.fields[TOKENS], decision)
+    tokens = query.fields[TOKENS]
+    text, entities = entities_of(query.text, tokens, decision)
     listed = [{**entity._asdict(), "text": text[entity.start : entity.end]} for entity in entities]
-    return {"label": written(text, entities), "tags": list(decision), "entities": listed}
+    return {"label": written(text, entities), "tags": list(tags_of(text, tokens, entities)), "entities": listed}
 
 
 @contextmanager

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from evals.recommend.trial import Trial
     from evals.task import Task as LoadedTask
 
+#: What of reading a file finding its columns depends on.
+_OF_COLUMNS = ("text", "label", "encoding", "sheet")
 #: How a language model that is named joins the ladder: few demonstrations, so that a prompt stays short and cheap.
 _PROMPTED = {"selector": "knn", "demos": 8, "order": "nearest-last"}
 
@@ -173,14 +175,25 @@ def _load(source: str, reading: TaskReading) -> tuple[LoadedTask, str]:
     from evals.sources import suffix_of
 
     named = reading.for_source(source)
-    if suffix_of(source):
-        columns = find_columns(Path(source), **{name: value for name, value in named.items() if name != "drop"})
+    if suffix_of(source) and not _says_its_kind(source, named):
+        columns = find_columns(Path(source), **{name: value for name, value in named.items() if name in _OF_COLUMNS})
         if columns.guessed:
             say(
                 f"guessed columns: texts in {columns.text!r}, labels in {columns.label!r}; --text and --label change it"
             )
         named |= {"text": columns.text, "label": columns.label}
     return load_task(source, offline=offline(), **named), named.get("text", "text")
+
+
+def _says_its_kind(source: str, named: dict[str, Any]) -> bool:
+    """Whether the columns of a file are of another kind of task than one label per text: none has to be guessed."""
+    from evals.shape import ANSWERS
+    from evals.sources import read_rows
+
+    reading = {name: named[name] for name in ("encoding", "sheet") if name in named}
+    row = next(iter(read_rows(Path(source), **reading)), None)
+    others = [name for name in ANSWERS if name != "label" and row is not None and name in row.values]
+    return "kind" in named or (bool(others) and "label" not in named and row is not None and "label" not in row.values)
 
 
 def _new_folder(task: str) -> Path:
@@ -213,7 +226,7 @@ def _tell(step: Trial | LeftOut) -> None:
 
 
 def _show(found: Recommendation) -> None:
-    from evals.wording import lead, p_number, points
+    from evals.wording import lead, metric_name, p_number, points
 
     splits, advice = found.splits, found.findings.advice
     rows = [
@@ -228,7 +241,8 @@ def _show(found: Recommendation) -> None:
         ]
         for score in found.findings.scores
     ]
-    columns = ["learner", "accuracy", "95% interval", "to the best", "p", "seconds", "USD"]
+    frequent = repr(found.findings.majority) if found.findings.majority else "what is most frequent"
+    columns = ["learner", metric_name(found.findings.metric), "95% interval", "to the best", "p", "seconds", "USD"]
     of = f" of {splits.n_available:,}" if splits.n_available > len(splits.rows) else ""
     show_table(
         columns,
@@ -238,7 +252,7 @@ def _show(found: Recommendation) -> None:
     )
     show(
         f"{splits.repeats} x {splits.folds}-fold splits: {splits.n_train} texts shown, {splits.n_test} asked; always "
-        f"answering {found.findings.majority!r} gives {found.findings.majority_share:.3f}"
+        f"answering {frequent} gives {found.findings.majority_share:.3f}"
     )
     show("intervals: corrected for overlapping splits (Nadeau-Bengio); p: against the best, adjusted after Holm")
     if advice.candidates > 1:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from evals.recommend.splits import make_splits
 from evals.types import Example
 from fewshot.core.errors import TaskError, UsageError
-from tests.evals.fakes import multilabel_task
 from tests.evals.recommend.data import task_of
 
 COUNTS = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 40), min_size=2).filter(
@@ -82,9 +81,8 @@ def test_rows_held_out_for_tests_are_not_touched(part: str, used: bool) -> None:
     [
         (task_of({"a": 9}), "1 classes among 9 rows"),
         (task_of(dict.fromkeys("abcdef", 1)), "6 different labels for 6 texts"),
-        (multilabel_task(), "only classification"),
     ],
-    ids=["one class", "labels that are texts", "another kind"],
+    ids=["one class", "labels that are texts"],
 )
 def test_what_cannot_be_split_is_refused(task: object, message: str) -> None:
     with pytest.raises(TaskError, match=message):

@@ -92,5 +92,6 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UsageError:
     """An error for a name nobody knows, with the nearest known names."""
     choices = sorted(known)
     near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known: {', '.join(choices)}."
+    all_known = f"Known: {', '.join(choices)}." if choices else "There are none."
+    hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else all_known
     return UsageError(f"unknown {what} {name!r}. {hint}")

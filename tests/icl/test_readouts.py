@@ -248,6 +248,7 @@ def test_the_embedded_models_are_read_as_they_were_measured() -> None:
         (StatesModel(), {"readout": "knn-prompting:k=0"}, "k=0 is below 1"),
         (StatesModel(), {"readout": "hidden:words=-1"}, "is negative"),
         (StatesModel(), {"readout": "hiden"}, "hidden"),
+        (StatesModel(), {"readout": "channel:x=1"}, "unknown parameter of readout 'channel': 'x'. There are none"),
     ],
     ids=str,
 )

@@ -144,7 +144,8 @@ def recommend(
             not split.
         learners: specs; None takes those that can run on this machine.
         also: specs to be tried as well, after the others.
-        minutes: for all learners together; what does not fit is left out. None for no limit.
+        minutes: for all learners together; each may take an equal share of what is left, and what does not fit is left
+            out. None for no limit.
         max_rows: rows used at most.
         text_column: kept with the predictor.
         ctx: device, seed, messages, limits on money.

@@ -80,9 +80,11 @@ def attempt(
     """
     started = time.monotonic()
     learner = for_task(learner, task.info, task.labels)
+    within = _until(share, ctx)
     try:
         _require_reach(learner, splits, ctx, share)
-        _train(learner, task, _until(share, ctx), load)
+        _train(learner, task, within, load)
+        within = ctx
         for note in refuse_leaks([learner], task):
             ctx.notify(note)
         learner.prepare(Background(), ctx)
@@ -92,7 +94,7 @@ def attempt(
     except _OutOfReach as missing:
         return LeftOut(contestant.name, str(missing), missing.limit, missing.seconds)
     except BudgetReached:
-        if _until(share, ctx, started).stopping:
+        if within.stopping:
             return LeftOut(contestant.name, "its time was over", "--budget")
         return LeftOut(contestant.name, f"it reached --max-cost {ctx.budget.max_usd} USD", "--max-cost")
     except FewshotError as error:
@@ -140,11 +142,11 @@ def _answered(learner: Learner, splits: Sequence[Split], ctx: Context, share: fl
         yield prediction
 
 
-def _until(share: float | None, ctx: Context, start: float | None = None) -> Context:
-    """The context of a learner that may take so many seconds, from now on or from `start`."""
+def _until(share: float | None, ctx: Context) -> Context:
+    """The context of a learner that may take so many seconds from now on."""
     if share is None:
         return ctx
-    end = (time.monotonic() if start is None else start) + share
+    end = time.monotonic() + share
     return replace(ctx, deadline=end if ctx.deadline is None else min(end, ctx.deadline))
 
 

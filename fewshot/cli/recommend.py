@@ -37,7 +37,9 @@ _SHOWN_DOUBTS = 5
 def recommend(
     ctx: typer.Context,
     source: Annotated[str, typer.Argument(metavar="FILE", help="Labelled texts (.csv, .tsv, .jsonl ...), or a task.")],
-    budget: Annotated[float, typer.Option("--budget", metavar="MINUTES", help="Minutes for all learners.")] = 10.0,
+    budget: Annotated[
+        float, typer.Option("--budget", metavar="MINUTES", help="Minutes for all learners; each has its share.")
+    ] = 10.0,
     max_cost: Annotated[
         float | None, typer.Option("--max-cost", metavar="USD", help="Money for all learners.  [default: no limit]")
     ] = None,

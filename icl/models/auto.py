@@ -108,12 +108,13 @@ def _what_they_mean(labels: Sequence[Label]) -> str:
 
 def _way_out(model: str, language: str) -> str:
     """What to do where a model does not read a language; nothing where it does."""
-    if _reads(model, language):
+    if language != UNKNOWN and _reads(model, language):
         return ""
-    training = f"; training reads {language}: fewshot classic run -a prototypes ({_TRAINED})"
+    texts = "these texts" if language == UNKNOWN else language
+    training = f"; training reads {texts}: fewshot classic run -a prototypes ({_TRAINED})"
     return (
         f". It was made for {' and '.join(EMBEDDED[model].languages)}, so expect answers near chance. A model that "
-        f"reads {language} is needed, --model {MULTILINGUAL_MODEL} for instance{training * _reads(_ENCODER, language)}"
+        f"reads {texts} is needed, --model {MULTILINGUAL_MODEL} for instance{training * _reads(_ENCODER, language)}"
     )
 
 

@@ -94,6 +94,23 @@ class Absent(BaseLearner):
         raise MissingExtra("learner 'absent'", "local")
 
 
+class Endless(Slow):
+    """Trains for as long as it may."""
+
+    name = "endless"
+    train = "sentiment-en"
+    trained = False
+
+    def meta_fit(self, train: Any, valid: Any, ctx: Context, folder: Path | None = None) -> None:
+        while not ctx.stopping:
+            time.sleep(1.0)
+        raise BudgetReached("the training was cut")
+
+    def save(self, folder: Path) -> None: ...
+
+    def load(self, folder: Path) -> None: ...
+
+
 class Unsuited(BaseLearner):
     """Knows beforehand that it is not made for a task."""
 
@@ -181,6 +198,14 @@ def test_a_slow_rung_takes_no_more_than_its_share(slow: float, quick: float, tri
     assert second in scored
     assert (first in scored) is tried
     assert tried or {missing.learner: missing.limit for missing in found.left_out} == {first: "--budget"}
+
+
+@pytest.mark.promise(91)
+@pytest.mark.usefixtures("clock")
+def test_training_takes_no_more_than_its_share_either() -> None:
+    found = recommend(TASK, [spec(Endless), spec(Slow, "seconds=1.2")], minutes=1)
+    (missing,) = found.left_out
+    assert (missing.learner, missing.why, missing.limit) == (spec(Endless), "its time was over", "--budget")
 
 
 @pytest.mark.usefixtures("clock")

@@ -50,7 +50,9 @@ def test_the_model_follows_language_labels_and_what_is_here(language, given, pre
     assert reason in choice.reason
 
 
-@pytest.mark.parametrize(("language", "way_out"), [("en", False), ("und", False), ("fr", True), ("ja", True)])
+@pytest.mark.parametrize(
+    ("language", "way_out"), [("en", False), ("en-GB", False), ("und", True), ("fr", True), ("ja", True)]
+)
 def test_a_way_out_is_told_where_the_model_does_not_read_the_language(language: str, way_out: bool) -> None:
     reason = choose_model(language, DRINKS).reason
     assert ("--model hf:" in reason) is way_out

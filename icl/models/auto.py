@@ -37,7 +37,7 @@ PREFERRED: Mapping[str, Specialty] = {
 }
 #: What training reaches in languages that no embedded language model was made for: prototypes, as in the README.
 _ENCODER = "e5-small"
-_TRAINED = "0.88 on intents-ko, 5-way 5-shot"
+_TRAINED = "0.89 on intents-ko, 5-way 5-shot"
 
 
 @dataclass(frozen=True)

@@ -30,12 +30,7 @@ from evals.stats import Interval
 from fewshot.core.catalog import LEARNERS
 
 TRAINED = ("prototypes", "probe")
-ENGLISH = (
-    "prototypes:encoder=minilm",
-    "prototypes:encoder=minilm,centre=none",
-    "prototypes:encoder=minilm,centre=none,names=none",
-    "prototypes:encoder=e5-small",
-)
+ENGLISH = ("prototypes:encoder=minilm", "prototypes:encoder=minilm,names=none", "prototypes:encoder=e5-small")
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ CHOICE = (
     ("banking77", "valid", (1, 5, 20)),
     *((task, "train", (1, 5, 20)) for task in ("sib200[ko]", "sib200[en]", "sentiment-ko", "sentiment-en", "nsmc")),
 )
-CENTRED = ("prototypes:centre=none", "prototypes")
+CENTRED = ("prototypes:centre=none", "prototypes:centre=support")
 
 
 def main() -> None:

@@ -111,7 +111,7 @@ PROMISES = {
     114: "A learner whose accuracy falls as labelled texts are added is told of, where chance does not explain it.",
     102: "Without extras, `compare` and `report` default to what can run; a line tells the rest and how to get it.",
     106: "`compare` takes 0 texts per class beside others: there learners go by the names of labels alone.",
-    107: "Prototypes take the centre of the support away where every class has texts and there are more than classes.",
+    107: "Prototypes take the centre of the support away where vectors lie in a narrow cone and every class has texts.",
     109: "Hidden states that are not finite fail the texts they belong to; they never decide a label.",
     115: "Two examples are the same by text and declared fields, in every kind of task and wherever it counts.",
     116: "Learners that are trained see both texts of a pair, and the baselines beside them do too.",

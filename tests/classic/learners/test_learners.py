@@ -92,36 +92,41 @@ def test_prototypes_are_the_nearest_class_means() -> None:
     assert [answer.decision for answer in found.answers] == [names[at] for at in expected]
 
 
-#: Two classes in a narrow cone about the first axis.
-CONE = np.array([[1.0, 0.3], [1.0, -0.1], [1.0, -0.2], [1.0, -0.6]]) / np.linalg.norm([1.0, 0.3])
+#: Two classes in a narrow cone about the first axis, and two that stand apart.
+CONE = np.array([[1.0, 0.3], [1.0, -0.1], [1.0, -0.2], [1.0, -0.6]])
+APART = np.array([[1.0, 0.3], [1.0, -0.1], [0.2, 1.0], [-0.6, 1.0]])
 
 
 @pytest.mark.promise(107)
 @pytest.mark.parametrize(
-    ("shown", "classes", "centred"),
+    ("vectors", "shown", "classes", "given", "centred"),
     [
-        ([0, 1, 2, 3], [0, 0, 1, 1], True),
-        ([0, 1, 2], [0, 0, 1], True),
-        ([3, 2, 1, 0], [1, 1, 0, 0], True),
-        ([0, 2], [0, 1], False),
-        ([0, 1, 2], [0, 0, 0], False),
-        ([0, 1, 2, 3], [0, 0, 2, 2], False),
+        (CONE, [0, 1, 2, 3], [0, 0, 1, 1], "auto", True),
+        (CONE, [0, 1, 2], [0, 0, 1], "auto", True),
+        (CONE, [3, 2, 1, 0], [1, 1, 0, 0], "auto", True),
+        (CONE, [0, 2], [0, 1], "auto", False),
+        (CONE, [0, 1, 2], [0, 0, 0], "auto", False),
+        (CONE, [0, 1, 2, 3], [0, 0, 2, 2], "auto", False),
+        (APART, [0, 1, 2, 3], [0, 0, 1, 1], "auto", False),
+        (APART, [0, 1, 2, 3], [0, 0, 1, 1], "support", True),
+        (CONE, [0, 1, 2, 3], [0, 0, 1, 1], None, False),
     ],
-    ids=["two each", "uneven", "other order", "one text per class", "one class alone", "a class without texts"],
+    ids=["two each", "uneven", "other order", "one each", "one class", "a class without", "apart", "asked", "refused"],
 )
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 def test_the_centre_is_taken_away_where_the_support_tells_it(
-    shown: list[int], classes: list[int], centred: bool, distance: Any
+    vectors: np.ndarray, shown: list[int], classes: list[int], given: Any, centred: bool, distance: Any
 ) -> None:
-    n_way = 3 if 2 in classes else 2
-    support, gold = CONE[shown], np.array(classes)
-    plain = Prototypes(encoder=ToyEncoder(), distance=distance, centre="none")
+    def of_length_1(rows: np.ndarray) -> np.ndarray:
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    queries, gold = of_length_1(vectors), np.array(classes)
+    support, n_way = queries[shown], 3 if 2 in classes else 2
     centre = np.mean([support[gold == one].mean(axis=0) for one in set(classes)], axis=0)
-    moved, asked = support - centre, CONE - centre
-    lengths = [np.linalg.norm(rows, axis=1, keepdims=True) for rows in (moved, asked)]
-    expected = (moved / lengths[0], gold, asked / lengths[1], n_way) if centred else (support, gold, CONE, n_way)
-    found = Prototypes(encoder=ToyEncoder(), distance=distance)._solve(support, gold, CONE, n_way)
-    np.testing.assert_allclose(found, plain._solve(*expected), atol=1e-5)
+    plain = Prototypes(encoder=ToyEncoder(), distance=distance, centre="none")
+    expected = (of_length_1(support - centre), of_length_1(queries - centre)) if centred else (support, queries)
+    found = Prototypes(encoder=ToyEncoder(), distance=distance, centre=given)._solve(support, gold, queries, n_way)
+    np.testing.assert_allclose(found, plain._solve(expected[0], gold, expected[1], n_way), atol=1e-5)
 
 
 def test_a_lexical_encoder_learns_its_frequencies_from_the_background_alone() -> None:

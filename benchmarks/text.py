@@ -35,10 +35,10 @@ REFERENCE = {
     "hwu64": {"tfidf": {1: 0.649, 5: 0.844}, "prototypes (split 01)": {1: 0.819, 5: 0.939}},
     "liu54": {"tfidf": {1: 0.643, 5: 0.848}, "prototypes (split 01)": {1: 0.801, 5: 0.924}},
 }
-#: Without the names of the labels and without centring, as published figures are.
+#: Without the names of the labels, as published figures are.
 SPECS = {
     "tfidf": "tfidf",
-    "prototypes": "prototypes:encoder=minilm,names=none,centre=none",
+    "prototypes": "prototypes:encoder=minilm,names=none",
     "protonet": "protonet:encoder=minilm,names=none",
     "maml": "maml:encoder=minilm,names=none",
     "reptile": "reptile:encoder=minilm,names=none",
@@ -47,7 +47,7 @@ SPECS = {
 TRANSFER_TRAIN, TRANSFER_TESTS = "ynat+parakqc", ("sentiment-ko", "nsmc")
 TRANSFER_SPECS = {
     "tfidf": "tfidf",
-    "prototypes, lexical": "prototypes:encoder=lexical,names=none,centre=none",
+    "prototypes, lexical": "prototypes:encoder=lexical,names=none",
     "protonet, trained n-grams": f"protonet:encoder=ngrams,names=none,train={TRANSFER_TRAIN}",
 }
 

@@ -88,7 +88,7 @@ class Prompting:
             ":balanced=true for equally many of each class; auto: balanced where not all are shown."
         ),
     ] = "auto"
-    order: Annotated[str, typer.Option(help="given, nearest-last, shuffled, entropy.")] = "shuffled"
+    order: Annotated[str, typer.Option(help="given, nearest-last, shuffled, shared, entropy.")] = "shuffled"
     readout: Annotated[
         str,
         typer.Option(

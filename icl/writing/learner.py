@@ -12,10 +12,12 @@ from evals.relevance import Decisions
 from evals.types import Answer, Example, Label, Prediction, Problem, Status, TaskInfo
 from fewshot.core.errors import UsageError
 from icl.learner import ICLLearner
-from icl.models.base import Generation
+from icl.models.base import Generation, LanguageModel
 from icl.planning import Plan, Written
 from icl.preview import Preview
-from icl.scoring.base import Choices, Reading, Readings, Scorer
+from icl.readouts.base import Asking, Read, Readout
+from icl.readouts.labels import Labels
+from icl.scoring.base import Choices, Reading, Scorer
 from icl.scoring.generate import Generate
 from icl.selectors.base import Pool
 from icl.writing.forms import form_of
@@ -70,13 +72,22 @@ class WritingLearner(ICLLearner):
     def label_tokens(self, problem: Problem, query_index: int, ctx: Context) -> None:
         """None: nothing is scored."""
 
-    def _plan(self, problem: Problem, ctx: Context) -> Plan:
+    def _plans(self, problem: Problem, ctx: Context) -> tuple[Plan, ...]:
         require_kind(problem, self.kinds or (), self.name)
         form = form_of(problem)
         asked = replace(problem, task=replace(problem.task, instruction=form.instruction()))
         written = Written({row.id: form.write(row) for row in problem.support}, tuple(form.longest()))
         pool = self._pool_of(problem)
-        return self._planner.plan(asked, pool, self._model_for(ctx), self._scorer, ctx.seed, written)
+        return (self._planner.plan(asked, pool, self._model_for(ctx), self._scorer, ctx.seed, written),)
+
+    def _readout_for(self, problem: Problem, model: LanguageModel) -> Readout:
+        named = self._named_readout
+        if not isinstance(named, Labels):
+            raise UsageError(
+                f"readout {named.name!r} chooses among labels, and {problem.task.name} is a {problem.task.kind} task, "
+                "whose answers are written; use readout 'labels'"
+            )
+        return named
 
     def _pool_of(self, problem: Problem) -> Pool:
         # Every gold would be a class of its own to what draws balanced.
@@ -85,15 +96,15 @@ class WritingLearner(ICLLearner):
             self._pool = Pool(tuple(replace(row, label=None) for row in problem.support), problem.task.language)
         return self._pool
 
-    def _prediction(self, problem: Problem, plan: Plan, read: Readings, ctx: Context) -> Prediction:
-        found, form = super()._prediction(problem, plan, read, ctx), form_of(problem)
+    def _prediction(self, asking: Asking, found: Read, ctx: Context) -> Prediction:
+        read, form = super()._prediction(asking, found, ctx), form_of(asking.problem)
         answers = []
-        for answer, query in zip(found.answers, problem.queries, strict=True):
+        for answer, query in zip(read.answers, asking.problem.queries, strict=True):
             if answer.status is Status.OK:
                 decision, status = form.read(answer.detail, query)
                 answer = Answer(decision, status, detail=answer.detail)
             answers.append(answer)
-        return replace(found, answers=tuple(answers))
+        return replace(read, answers=tuple(answers))
 
     def _default_notes(self, ctx: Context) -> list[str]:
         return []

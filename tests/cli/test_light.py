@@ -98,7 +98,7 @@ class TestTasks:
         (["icl", "run", "--way", "3"], 2, "--way 3 is larger than the 2 classes"),
         (["icl", "run", "--way", "1"], 2, "--way 1 leaves nothing to choose from"),
         (["icl", "run", "--shot", "500"], 2, "lower --shot"),
-        (["icl", "run", "--shot", "-1"], 2, "--shot -1 is too small"),
+        (["icl", "run", "--shot", "-1"], 2, "--shot -1: give a number"),
         (["icl", "run", "--episodes", "0"], 2, "--episodes 0 is too small"),
         (["icl", "run", "--demos", "many"], 2, "--demos many"),
         (["icl", "run", "-t", "intents-ko", "--split", "7"], 2, "class split"),

@@ -118,6 +118,12 @@ def test_labels_with_every_sign_cannot_be_listed() -> None:
         answered(problem, lambda prompt: "", method="generate")
 
 
+@pytest.mark.parametrize("readout", ["hidden", "ensemble", "knn-prompting"])
+def test_what_chooses_among_labels_reads_no_written_answers(readout: str) -> None:
+    with pytest.raises(UsageError, match="whose answers are written; use readout 'labels'"):
+        answered(moods(), lambda prompt: "", method="generate", readout=readout)
+
+
 def test_none_is_written_otherwise_where_it_is_a_label() -> None:
     problem = moods((Label("joy", "None"), *MOODS[1:]))
     form = form_of(problem)

@@ -99,8 +99,10 @@ def main() -> None:
             "way": line.way,
             "shot": line.shot,
         }
-        goals = {"goals": dict(line.goals), "against": line.against}
-        print(json.dumps({**facts, **goals, **results(analysis, line.learners, line.against)}), flush=True)
+        print(
+            json.dumps({**facts, "goals": dict(line.goals), **results(analysis, line.learners, line.against)}),
+            flush=True,
+        )
 
 
 def _print_choice(episodes: int) -> None:
@@ -137,6 +139,7 @@ def results(analysis: Analysis, learners: Sequence[str], against: str) -> dict[s
     standings = {each.learner: each for each in analysis.standings if each.non_ok_rate < 1}
     shown = [name for name in (*learners, "tfidf") if name in standings]
     return {
+        "against": against,
         "episodes": analysis.table.n_episodes,
         "learners": {name: _figures(standings[name].new_texts) for name in shown},
         "over": {

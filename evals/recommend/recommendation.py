@@ -15,7 +15,7 @@ from evals.loading import load_task
 from evals.predictor import Predictor
 from evals.recommend.alarms import Doubt, alarms, doubts
 from evals.recommend.findings import Findings, weigh
-from evals.recommend.ladder import LeftOut, ladder
+from evals.recommend.ladder import LeftOut, ladder, why_not
 from evals.recommend.sentences import recommendation_sentence
 from evals.recommend.splits import MAX_ROWS, Splits, held_names, make_splits
 from evals.recommend.trial import Trial, attempt
@@ -28,6 +28,8 @@ from fewshot.core.paths import write_atomically
 SCHEMA_VERSION = 1
 #: File beside the predictor.
 _NAME = "recommendation.json"
+#: What is tried on tagged texts beside the baselines.
+_TAGGER = "token-nn:encoder=auto"
 #: Kinds whose answers are written, word by word.
 _WRITTEN = ("tagging", "generation")
 _SLOW = "it would write an answer to every text, which takes long on this machine; name it with --learner to try it"
@@ -170,8 +172,11 @@ def recommend(
         slow = [spec for spec in specs if spec.startswith("icl")]
         specs = [spec for spec in specs if spec not in slow]
         left_out += [LeftOut(spec, _SLOW) for spec in slow]
+        if kind == "tagging" and why_not(_TAGGER, task.info.language) is None:
+            specs.append(_TAGGER)
     everyone = contestants(list(dict.fromkeys([*specs, *also])))
-    chosen = [each for each in everyone if each.answers(kind) or not each.baseline]
+    named = (*(learners or ()), *also)
+    chosen = [each for each in everyone if each.answers(kind) or each.name in named]
     built = [(contestant, _build(contestant, ctx.seed, kind)) for contestant in chosen]
     if learners is None:
         built = [(contestant, _unless_unsuited(learner, contestant, task, also)) for contestant, learner in built]

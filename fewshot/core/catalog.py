@@ -176,6 +176,7 @@ LEARNERS = Registry(
         Entry("finetune", "classic.learners.finetune:FineTune", "an encoder fine-tuned on the support"),
         Entry("lora", "classic.learners.lora:LoRA", "low-rank adapters trained on the support"),
         Entry("setfit", "classic.learners.setfit:SetFit", "pairs of the support, then a probe"),
+        Entry("token-nn", "classic.learners.token_nn:TokenNeighbours", "entities by the nearest tokens of the support"),
         Entry("chance", "classic.baselines:Chance", "a uniform guess"),
         Entry("majority", "classic.baselines:Majority", "the most frequent label of the support"),
         Entry("nn", "classic.baselines:NearestNeighbour", "the label of the nearest support text"),

@@ -58,4 +58,4 @@ def test_written_answers_are_tried_where_they_are_asked_for_only() -> None:
     found = recommend(replace(whole, rows={"all": whole.rows["all"][:20]}), minutes=5)
     why = {missing.learner.partition(":")[0]: missing.why for missing in found.left_out}
     assert "name it with --learner" in why["icl"]
-    assert why["prototypes"] == "it answers no tagging tasks"
+    assert "prototypes" not in why

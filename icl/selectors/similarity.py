@@ -139,9 +139,11 @@ class QuerySelector(SimilaritySelector):
 
     def _shortlist(self, similar: np.ndarray, m: int, twins: frozenset[int]) -> np.ndarray:
         """Rows of the candidates, in the order of the pool, without the query itself."""
-        wanted = len(similar) if self.fetch is None else max(self.fetch, m) + len(twins)
-        rows = np.arange(len(similar)) if wanted >= len(similar) else np.sort(nearest(similar, wanted))
-        return rows[~np.isin(rows, list(twins))] if twins else rows
+        wanted = len(similar) if self.fetch is None else max(self.fetch, m)
+        whole = wanted >= len(similar) - len(twins)
+        rows = np.arange(len(similar)) if whole else nearest(similar, wanted + len(twins))
+        rows = rows[~np.isin(rows, list(twins))] if twins else rows
+        return rows if whole else np.sort(rows[:wanted])
 
 
 @dataclass(frozen=True)

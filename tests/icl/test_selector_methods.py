@@ -176,6 +176,12 @@ def test_fetch_is_the_method_among_the_nearest(words: list[str], query: str, m: 
     assert ids(picks) == [f"s{at}" for at in expected]
 
 
+def test_a_query_that_is_excluded_by_its_id_alone_leaves_the_shortlist_as_long() -> None:
+    pool = pool_of(["ab", "abb", "aab", "cd"])
+    [picks] = MMR(Letters(), fetch=2).select([Query("s3", "ab ")], pool, 2)
+    assert sorted(ids(picks)) == ["s1", "s2"]
+
+
 @pytest.mark.promise(95)
 @pytest.mark.parametrize("selector", [MMR, DPP], ids=lambda each: each.name)
 def test_a_fetch_that_covers_the_pool_changes_nothing(selector: Any) -> None:

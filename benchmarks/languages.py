@@ -67,7 +67,7 @@ LINES = (
     *(Line(task, shot, ENGLISH, against=ENGLISH[0]) for task in ("intents-en", "banking77") for shot in (1, 5)),
 )
 
-#: Task, part that its queries come from, shots: none of these classes or rows is in a line above.
+#: Task, part that its queries come from, shots. No line above asks prototypes about these texts.
 CHOICE = (
     ("intents-ko", "valid", (1, 5, 15)),
     ("intents-en", "valid", (1, 5, 15)),

@@ -193,7 +193,8 @@ def _says_its_kind(source: str, named: dict[str, Any]) -> bool:
     from evals.sources import read_rows
 
     reading = {name: named[name] for name in ("encoding", "sheet") if name in named}
-    row = next(iter(read_rows(Path(source), **reading)), None)
+    wanted = (named.get("text", "text"), named.get("label", "label"), *ANSWERS)
+    row = next(iter(read_rows(Path(source), columns=wanted, **reading)), None)
     others = [name for name in ANSWERS if name != "label" and row is not None and name in row.values]
     return "kind" in named or (bool(others) and "label" not in named and row is not None and "label" not in row.values)
 

@@ -130,22 +130,27 @@ def test_what_is_no_such_file_is_refused(file: Path, tmp_path: Path, harm: Calla
         convert(file, tmp_path / "out", lambda _: None)
 
 
+@pytest.fixture(scope="module")
+def embedded() -> E5Small:
+    """Read once for all who ask it."""
+    return E5Small()
+
+
 @pytest.mark.models
-def test_the_embedded_encoder_gives_the_published_vectors() -> None:
+def test_the_embedded_encoder_gives_the_published_vectors(embedded: E5Small) -> None:
     """Token counts and vectors of an independent engine that reads the same file."""
     from transformers import AutoTokenizer
 
     rows = [json.loads(line) for line in CHECK.read_text(encoding="utf-8").splitlines()]
-    encoder = E5Small()
-    tokenizer = AutoTokenizer.from_pretrained(encoder.folder)
+    tokenizer = AutoTokenizer.from_pretrained(embedded.folder)
     assert [len(tokenizer(f"query: {row['text']}")["input_ids"]) for row in rows] == [row["tokens"] for row in rows]
-    cosines = (encoder.encode([row["text"] for row in rows]) * np.array([row["vector"] for row in rows])).sum(axis=1)
+    cosines = (embedded.encode([row["text"] for row in rows]) * np.array([row["vector"] for row in rows])).sum(axis=1)
     assert cosines.min() > 0.998
 
 
 @pytest.mark.models
-def test_decomposed_hangul_is_the_same_text() -> None:
+def test_decomposed_hangul_is_the_same_text(embedded: E5Small) -> None:
     """File names and exports of macOS are decomposed."""
     composed = "오늘 날씨가 참 좋네요"
-    one, other = E5Small().encode([composed, unicodedata.normalize("NFD", composed)])
+    one, other = embedded.encode([composed, unicodedata.normalize("NFD", composed)])
     assert float(one @ other) == pytest.approx(1, abs=1e-5)

@@ -33,12 +33,17 @@ def test_work_that_is_ended_leaves_no_folder_behind(how: signal.Signals, tmp_pat
     home = tmp_path / "models" / "toy-0123"
     home.parent.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-c", _WORKS, str(home)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", _WORKS, str(home)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A test run in the background ignores Ctrl-C, and would hand that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"working\n"
     process.send_signal(how)
     process.communicate()
+    assert process.returncode in (-how, 128 + how)
     if how is signal.SIGKILL:  # nothing can be done by who is killed: the next one clears up
         assert left(home)
         with locked(home), staging(home) as work:

@@ -59,27 +59,33 @@ def test_a_whole_installation_has_no_fault(site: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "written", "files"),
+    ("written", "files"),
     [
-        pytest.param("evals", "from .api import nothing", ["evals/__init__.py", "evals/api.py"], id="evals replaced"),
-        pytest.param("evals", None, ["evals/metrics.py"], id="evals overlapping"),
-        pytest.param("prompts", "x = 1", ["prompts/__init__.py"], id="prompts replaced"),
-        pytest.param("icl", "", ["icl/__init__.py"], id="icl replaced"),
-        pytest.param("classic", "raise ImportError('no')", ["classic/__init__.py"], id="classic replaced"),
+        pytest.param(
+            {"evals": "from .api import nothing"}, ["evals/__init__.py", "evals/api.py"], id="one package replaced"
+        ),
+        pytest.param({}, ["evals/metrics.py"], id="one file overlapping"),
+        pytest.param(
+            {"icl": "", "classic": "raise ImportError('no')", "prompts": "x = 1"},
+            ["icl/__init__.py", "classic/__init__.py", "prompts/__init__.py"],
+            id="all others replaced",
+        ),
     ],
 )
 def test_doctor_names_the_distribution_that_owns_our_files(
-    site: Path, package: str, written: str | None, files: list[str]
+    site: Path, written: dict[str, str], files: list[str]
 ) -> None:
-    if written is not None:
-        (site / package / "__init__.py").write_text(written)
-    install(site, f"{package}-of-others", "3.0.1", [f"{file},,10" for file in files])
+    packages = list(dict.fromkeys(file.partition("/")[0] for file in files))
+    for package, text in written.items():
+        (site / package / "__init__.py").write_text(text)
+    for package in packages:
+        record = [f"{file},,10" for file in files if file.startswith(f"{package}/")]
+        install(site, f"{package}-of-others", "3.0.1", record)
     done = call(site, "doctor")
     assert done.returncode == 1
-    assert done.stderr == f"error: broken: package {package}\n"
+    assert done.stderr == f"error: broken: {', '.join(f'package {package}' for package in packages)}\n"
     told = " ".join(done.stdout.split())
-    assert "3.0.1" in told
-    assert "pip uninstall" in told
+    assert told.count("3.0.1") == told.count("pip uninstall") == len(packages)
 
 
 @pytest.mark.parametrize("args", [["classic", "run", "-a", "nn"], ["tasks", "ls"]])

@@ -65,8 +65,8 @@ def readouts(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"\n### {place}, {record['episodes']} episodes\n\n"
         yield "| readout | accuracy | against `labels` | tokens per query |\n|---|---|---|---|\n"
         for name, found in record["readouts"].items():
-            gain = record["minus_labels"].get(name)
-            against = "" if gain is None else f"{gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})"
+            gain = [value + 0.0 for value in record["minus_labels"].get(name, ())]  # no -0.0
+            against = f"{gain[0]:+.3f} ({gain[1]:+.3f} to {gain[2]:+.3f})" if gain else ""
             accuracy = f"{found['mean']:.3f} ({found['low']:.3f} to {found['high']:.3f})"
             yield f"| {name} | {accuracy} | {against} | {found['tokens_per_query']} |\n"
 

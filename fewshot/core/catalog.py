@@ -203,7 +203,7 @@ LADDER = (
     "icl:model=ko-mini",
     "protonet:encoder=auto,train=intents-ko,train_way=5,train_shot=5,steps=100,n_valid=50",
     "protonet:encoder=auto,train=intents-en,train_way=5,train_shot=5,steps=100,n_valid=50",
-    "icl:model=smollm2,selector=knn,encoder=auto,demos=5,order=nearest-last",
+    "icl:model=smollm2",
     "setfit:encoder=auto",
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evals.comparison.analysis import Analysis
 from evals.comparison.crossing import Lead
-from evals.wording import p_value, percent, points
+from evals.wording import metric_name, p_value, percent, points
 
 
 def verdict_sentence(analysis: Analysis, language: str = "en") -> str:
@@ -21,6 +21,8 @@ def verdict_sentence(analysis: Analysis, language: str = "en") -> str:
     best = analysis.standing(verdict.winner)
     words |= {
         "winner": verdict.winner,
+        "measure": "정확도" if table.metric == "accuracy" else f"{metric_name(table.metric)} 점수",
+        "metric": "" if table.metric == "accuracy" else f" {metric_name(table.metric)}",
         "mean": percent(best.accuracy.mean),
         "low": percent(best.new_texts.low),
         "high": percent(best.new_texts.high),
@@ -82,8 +84,9 @@ _NOBODY = {
     "ko": "{task}, {way}-way {shot}-shot: 새 텍스트에서 찍는 수준{chance}보다 낫다고 할 학습기가 없습니다.",
 }
 _HEAD = {
-    "en": "{task}, {way}-way {shot}-shot: {winner} is best with {mean} % ({low} to {high} on new texts).",
-    "ko": "{task}, {way}-way {shot}-shot: {winner}의 정확도가 {mean} %로 가장 높습니다 (새 텍스트에서 {low}~{high} %).",
+    "en": "{task}, {way}-way {shot}-shot: {winner} is best with {mean} %{metric} ({low} to {high} on new texts).",
+    "ko": "{task}, {way}-way {shot}-shot: {winner}의 {measure}가 {mean} %로 가장 높습니다 "
+    "(새 텍스트에서 {low}~{high} %).",
 }
 _TIED = {
     "en": "Not told apart from {tied}.",

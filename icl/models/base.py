@@ -236,6 +236,12 @@ class ShowsStates(Protocol):
         """The hidden states after the last token of each prompt. What prompts share is computed once."""
         ...
 
+    def read(
+        self, requests: Sequence[ScoreRequest], prompts: Sequence[Prompt], layers: Sequence[int]
+    ) -> tuple[list[ScoreResult], States]:
+        """What `score` and `states` give; what requests and prompts share is computed once, too."""
+        ...
+
 
 @runtime_checkable
 class Decides(Protocol):

@@ -13,11 +13,22 @@ from icl.models.trie import TokenTrie
 
 
 class Gather:
-    """Collects the log-probability of `targets[i]` after `nodes[i]`, in whatever order nodes are read."""
+    """Collects the log-probabilities of `targets[i]` after `nodes[i]`, in whatever order nodes are read.
 
-    def __init__(self, nodes: np.ndarray, targets: np.ndarray) -> None:
-        self.values = np.full(len(nodes), np.nan, np.float32)
-        self._nodes, self._targets = nodes, targets
+    Args:
+        nodes, targets: per continuation, the nodes before its tokens, and its tokens.
+    """
+
+    def __init__(self, nodes: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> None:
+        self._ends = np.cumsum([len(each) for each in nodes])
+        self._nodes = np.concatenate([np.empty(0, np.int64), *nodes])
+        self._targets = np.concatenate([np.empty(0, np.int64), *targets])
+        self._values = np.full(len(self._nodes), np.nan, np.float32)
+
+    @property
+    def by_sequence(self) -> list[np.ndarray]:
+        """Per continuation, (n_tokens,) log-probabilities."""
+        return np.split(self._values, self._ends[:-1])
 
     def read(self, nodes: np.ndarray, logprobs: Any) -> None:
         import torch
@@ -25,12 +36,16 @@ class Gather:
         here = np.flatnonzero(np.isin(self._nodes, nodes))
         rows = torch.from_numpy(np.searchsorted(nodes, self._nodes[here]))
         columns = torch.from_numpy(self._targets[here].astype(np.int64))
-        self.values[here] = logprobs[rows.to(logprobs.device), columns.to(logprobs.device)].cpu().numpy()
+        self._values[here] = logprobs[rows.to(logprobs.device), columns.to(logprobs.device)].cpu().numpy()
 
 
-def trie_of(sequences: Sequence[Tokenized]) -> TokenTrie:
-    """The tokens to be read: nothing is asked after a continuation's last token, so it is left out."""
-    return TokenTrie.build([s.ids[:-1] for s in sequences], [s.boundary - 1 for s in sequences])
+def trie_of(continuations: Sequence[Tokenized], prompts: Sequence[np.ndarray] = ()) -> TokenTrie:
+    """The tokens to be read of continuations, then of prompts that nothing follows.
+
+    Nothing is asked after a continuation's last token, so it is left out.
+    """
+    starts = [*(one.boundary - 1 for one in continuations), *(len(ids) - 1 for ids in prompts)]
+    return TokenTrie.build([*(one.ids[:-1] for one in continuations), *prompts], starts)
 
 
 def result_of(

@@ -31,12 +31,18 @@ Reader = Callable[[np.ndarray, Any], None]
 
 def next_token_logprobs(model: Any, inputs: dict[str, Any], rows: Any) -> tuple[Any, Any]:
     """(k, vocabulary) log-probabilities of the next token, with vocabulary-sized rows for the wanted ones alone."""
+    out, logprobs = _scored(model, inputs, rows)
+    return logprobs, _cache_of(out)
+
+
+def _scored(model: Any, inputs: dict[str, Any], rows: Any, **more: Any) -> tuple[Any, Any]:
+    """A forward pass, and the log-probabilities of the next token after the wanted rows."""
     import torch
 
     few = "logits_to_keep" in _accepted(model)
-    out = model(**inputs, **({"logits_to_keep": rows} if few else {}))
+    out = model(**inputs, **more, **({"logits_to_keep": rows} if few else {}))
     logits = out.logits[0] if few else out.logits[0, rows]
-    return torch.log_softmax(logits.float(), dim=-1), _cache_of(out)
+    return out, torch.log_softmax(logits.float(), dim=-1)
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,25 @@ class HiddenStates:
     layers: tuple[int, ...]
 
     def __call__(self, model: Any, inputs: dict[str, Any], rows: Any) -> tuple[Any, Any]:
+        out = model.base_model(**inputs, output_hidden_states=True)
+        return self.of(out, rows), _cache_of(out)
+
+    def of(self, out: Any, rows: Any) -> Any:
+        """(k, n_layers, d) states of a forward pass."""
         import torch
 
-        out = model.base_model(**inputs, output_hidden_states=True)
-        states = [out.hidden_states[layer][0, rows].float() for layer in self.layers]
-        return torch.stack(states, dim=1), _cache_of(out)
+        return torch.stack([out.hidden_states[layer][0, rows].float() for layer in self.layers], dim=1)
+
+
+@dataclass(frozen=True)
+class LogprobsAndStates:
+    """A pair of what `next_token_logprobs` and `HiddenStates` give."""
+
+    layers: tuple[int, ...]
+
+    def __call__(self, model: Any, inputs: dict[str, Any], rows: Any) -> tuple[Any, Any]:
+        out, logprobs = _scored(model, inputs, rows, output_hidden_states=True)
+        return (logprobs, HiddenStates(self.layers).of(out, rows)), _cache_of(out)
 
 
 @dataclass

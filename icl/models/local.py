@@ -30,6 +30,7 @@ from icl.models.execution import (
     Ask,
     Execution,
     HiddenStates,
+    LogprobsAndStates,
     Reader,
     TrieRunner,
     next_token_logprobs,
@@ -140,19 +141,7 @@ class LocalModel:
         Raises:
             UsageError: an empty continuation, nothing before it, or a sequence longer than the context.
         """
-        tokenized = [self._tokenizer.encode(request.prompt, request.continuations) for request in requests]
-        flat = [sequence for group in tokenized for sequence in group]
-        if not flat:
-            return [ScoreResult(()) for _ in requests]
-        trie = trie_of(flat)
-        targets = np.concatenate([sequence.ids[sequence.boundary :] for sequence in flat])
-        found = Gather(np.concatenate(trie.tails), targets)
-        lengths = np.array([len(sequence.ids) - 1 for sequence in flat])
-        fresh = self._run(trie, [sequence.ids[:-1] for sequence in flat], lengths, found.read)
-        ends = np.cumsum([len(nodes) for nodes in trie.tails])
-        values = iter(np.split(found.values, ends[:-1]))
-        counts = iter(zip(fresh, lengths, strict=True))
-        return [result_of(r, g, values, counts) for r, g in zip(requests, tokenized, strict=True)]
+        return self.read(requests, (), ())[0]
 
     def next_token(self, prompts: Sequence[Prompt], top_k: int = 20) -> list[dict[str, float]]:
         """The `top_k` most probable next tokens of each prompt with their log-probabilities, best first."""
@@ -185,22 +174,45 @@ class LocalModel:
         Raises:
             UsageError: an empty prompt, one that is longer than the context, or a layer that the model does not have.
         """
+        return self.read((), prompts, layers)[1]
+
+    def read(
+        self, requests: Sequence[ScoreRequest], prompts: Sequence[Prompt], layers: Sequence[int]
+    ) -> tuple[list[ScoreResult], States]:
+        """What `score` and `states` give, by one trie: what requests and prompts share is computed once, too.
+
+        A token that a request and a prompt share is counted for one of them.
+        """
         wrong = [layer for layer in layers if not -self.n_layers - 1 <= layer <= self.n_layers]
         if wrong:
             raise UsageError(f"{self.name} has layers 0 to {self.n_layers}, and -1 for the last, but not {wrong[0]}")
-        sequences = [self._nonempty(prompt) for prompt in prompts]
+        tokenized = [self._tokenizer.encode(request.prompt, request.continuations) for request in requests]
+        flat = [sequence for group in tokenized for sequence in group]
+        ids = [self._nonempty(prompt) for prompt in prompts]
+        sequences = [*(sequence.ids[:-1] for sequence in flat), *ids]
         if not sequences:
-            return States(np.empty((0, len(layers), 0), np.float32))
-        trie = TokenTrie.build(sequences, [len(sequence) - 1 for sequence in sequences])
-        found: dict[int, np.ndarray] = {}
+            return [ScoreResult(()) for _ in requests], States(np.empty((0, len(layers), 0), np.float32))
+        trie = trie_of(flat, ids)
+        scored, last = trie.tails[: len(flat)], [int(nodes[-1]) for nodes in trie.tails[len(flat) :]]
+        found = Gather(scored, [sequence.ids[sequence.boundary :] for sequence in flat])
+        states: dict[int, np.ndarray] = {}
 
-        def read(nodes: np.ndarray, values: Any) -> None:
-            found.update(zip(nodes.tolist(), values.cpu().numpy(), strict=True))
+        def keep(nodes: np.ndarray, values: Any) -> None:
+            states.update(zip(nodes.tolist(), values.cpu().numpy(), strict=True))
 
+        def keep_both(nodes: np.ndarray, values: Any) -> None:
+            found.read(nodes, values[0])
+            keep(nodes, values[1])
+
+        ask: Ask = LogprobsAndStates(tuple(layers)) if flat else HiddenStates(tuple(layers))
+        reader = keep_both if flat else keep
         lengths = np.array([len(sequence) for sequence in sequences])
-        fresh = int(self._run(trie, sequences, lengths, read, HiddenStates(tuple(layers))).sum())
-        values = np.stack([found[int(nodes[-1])] for nodes in trie.tails])
-        return States(values, fresh, int(lengths.sum()) - fresh)
+        fresh = self._run(trie, sequences, lengths, *((reader, ask) if ids else (found.read, next_token_logprobs)))
+        values, counts = iter(found.by_sequence), iter(zip(fresh, lengths, strict=True))
+        results = [result_of(r, g, values, counts) for r, g in zip(requests, tokenized, strict=True)]
+        rows = np.stack([states[node] for node in last]) if last else np.empty((0, len(layers), 0), np.float32)
+        own = slice(len(flat), None)
+        return results, States(rows, int(fresh[own].sum()), int((lengths[own] - fresh[own]).sum()))
 
     @property
     def n_layers(self) -> int:

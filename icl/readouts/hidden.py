@@ -8,26 +8,46 @@ Two things differ from the paper. The texts that are shown are read as well, sin
 the labels count as one more text per class, as the names of labels do for learners on vectors: with one example per
 class they decide as much as it does, with many next to nothing. `words=0` leaves them out.
 
-Cost: the demonstrations, every support text and every query once; and once more the queries, with their labels, for
-the scores of the labels.
+Cost: the demonstrations, every support text and every query once, and every label once per query.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from evals.types import Problem, Usage
 from fewshot.core.errors import UsageError
 from fewshot.encoders.prototypes import class_means, cosine_logits, normalized
-from icl.models.base import ShowsStates
+from icl.models.base import LanguageModel, Prompt, ScoreRequest, ScoreResult, ShowsStates, States
 from icl.readouts.base import Asking, Read, Readout, classes_of, decided, not_asked, one_prompt
 from icl.readouts.scores import label_scores
 
 #: Cosine similarities are divided by it: it makes probabilities of them, and decides nothing but the weight of words.
 _TEMPERATURE = 0.1
+
+
+class _AtOnce:
+    """A model that reads the states of some prompts along with the first labels that it is asked to score."""
+
+    def __init__(self, model: ShowsStates, prompts: Sequence[Prompt], layers: Sequence[int]) -> None:
+        self._model, self._prompts, self._layers = model, prompts, layers
+        self._states: States | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[ScoreResult]:
+        scored, self._states = self._model.read(requests, self._prompts, self._layers)
+        return scored
+
+    @property
+    def states(self) -> States:
+        """Those of the prompts, read now if no labels were scored."""
+        return self._states or self._model.states(self._prompts, self._layers)
 
 
 @dataclass(frozen=True)
@@ -63,17 +83,23 @@ class Hidden(Readout):
         model, (plan,) = asking.model, asking.plans
         if not isinstance(model, ShowsStates):
             raise UsageError(f"model {model.name!r} shows no hidden states; use readout 'labels'")
+        if self.words and not asking.scorer.gives_scores:
+            raise UsageError("readout 'hidden' adds scores of labels, and written answers have none; use words=0")
         problem, n = asking.problem, len(asking.problem.queries)
-        found = model.states([query.prompt for query in plan.queries if query.prompt is not None], (self.layer,))
+        prompts = [query.prompt for query in plan.queries if query.prompt is not None]
+        reading = _AtOnce(model, prompts, (self.layer,))
+        words, usage, notes = np.zeros((n, len(problem.labels))), Usage(), ()
+        if self.words:
+            of_queries = replace(plan, queries=plan.queries[:n])
+            words, usage, notes = label_scores(replace(asking, model=cast("LanguageModel", reading)), of_queries)
+        found = reading.states
         asked = np.array([query.prompt is not None for query in plan.queries])
         states = np.full((len(asked), found.values.shape[-1]), np.nan)
         states[asked] = found.values[:, 0]
         anchors, classes = states[n:][asked[n:]], classes_of(problem)[asked[n:]]
         logits = self._logits(anchors, classes, states[:n], len(problem.labels))
-        usage, notes = Usage(tokens_in=found.tokens_fresh, tokens_cached=found.tokens_shared), ()
-        if self.words:
-            words, spent, notes = label_scores(asking, replace(plan, queries=plan.queries[:n]))
-            logits, usage = logits + words * self.words * len(problem.labels) / len(problem.support), usage + spent
+        logits += words * self.words * len(problem.labels) / len(problem.support)
+        usage += Usage(tokens_in=found.tokens_fresh, tokens_cached=found.tokens_shared)
         answers = [
             not_asked(query) if query.prompt is None else decided(problem.labels, row)
             for query, row in zip(plan.queries, logits, strict=False)

@@ -113,6 +113,11 @@ class StatesModel(OverlapModel):
         rows = [[self.states_of(prompt)] * len(layers) for prompt in prompts]
         return States(np.array(rows, dtype=np.float32), tokens_fresh=len(prompts))
 
+    def read(
+        self, requests: Sequence[ScoreRequest], prompts: Sequence[Prompt], layers: Sequence[int]
+    ) -> tuple[list[ScoreResult], States]:
+        return self.score(requests), self.states(prompts, layers)
+
 
 def flat(prompt: Prompt) -> str:
     """A prompt as one string."""

@@ -264,6 +264,20 @@ def test_states_are_those_of_a_plain_pass(tiny: dict[str, Path], folder: str, ex
         assert found.tokens_shared >= 3, "the first text begins the second"
 
 
+@pytest.mark.parametrize("execution", ["trie", "prefix", "reference"])
+def test_scores_and_states_are_read_at_once(tiny: dict[str, Path], execution: Any) -> None:
+    model = load(tiny["llama"], execution=execution)
+    asked = requests("a lovely film", "dull")
+    prompts = [asked[1].prompt, Prompt("of something else"), asked[0].prompt]
+    scored, states = model.read(asked, prompts, (1, -1))
+    np.testing.assert_allclose(logprobs(scored), logprobs(model.score(asked)), atol=1e-5)
+    np.testing.assert_allclose(states.values, model.states(prompts, (1, -1)).values, atol=1e-4)
+    fresh = sum(result.tokens_fresh for result in scored) + states.tokens_fresh
+    if execution == "trie":
+        alone = sum(result.tokens_fresh for result in model.score(asked)) + model.count_tokens(prompts[1])
+        assert fresh <= alone, "what requests and prompts share is computed once"
+
+
 @pytest.mark.parametrize("layer", [3, -4])
 def test_a_layer_that_is_not_there(tiny: dict[str, Path], layer: int) -> None:
     with pytest.raises(UsageError, match="layers 0 to 2"):

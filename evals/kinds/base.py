@@ -95,7 +95,9 @@ class Kind(Protocol):
 
     name: str
     metric: str
-    shown: Mapping[str, str]
+
+    @property
+    def shown(self) -> Mapping[str, str]: ...
 
     def names(self, gold: Gold) -> tuple[str, ...]:
         """The label names that occur in a gold, each once; empty for kinds without labels."""

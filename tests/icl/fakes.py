@@ -102,6 +102,7 @@ class StatesModel(OverlapModel):
         reads_labels: as in `Capabilities`.
     """
 
+    name: str = "states"
     reads_labels: bool = False
     n_layers: int = 4
 

@@ -25,6 +25,10 @@ from tests.icl.fakes import OverlapModel, StatesModel, blocks, problem
 SIX = [("a one", "a"), ("b one", "b"), ("a two", "a"), ("a three", "a"), ("b two", "b"), ("c one", "c")]
 
 
+def readable(value: Any) -> str:
+    return str(getattr(value, "name", value))
+
+
 def ask(asked: Problem, model: Any, **parts: Any) -> Prediction:
     [prediction] = ICLLearner(model, **parts).predict([asked], Context())
     return prediction
@@ -219,7 +223,7 @@ def test_an_ensemble_on_record_is_calibrated_again() -> None:
         (StatesModel(), {"method": "generate"}, False),
         (StatesModel(), {"normalize": "mean"}, False),
     ],
-    ids=str,
+    ids=readable,
 )
 def test_which_readout_is_taken(model: Any, parts: dict[str, Any], by_states: bool) -> None:
     asked = problem()
@@ -250,7 +254,7 @@ def test_the_embedded_models_are_read_as_they_were_measured() -> None:
         (StatesModel(), {"readout": "hiden"}, "hidden"),
         (StatesModel(), {"readout": "channel:x=1"}, "unknown parameter of readout 'channel': 'x'. There are none"),
     ],
-    ids=str,
+    ids=readable,
 )
 def test_readouts_that_cannot_be_had(model: Any, parts: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -79,7 +79,7 @@ def test_shards_make_the_whole(fewshot: Callable, tmp_path: Path, study: Path) -
         (("-l", "icll"), 2, "icl"),
         (("-l", "probe:encodr=lexical"), 2, "encoder"),
         (("-t", "intens-en"), 2, "intents-en"),
-        (("--shot", "0"), 2, "--shot"),
+        (("--shot", "-1"), 2, "--shot"),
         (("--shot", "one"), 2, "--shot"),
         (("--shard", "3/2"), 2, "--shard"),
         (("--shard", "half"), 2, "i/n"),

@@ -40,7 +40,6 @@ def test_several_shots_are_one_comparison_and_a_curve(fewshot: Callable, tmp_pat
         (("--shot", "1,,2"), "1,2,4,8"),
         (("--shot", "-1,2"), "1,2,4,8"),
         (("--shot", "2,2"), "given twice"),
-        (("--shot", "0,1"), "greater than or equal to 1"),
         (("--shot", "1,2", "--resume", "somewhere"), "leave the option out"),
         (("--shot", "1,2", "--selector", "knnn"), "Did you mean"),
     ],

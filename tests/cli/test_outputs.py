@@ -119,18 +119,18 @@ def test_every_command_that_writes_where_it_is_told_compares_its_paths() -> None
 def test_predictions_are_written_whole_or_not_at_all(
     fewshot: Callable, here: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
-    from evals.adapters import EpisodeClassifier
+    from evals.labeller import Labeller
     from fewshot.core.errors import FewshotError
 
-    asked, answer = [], EpisodeClassifier.predict_detailed
+    asked, answer = [], Labeller.answer
 
-    def interrupted(self: Any, texts: Any) -> Any:
-        asked.append(texts)
+    def interrupted(self: Any, queries: Any) -> Any:
+        asked.append(queries)
         if len(asked) > failing:
             raise FewshotError("the model went away")
-        return answer(self, texts)
+        return answer(self, queries)
 
-    monkeypatch.setattr(EpisodeClassifier, "predict_detailed", interrupted)
+    monkeypatch.setattr(Labeller, "answer", interrupted)
     (here / "labels.jsonl").write_text("earlier\n")
     before = _content(here)
     done = fewshot("classic", "predict", "many.csv", "--support", "rows.csv", *FAST, "-o", "labels.jsonl")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from evals.types import Example, Query
@@ -30,6 +31,11 @@ def content(row: Example | Query) -> Content:
 def joined(content: Content) -> str:
     """The same as one text."""
     return content if isinstance(content, str) else "\n".join(content)
+
+
+def declared(row: Example, names: Iterable[str]) -> dict[str, Any]:
+    """The fields of a row that a task declares, and no others."""
+    return {name: row.fields[name] for name in names if name in row.fields}
 
 
 def content_key(row: Example | Query) -> str:

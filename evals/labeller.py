@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evals.content import TOKENS
+from evals.content import TOKENS, declared
 from evals.learner import Background, Context, Learner, for_task
 from evals.rounds import in_rounds
 from evals.types import Answer, Example, Label, Problem, Query, TaskInfo
@@ -51,7 +51,7 @@ class Labeller:
         if not known or (task.kind == "classification" and len(self.labels) < 2):
             found = f"only the class {', '.join(held)}" if known else "no labelled texts"
             raise UsageError(f"{task.name} has {found} to be shown; nothing can be told from that")
-        shown = (Example(f"s{at}", row.text, row.label, self._declared(row)) for at, row in enumerate(known))
+        shown = (Example(f"s{at}", row.text, row.label, declared(row, task.fields)) for at, row in enumerate(known))
         self.support = in_rounds(shown) if task.kind == "classification" else tuple(shown)
         self._size, self._seed, self._device = batch_size, seed, device
         self._learner = for_task(learner, task, self.labels)
@@ -89,9 +89,6 @@ class Labeller:
         if len(answers) < len(problems):
             raise FewshotError(f"learner {self._learner.name!r} answered {len(answers)} of {len(problems)} batches")
         return [answer for problem in problems for answer in answers[problem.id]]
-
-    def _declared(self, row: Example) -> dict[str, Any]:
-        return {name: row.fields[name] for name in self.task.fields if name in row.fields}
 
     def _tokens(self, text: str, given: Any) -> list[str]:
         """The tokens of a text: those that its row has, else cut as the support is, into characters or words."""

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import count
-from typing import Any
+from itertools import zip_longest
 
-from evals.types import Example
+from evals.types import Example, Gold
+
+
+def rounds(examples: Iterable[Example]) -> list[tuple[Example, ...]]:
+    """Rounds of at most one example per class: the first of every class, then the second, and so on.
+
+    Within a round, classes stand in the order in which they occur first.
+    """
+    of_class: dict[Gold | None, list[Example]] = {}
+    for example in examples:
+        of_class.setdefault(example.label, []).append(example)
+    return [tuple(one for one in found if one is not None) for found in zip_longest(*of_class.values())]
 
 
 def in_rounds(examples: Iterable[Example]) -> tuple[Example, ...]:
-    """Support in shot rounds, as a problem has it: the first text of every class, then the second, and so on."""
-    nth: dict[Any, count[int]] = {}
-    ranked = [(next(nth.setdefault(example.label, count())), example) for example in examples]
-    return tuple(example for _, example in sorted(ranked, key=lambda pair: (pair[0], pair[1].label)))
+    """All rounds one after the other, as a problem has its support, each in the order of the labels."""
+    return tuple(example for one in rounds(examples) for example in sorted(one, key=lambda each: str(each.label)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from evals.content import declared
 from evals.kinds import Pool, Pools, kind_named
 from evals.types import Example, Label, TaskInfo
 from fewshot.core.errors import TaskError, UsageError, unknown_name
@@ -63,7 +64,7 @@ class Task:
 
     def visible(self, row: Example) -> Example:
         """The row as a learner sees it: with only those extra fields that the task declares."""
-        return replace(row, fields={name: row.fields[name] for name in self.info.fields if name in row.fields})
+        return replace(row, fields=declared(row, self.info.fields))
 
     def visible_rows(self) -> Iterator[Example]:
         """All rows, as a learner sees them."""

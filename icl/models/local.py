@@ -361,71 +361,44 @@ class LocalModel:
         return tokenizer
 
 
-def smollm2(
-    *,
-    dtype: str = "auto",
-    device: str = "auto",
-    offline: bool = False,
-    execution: Execution = "trie",
-    chunk_tokens: int | None = None,
-    notify: Callable[[str], None] = ignore,
-) -> LocalModel:
-    """The embedded language model: SmolLM2-135M-Instruct, English, 135 million parameters (Allal et al. 2025)."""
-    return LocalModel(
-        "smollm2",
-        dtype=dtype,
-        device=device,
-        offline=offline,
-        execution=execution,
-        chunk_tokens=chunk_tokens,
-        measured_demos=5,
-        notify=notify,
-    )
+def _embedded(
+    model: str, *, measured_demos: int, reads_labels: bool = False, dtype: str = "auto"
+) -> Callable[..., LocalModel]:
+    """What builds an embedded model: the options of a language model on this machine that are no facts about weights.
 
-
-def gemma3(
-    *,
-    dtype: str = "auto",
-    device: str = "auto",
-    offline: bool = False,
-    execution: Execution = "trie",
-    chunk_tokens: int | None = None,
-    notify: Callable[[str], None] = ignore,
-) -> LocalModel:
-    """Gemma 3 270M, a base model for many languages (Gemma Team 2025), never taken unless it is named.
-
-    Its weights are under the Gemma Terms of Use: `fewshot models pull gemma3 --accept-terms` fetches them.
+    Args:
+        dtype: its default.
     """
-    return LocalModel(
-        "gemma3",
-        dtype=dtype,
-        device=device,
-        offline=offline,
-        execution=execution,
-        chunk_tokens=chunk_tokens,
-        measured_demos=10,
-        notify=notify,
-    )
+    default = dtype
+
+    def build(
+        *,
+        dtype: str = default,
+        device: str = "auto",
+        offline: bool = False,
+        execution: Execution = "trie",
+        chunk_tokens: int | None = None,
+        notify: Callable[[str], None] = ignore,
+    ) -> LocalModel:
+        return LocalModel(
+            model,
+            dtype=dtype,
+            device=device,
+            offline=offline,
+            execution=execution,
+            chunk_tokens=chunk_tokens,
+            measured_demos=measured_demos,
+            reads_labels=reads_labels,
+            notify=notify,
+        )
+
+    return build
 
 
-def ko_mini(
-    *,
-    dtype: str = "float32",
-    device: str = "auto",
-    offline: bool = False,
-    execution: Execution = "trie",
-    chunk_tokens: int | None = None,
-    notify: Callable[[str], None] = ignore,
-) -> LocalModel:
-    """The embedded model for Korean, 9 million parameters: so small that float32 costs nothing anywhere."""
-    return LocalModel(
-        "ko-mini",
-        dtype=dtype,
-        device=device,
-        offline=offline,
-        execution=execution,
-        chunk_tokens=chunk_tokens,
-        measured_demos=10,
-        reads_labels=True,
-        notify=notify,
-    )
+#: SmolLM2-135M-Instruct, English, 135 million parameters (Allal et al. 2025).
+smollm2 = _embedded("smollm2", measured_demos=5)
+#: Gemma 3 270M, a base model for many languages (Gemma Team 2025), never taken unless it is named. Its weights are
+#: under the Gemma Terms of Use: `fewshot models pull gemma3 --accept-terms` fetches them.
+gemma3 = _embedded("gemma3", measured_demos=10)
+#: The model for Korean, 9 million parameters: so small that float32 costs nothing anywhere.
+ko_mini = _embedded("ko-mini", measured_demos=10, reads_labels=True, dtype="float32")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import ClassVar
 
 import numpy as np
 from scipy.special import log_softmax
 
-from evals.types import Answer, Example, Gold, Label, Problem, Query, Status, Usage
+from evals.rounds import rounds
+from evals.types import Answer, Label, Problem, Query, Status, Usage
+from fewshot.core.errors import UsageError
 from icl.calibration.base import Calibrator
 from icl.models.base import LanguageModel
 from icl.parts import Part
@@ -90,17 +91,25 @@ class Readout(Part, ABC):
         """
 
 
-def rounds(support: Sequence[Example]) -> list[tuple[Example, ...]]:
-    """The support in rounds of at most one example per class, each in the order of the support."""
-    of_class: dict[Gold | None, list[Example]] = {}
-    for example in support:
-        of_class.setdefault(example.label, []).append(example)
-    return [tuple(one for one in found if one is not None) for found in zip_longest(*of_class.values())]
+@dataclass(frozen=True)
+class OnePrompt(Readout):
+    """Base of readouts that show one text per class, and ask the whole support like queries under the same prompt.
+
+    Attributes:
+        use: what is done with the support, for the message where there is none.
+    """
+
+    use: ClassVar[str]
+
+    def asked(self, problem: Problem) -> tuple[Problem, ...]:
+        if not problem.support:
+            raise UsageError(f"readout {self.name!r} {self.use}, and there are none; use readout 'labels'")
+        return (one_prompt(problem),)
 
 
 def one_prompt(problem: Problem) -> Problem:
     """One demonstration per class is shown, and the whole support is asked after the queries."""
-    first = rounds(problem.support)[0] if problem.support else ()
+    first = rounds(problem.support)[0]
     anchors = (Query(f"support {at}", row.text, row.fields) for at, row in enumerate(problem.support))
     return replace(problem, support=first, queries=(*problem.queries, *anchors))
 

@@ -17,11 +17,12 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import log_softmax
 
+from evals.rounds import rounds
 from evals.types import Problem
 from fewshot.core.errors import UsageError
 from icl.answers import answers_of
 from icl.planning import Plan, PlannedQuery
-from icl.readouts.base import Asking, Read, Readout, rounds
+from icl.readouts.base import Asking, Read, Readout
 from icl.scoring.base import Reading
 
 

@@ -19,11 +19,11 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from evals.types import Problem, Usage
+from evals.types import Usage
 from fewshot.core.errors import UsageError
 from fewshot.encoders.prototypes import class_means, cosine_logits, normalized
 from icl.models.base import LanguageModel, Prompt, ScoreRequest, ScoreResult, ShowsStates, States
-from icl.readouts.base import Asking, Read, Readout, classes_of, decided, not_asked, one_prompt
+from icl.readouts.base import Asking, OnePrompt, Read, classes_of, decided, not_asked
 from icl.readouts.scores import label_scores
 
 #: Cosine similarities are divided by it: it makes probabilities of them, and decides nothing but the weight of words.
@@ -51,7 +51,7 @@ class _AtOnce:
 
 
 @dataclass(frozen=True)
-class Hidden(Readout):
+class Hidden(OnePrompt):
     """Nearest class mean among the hidden states after the prompt.
 
     Args:
@@ -62,6 +62,7 @@ class Hidden(Readout):
     """
 
     name = "hidden"
+    use: ClassVar[str] = "compares with support texts"
     about_prompt: ClassVar[str] = (
         "readout 'hidden' reads the hidden state after this prompt, and after the same one for every support text"
     )
@@ -73,11 +74,6 @@ class Hidden(Readout):
     def __post_init__(self) -> None:
         if self.words < 0:
             raise UsageError(f"readout 'hidden': words={self.words} is negative")
-
-    def asked(self, problem: Problem) -> tuple[Problem, ...]:
-        if not problem.support:
-            raise UsageError("readout 'hidden' compares with support texts, and there are none; use readout 'labels'")
-        return (one_prompt(problem),)
 
     def read(self, asking: Asking) -> Read:
         model, (plan,) = asking.model, asking.plans

@@ -15,13 +15,13 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import log_softmax
 
-from evals.types import Answer, Problem
+from evals.types import Answer
 from fewshot.core.errors import UsageError
-from icl.readouts.base import Asking, Read, Readout, classes_of, decided, not_asked, one_prompt
+from icl.readouts.base import Asking, OnePrompt, Read, classes_of, decided, not_asked, one_prompt
 
 
 @dataclass(frozen=True)
-class KNNPrompting(Readout):
+class KNNPrompting(OnePrompt):
     """A vote of the support texts whose label distributions are nearest to that of the query.
 
     Texts that are shown in the prompt do not vote, unless nothing else is there: the model has seen their labels.
@@ -31,6 +31,7 @@ class KNNPrompting(Readout):
     """
 
     name = "knn-prompting"
+    use: ClassVar[str] = "lets support texts vote"
     about_prompt: ClassVar[str] = (
         "readout 'knn-prompting' has the labels scored after the same prompt for every support text, too"
     )
@@ -40,13 +41,6 @@ class KNNPrompting(Readout):
     def __post_init__(self) -> None:
         if self.k < 1:
             raise UsageError(f"readout 'knn-prompting': k={self.k} is below 1")
-
-    def asked(self, problem: Problem) -> tuple[Problem, ...]:
-        if not problem.support:
-            raise UsageError(
-                "readout 'knn-prompting' lets support texts vote, and there are none; use readout 'labels'"
-            )
-        return (one_prompt(problem),)
 
     def read(self, asking: Asking) -> Read:
         (plan,), problem, n = asking.plans, asking.problem, len(asking.problem.queries)

@@ -17,14 +17,13 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import log_softmax
 
-from evals.types import Problem
 from fewshot.core.errors import UsageError
-from icl.readouts.base import Asking, Read, Readout, classes_of, decided, not_asked, one_prompt
+from icl.readouts.base import Asking, OnePrompt, Read, classes_of, decided, not_asked, one_prompt
 from icl.readouts.scores import label_scores
 
 
 @dataclass(frozen=True)
-class Supervised(Readout):
+class Supervised(OnePrompt):
     """An affine map of calibrated label scores, fitted on the support texts that are not shown.
 
     Args:
@@ -34,6 +33,7 @@ class Supervised(Readout):
     """
 
     name = "supervised"
+    use: ClassVar[str] = "fits on support texts"
     about_prompt: ClassVar[str] = (
         "readout 'supervised' has the labels scored after the same prompt for every support text, too"
     )
@@ -43,11 +43,6 @@ class Supervised(Readout):
     def __post_init__(self) -> None:
         if not self.strength > 0:
             raise UsageError(f"readout 'supervised': strength={self.strength} is not above 0")
-
-    def asked(self, problem: Problem) -> tuple[Problem, ...]:
-        if not problem.support:
-            raise UsageError("readout 'supervised' fits on support texts, and there are none; use readout 'labels'")
-        return (one_prompt(problem),)
 
     def read(self, asking: Asking) -> Read:
         (plan,), problem, n = asking.plans, asking.problem, len(asking.problem.queries)

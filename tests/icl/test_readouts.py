@@ -10,13 +10,13 @@ import pytest
 from scipy.special import log_softmax
 
 from evals.learner import Context
+from evals.rounds import rounds
 from evals.types import Example, Prediction, Problem, Status
 from fewshot.core.errors import UsageError
 from icl.calibration import Contextual, calibrated
 from icl.learner import ICLLearner
 from icl.models.base import ContinuationScore, Prompt, ScoreRequest, ScoreResult
 from icl.models.local import ko_mini, smollm2
-from icl.readouts.base import rounds
 from icl.readouts.hidden import Hidden
 from icl.readouts.knn_prompting import KNNPrompting
 from icl.readouts.supervised import affine_map

@@ -29,9 +29,9 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from classic.algorithms.maml import MAML
 from classic.functional.base import TensorTask
 from classic.functional.executors import CapturedExecutor, build_executor
-from classic.functional.maml import MAML
 from classic.functional.prototypes import prototype_logits
 from classic.networks import MLP, Headed
 from evals.episode import EpisodeSampler

@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from classic.algorithms.maml import MAML
+from classic.algorithms.reptile import Reptile
 from classic.functional.executors import Executor, build_executor
 from classic.functional.inner import EXPLOSION
-from classic.functional.maml import MAML
-from classic.functional.reptile import Reptile
 from classic.functional.sinusoid import Sinusoids
 from classic.networks import MLP, Headed
 

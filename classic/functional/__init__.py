@@ -1,1 +1,1 @@
-"""Meta-learning as pure functions: one algorithm per file, and executors that run many tasks at once."""
+"""The functional core of meta-learning: what algorithms share, and executors that run many tasks at once."""

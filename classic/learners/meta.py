@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, make_dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, get_type_hints
 
 import numpy as np
 from pydantic import BaseModel
@@ -35,8 +35,11 @@ from fewshot.training.schedule import Schedule
 if TYPE_CHECKING:
     from classic.functional.base import Algorithm, Network, Params
     from classic.functional.executors import Executor
+    from classic.networks.head import Headed
     from evals.episode import Episode
 
+#: Where a head starts that treats classes alike.
+Start = Literal["zero", "shared"]
 #: Name of the checkpoint of a trained learner.
 NAME = "learner"
 _FROZEN_LR = 1e-4
@@ -71,8 +74,8 @@ class _Model:
 
 
 @dataclass(eq=False, kw_only=True)
-class MetaLearnerBase(EncoderLearner):
-    """A learner that meta-trains an algorithm of `classic.functional`. Subclasses define `_algorithm`.
+class MetaLearner(EncoderLearner):
+    """A learner that meta-trains an algorithm. `meta_learner` makes one of an algorithm: nobody writes a subclass.
 
     Attributes:
         encoder: a frozen encoder (auto, lexical, minilm, e5-small, hf:NAME), or a network that is trained with the
@@ -81,6 +84,8 @@ class MetaLearnerBase(EncoderLearner):
         lr: outer step size. None is 1e-4 on a frozen encoder, whose space larger steps only spoil, and what a network
             that is trained says of itself.
         train_way, train_shot, train_query: shape of the training episodes; None takes the way and shot of the test.
+        hidden: width of the adapter on a frozen encoder, x + MLP(x) with the MLP at zero: training starts from the
+            vectors as they came.
         precision: of the forward pass of a trained encoder; "bfloat16" or "float16" for mixed precision.
         train: tasks to be trained on, joined by +; None takes the training classes of the task that is tested.
         from_: folder of a trained learner to use (`from=` in a spec).
@@ -89,6 +94,9 @@ class MetaLearnerBase(EncoderLearner):
     """
 
     extra = "local"
+    algorithm: ClassVar[Any]
+    head: ClassVar[Start | None] = None
+    _arguments: ClassVar[tuple[str, ...]] = ()
     steps: int = 300
     meta_batch: int = 8
     optimizer: Optimizer = "adam"
@@ -102,6 +110,7 @@ class MetaLearnerBase(EncoderLearner):
     train_way: int | None = None
     train_shot: int | None = None
     train_query: int = 10
+    hidden: int = 256
     precision: str = "float32"
     train: str | None = None
     from_: str | None = None
@@ -136,6 +145,8 @@ class MetaLearnerBase(EncoderLearner):
         inputs.fit(texts)
         table = TextTable(inputs, ctx.device)
         table.indices(texts[:1])
+        if "base_classes" in self._arguments:
+            self.base_classes = len(_classes(train))
         algorithm = self._algorithm(self._backbone(network, table))
         identity = {
             "learner": self.name,
@@ -213,19 +224,15 @@ class MetaLearnerBase(EncoderLearner):
 
     def _algorithm(self, backbone: Network) -> Algorithm:
         """The algorithm on a network that gives features."""
-        raise NotImplementedError
-
-    def _adapter(self, width: int) -> Network:
-        """The network on the vectors of a frozen encoder. Training begins at the vectors as they came."""
-        from classic.networks.mlp import Residual
-
-        return Residual(width)
+        network = backbone if self.head is None else headed(backbone, self.head, self.__dict__["scale"])
+        return self.algorithm(network, **{name: getattr(self, name) for name in self._arguments})
 
     def _sources(
         self, train: Sequence[Episode], valid: Sequence[Episode], table: TextTable
     ) -> tuple[EpisodeTasks, EpisodeTasks]:
-        """What the trainer draws tasks from."""
-        return EpisodeTasks(train, table, names=self.names), EpisodeTasks(valid, table, names=self.names)
+        """What the trainer draws tasks from. To an algorithm with base classes, training tasks number them all."""
+        numbers = _classes(train) if "base_classes" in self._arguments else None
+        return EpisodeTasks(train, table, numbers, self.names), EpisodeTasks(valid, table, names=self.names)
 
     def _log_probabilities(self, problems: Sequence[Problem], ctx: Context) -> Iterable[np.ndarray]:
         model = self._ready(ctx)
@@ -289,7 +296,9 @@ class MetaLearnerBase(EncoderLearner):
     def _backbone(self, network: Any, table: TextTable) -> Network:
         """What the algorithm trains: the network, or an adapter on vectors as wide as those of the table."""
         if network is None:
-            return self._adapter(table.width)
+            from classic.networks.mlp import Residual
+
+            return Residual(table.width, self.hidden)
         if self.precision == "float32":
             return network
         from classic.networks.wrappers import MixedPrecision
@@ -325,6 +334,64 @@ class MetaLearnerBase(EncoderLearner):
         return {each.name: each.default for each in fields(self) if each.init and each.name not in _UNRECORDED}
 
 
+def meta_learner(
+    algorithm: type[Algorithm],
+    *,
+    name: str | None = None,
+    head: Start | None = None,
+    without: Sequence[str] = (),
+    **defaults: Any,
+) -> Any:
+    """The learner of an algorithm: a class whose arguments are those of the algorithm and those of training.
+
+    Args:
+        algorithm: a dataclass; the first field is its network. One with a field `base_classes` is trained on tasks that
+            number their classes among all that there are, and is told how many.
+        name: registered name; None takes that of the algorithm.
+        head: where the linear head starts that is put on the network; None for an algorithm that needs none. The head
+            reads vectors that are multiplied by the argument `scale`, and the adapter is narrower by default.
+        without: arguments of the algorithm that make no sense on texts.
+        defaults: where they differ from those of the algorithm and of `MetaLearner`.
+    """
+    hints = get_type_hints(algorithm)
+    _, *arguments = (each for each in fields(cast(Any, algorithm)) if each.name not in without)
+    own = {each.name: (hints[each.name], each.default) for each in arguments}
+    if head is not None:
+        own["scale"] = (float, 10.0)
+        defaults = {"hidden": 64} | defaults
+    trained = {each.name: each.type for each in fields(MetaLearner)}
+    typed = [(key, kind, defaults.get(key, default)) for key, (kind, default) in own.items()]
+    typed += [(key, trained[key], value) for key, value in defaults.items() if key not in own]
+    made = make_dataclass(
+        "Learner",
+        typed,
+        bases=(MetaLearner,),
+        namespace={
+            "__doc__": algorithm.__doc__,
+            "name": name or cast(Any, algorithm).name,
+            "algorithm": algorithm,
+            "head": head,
+            "_arguments": tuple(each.name for each in arguments),
+        },
+        eq=False,
+        kw_only=True,
+    )
+    made.__module__ = algorithm.__module__
+    return made
+
+
+def headed(backbone: Network, start: Start, scale: float) -> Headed:
+    """Backbone and head. The head treats classes alike at its start, since class numbers mean nothing.
+
+    Args:
+        scale: what the vectors of the backbone are multiplied by before the head, see `Scaled`.
+    """
+    from classic.networks.head import Headed
+    from classic.networks.wrappers import Scaled
+
+    return Headed(Scaled(backbone, scale), start)
+
+
 def stored_name(folder: Path) -> str:
     """Which learner a folder holds. Raises UsageError where it holds none."""
     path = folder / f"{NAME}.json"
@@ -342,6 +409,12 @@ def _texts(episodes: Sequence[Episode]) -> list[str]:
 def _manifest(episodes: Sequence[Episode]) -> str:
     """A hash of how many episodes there are and of the first ones: two sources that agree in them are the same."""
     return digest([len(episodes), *[episode.id for episode in islice(episodes, 20)]])
+
+
+def _classes(episodes: Sequence[Episode]) -> dict[str, int]:
+    """Class name -> number, of all classes in the first thousand episodes."""
+    names = {label.name for episode in islice(episodes, 1000) for label in episode.problem.labels}
+    return {name: at for at, name in enumerate(sorted(names))}
 
 
 def _record(trained: Trained, identity: dict[str, Any]) -> dict[str, Any]:

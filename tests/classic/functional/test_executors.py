@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from classic.algorithms.maml import MAML
+from classic.algorithms.protonet import ProtoNet
 from classic.functional import executors, safety
 from classic.functional.base import TensorTask
 from classic.functional.executors import build_executor
-from classic.functional.maml import MAML
-from classic.functional.protonet import ProtoNet
 from classic.networks import MLP, Identity
 from fewshot.core.errors import FewshotError, ModelUnavailable, UsageError
 from tests.classic.functional.toy import INPUTS, algorithms, headed, parameters, task, tasks

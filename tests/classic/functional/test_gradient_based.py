@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from classic.functional.anil import ANIL
+from classic.algorithms.anil import ANIL
+from classic.algorithms.maml import MAML
+from classic.algorithms.metasgd import MetaSGD
+from classic.algorithms.reptile import Reptile
 from classic.functional.base import Described, TensorTask
 from classic.functional.inner import descend
 from classic.functional.losses import task_loss
-from classic.functional.maml import MAML
-from classic.functional.metasgd import MetaSGD
-from classic.functional.reptile import Reptile
 from classic.networks import MLP, Headed, Identity
 from fewshot.core.errors import UsageError
 from tests.classic.functional.toy import INPUTS, SHOT, WAY, generator, headed, parameters, task

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from classic.algorithms.matching import Matching
+from classic.algorithms.protonet import ProtoNet
+from classic.algorithms.r2d2 import R2D2, ridge_regression
+from classic.algorithms.relation import Relation
+from classic.algorithms.siamese import Siamese
 from classic.functional.base import TensorTask
 from classic.functional.distances import confidence_ceiling, similarity
-from classic.functional.matching import Matching
-from classic.functional.protonet import ProtoNet
 from classic.functional.prototypes import prototype_logits
-from classic.functional.r2d2 import R2D2, ridge_regression
-from classic.functional.relation import Relation
-from classic.functional.siamese import Siamese
 from classic.networks import MLP, Identity, Residual
 from fewshot.core.errors import UsageError
 from tests.classic.functional.toy import INPUTS, generator, parameters, task

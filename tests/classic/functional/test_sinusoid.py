@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch.testing import assert_close
 
+from classic.algorithms.maml import MAML
 from classic.functional.executors import build_executor
-from classic.functional.maml import MAML
 from classic.functional.sinusoid import BLOCK, Sinusoids
 from classic.networks import MLP, Headed
 from tests.classic.functional.toy import generator

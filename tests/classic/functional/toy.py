@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from classic.functional.anil import ANIL
+from classic.algorithms.anil import ANIL
+from classic.algorithms.maml import MAML
+from classic.algorithms.matching import Matching
+from classic.algorithms.metasgd import MetaSGD
+from classic.algorithms.protonet import ProtoNet
+from classic.algorithms.r2d2 import R2D2
+from classic.algorithms.relation import Relation
+from classic.algorithms.reptile import Reptile
+from classic.algorithms.siamese import Siamese
 from classic.functional.base import TensorTask
-from classic.functional.maml import MAML
-from classic.functional.matching import Matching
-from classic.functional.metasgd import MetaSGD
-from classic.functional.protonet import ProtoNet
-from classic.functional.r2d2 import R2D2
-from classic.functional.relation import Relation
-from classic.functional.reptile import Reptile
-from classic.functional.siamese import Siamese
 from classic.networks import MLP, Headed
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def algorithms() -> dict[str, Algorithm]:
         "protonet cosine": ProtoNet(embed, distance="cosine", learn_temperature=True),
         "matching": Matching(embed),
         "matching full context": Matching(embed, full_context=True, reads=2),
-        "relation": Relation(embed, hidden=8),
-        "relation cross-entropy": Relation(embed, hidden=8, loss="cross_entropy"),
+        "relation": Relation(embed, relation_width=8),
+        "relation cross-entropy": Relation(embed, relation_width=8, loss="cross_entropy"),
         "siamese": Siamese(embed),
         "siamese max": Siamese(embed, aggregate="max"),
         "r2d2": R2D2(embed),

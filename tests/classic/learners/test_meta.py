@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from classic.learners.maml import MAML
+from classic.algorithms import maml, multitask, protonet
 from classic.learners.meta import stored_name
-from classic.learners.multitask import Multitask
-from classic.learners.protonet import ProtoNet
 from evals.metatrain import ensure_trained
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import StorageError, UsageError
@@ -25,14 +23,14 @@ QUICK: Any = {"steps": 20, "eval_every": 10, "meta_batch": 4, "n_valid": 10, "tr
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained protonet."""
     path = tmp_path_factory.mktemp("trained")
-    fitted(ProtoNet(encoder=ToyEncoder(), hidden=32, **QUICK), path).save(path)
+    fitted(protonet.Learner(encoder=ToyEncoder(), hidden=32, **QUICK), path).save(path)
     return path
 
 
 def test_a_loaded_learner_is_the_one_that_was_saved(tmp_path: Path) -> None:
-    learner = fitted(Multitask(encoder=ToyEncoder(), **QUICK))
+    learner = fitted(multitask.Learner(encoder=ToyEncoder(), **QUICK))
     learner.save(tmp_path)
-    loaded = Multitask(encoder=ToyEncoder(), from_=str(tmp_path))
+    loaded = multitask.Learner(encoder=ToyEncoder(), from_=str(tmp_path))
     assert loaded.trained
     assert loaded.describe() == learner.describe()
     problems = [sampler()[at].problem for at in range(5)]
@@ -58,9 +56,9 @@ def test_the_folder_holds_the_record_and_no_state_of_the_training(folder: Path) 
 @pytest.mark.parametrize(
     ("learner", "message"),
     [
-        (MAML(encoder=ToyEncoder()), "holds a trained 'protonet', not 'maml'"),
-        (ProtoNet(encoder=ToyEncoder(), hidden=99), r"other arguments:\n  hidden: 32 -> 99"),
-        (ProtoNet(encoder=ToyEncoder(noise=2.0)), r"encoder\.noise: 1\.5 -> 2\.0"),
+        (maml.Learner(encoder=ToyEncoder()), "holds a trained 'protonet', not 'maml'"),
+        (protonet.Learner(encoder=ToyEncoder(), hidden=99), r"other arguments:\n  hidden: 32 -> 99"),
+        (protonet.Learner(encoder=ToyEncoder(noise=2.0)), r"encoder\.noise: 1\.5 -> 2\.0"),
     ],
     ids=["another algorithm's checkpoint", "another argument", "another encoder"],
 )
@@ -85,7 +83,7 @@ class Grown(ToyEncoder):
     ids=["dimension", "weights"],
 )
 def test_an_encoder_that_changed_since_the_checkpoint_is_refused(folder: Path, encoder: Any, message: str) -> None:
-    learner = ProtoNet(encoder=encoder, from_=str(folder))
+    learner = protonet.Learner(encoder=encoder, from_=str(folder))
     with pytest.raises(UsageError, match=message):
         list(learner.predict([sampler()[0].problem], context()))
 
@@ -97,7 +95,7 @@ def test_another_version_of_the_algorithm_is_refused(folder: Path, tmp_path: Pat
     document = json.loads(path.read_text())
     document["algorithm"]["margin"] = 1.0
     path.write_text(json.dumps(document))
-    learner = ProtoNet(encoder=ToyEncoder(), from_=str(tmp_path))
+    learner = protonet.Learner(encoder=ToyEncoder(), from_=str(tmp_path))
     with pytest.raises(UsageError, match=r"another version of its algorithm:\n  margin: 1\.0 -> absent"):
         list(learner.predict([sampler()[0].problem], context()))
 
@@ -106,7 +104,7 @@ def test_a_folder_without_a_learner_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="fewshot classic train"):
         stored_name(tmp_path)
     with pytest.raises(UsageError, match="fewshot classic train"):
-        ProtoNet(from_=str(tmp_path)).describe()
+        protonet.Learner(from_=str(tmp_path)).describe()
     (tmp_path / "learner.json").write_text("{")
     with pytest.raises(StorageError, match="is damaged"):
         stored_name(tmp_path)
@@ -114,11 +112,11 @@ def test_a_folder_without_a_learner_is_told(tmp_path: Path) -> None:
 
 def test_nothing_is_saved_before_training(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing to save"):
-        ProtoNet().save(tmp_path)
+        protonet.Learner().save(tmp_path)
 
 
 def test_a_checkpoint_serves_any_way_and_shot(folder: Path) -> None:
-    learner = ProtoNet(encoder=ToyEncoder(), from_=str(folder))
+    learner = protonet.Learner(encoder=ToyEncoder(), from_=str(folder))
     for way, shot in ((2, 1), (3, 5)):
         assert accuracy(learner, sampler(way=way, shot=shot)) > 1 / way
 
@@ -129,7 +127,7 @@ def test_the_spec_names_a_folder(folder: Path) -> None:
 
 
 def test_mixed_precision_is_for_the_encoder_and_leaves_the_parameters_in_float32() -> None:
-    learner = ProtoNet(encoder="ngrams:features=16,buckets=500", precision="bfloat16", **QUICK)
+    learner = protonet.Learner(encoder="ngrams:features=16,buckets=500", precision="bfloat16", **QUICK)
     learner.prepare(data().background, context())
     fitted(learner)
     assert {value.dtype.itemsize for value in learner._model.params.values()} == {4}
@@ -140,23 +138,23 @@ def test_mixed_precision_is_for_the_encoder_and_leaves_the_parameters_in_float32
 class TestEnsureTrained:
     def test_trains_saves_and_loads(self, tmp_path: Path) -> None:
         messages: list[str] = []
-        learner = ProtoNet(encoder=ToyEncoder(), **QUICK)
+        learner = protonet.Learner(encoder=ToyEncoder(), **QUICK)
         ensure_trained(learner, sampler(), context(messages), _no_task, tmp_path)
         assert learner.trained
         assert any(message.startswith("step 10/20: loss") for message in messages)
-        again = ProtoNet(encoder=ToyEncoder(), **QUICK)
+        again = protonet.Learner(encoder=ToyEncoder(), **QUICK)
         ensure_trained(again, sampler(), context(messages), _no_task, tmp_path)
         assert again.describe() == learner.describe()
 
     def test_a_task_without_train_classes_needs_others_by_name(self) -> None:
-        learner = ProtoNet(encoder=ToyEncoder(), **QUICK)
+        learner = protonet.Learner(encoder=ToyEncoder(), **QUICK)
         plain = _sampler_without_split()
         with pytest.raises(UsageError, match=r"task 'toy' has no training classes .* train=TASK\+TASK"):
             ensure_trained(learner, plain, context(), _no_task)
 
     def test_other_tasks_serve_without_the_texts_of_the_tested_one(self) -> None:
         messages: list[str] = []
-        learner = ProtoNet(encoder=ToyEncoder(), train="one+two", **{**QUICK, "train_way": 3})
+        learner = protonet.Learner(encoder=ToyEncoder(), train="one+two", **{**QUICK, "train_way": 3})
         known = {"one": toy_task(60, split=False), "two": toy_task(25, split=False, name="other")}
         ensure_trained(learner, _sampler_without_split(), context(messages), known.__getitem__)
         assert learner.trained
@@ -170,9 +168,11 @@ class TestEnsureTrained:
         with FolderLock(tmp_path, "training.lock", doing="trained in", advice=""):
             before = list(tmp_path.iterdir())
             with pytest.raises(UsageError, match=r"is being trained in by process \d+; wait until it ends"):
-                ensure_trained(ProtoNet(encoder=ToyEncoder(), **QUICK), sampler(), context(), _no_task, tmp_path)
+                ensure_trained(
+                    protonet.Learner(encoder=ToyEncoder(), **QUICK), sampler(), context(), _no_task, tmp_path
+                )
             assert list(tmp_path.iterdir()) == before
-        learner = ProtoNet(encoder=ToyEncoder(), **QUICK)
+        learner = protonet.Learner(encoder=ToyEncoder(), **QUICK)
         ensure_trained(learner, sampler(), context(), _no_task, tmp_path)
         assert not (tmp_path / "training.lock").exists()
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from classic.algorithms.protonet import Learner as ProtoNet
 from classic.learners.finetune import FineTune
 from classic.learners.lora import LoRA
 from classic.learners.probe import Probe
-from classic.learners.protonet import ProtoNet
 from classic.learners.prototypes import Prototypes
 from classic.learners.setfit import SetFit
 from classic.training.data import TextTable, index_episode

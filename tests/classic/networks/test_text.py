@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from classic.algorithms.maml import MAML
+from classic.algorithms.protonet import ProtoNet
 from classic.functional.base import TensorTask
 from classic.functional.executors import build_executor
-from classic.functional.maml import MAML
-from classic.functional.protonet import ProtoNet
 from classic.networks.cnn import TextCNN
 from classic.networks.gru import TextGRU
 from classic.networks.head import Headed

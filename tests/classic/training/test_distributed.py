@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from classic.learners.protonet import ProtoNet
+from classic.algorithms.protonet import Learner as ProtoNet
 from fewshot.core.errors import UsageError
 from fewshot.training import checkpoint
 from fewshot.training.distributed import Workers, join

@@ -4,7 +4,7 @@ MAML that also meta-learns a step size, and with it a direction, for every param
 w <- w - alpha * grad, elementwise. Alpha is unbounded and may turn negative, as in the paper.
 
 Trap: an alpha per class would give meaning to class numbers, which have none; a head that starts "zero" or "shared"
-has one row of step sizes for all classes.
+has one row of step sizes for all classes. Twice the parameters of MAML: with few training classes it overfits sooner.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from classic.algorithms.maml import MAML
 from classic.functional.base import OWN
-from classic.functional.maml import MAML
+from classic.learners.meta import meta_learner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,10 +36,7 @@ class MetaSGD(MAML):
 
     inner_steps: int = 1
 
-    @property
-    def name(self) -> str:
-        """Registered name."""
-        return "metasgd"
+    name = "metasgd"
 
     def init(self, generator: torch.Generator) -> Params:
         """Parameters of the network, and `meta.alpha.NAME` for each that the inner loop adapts."""
@@ -50,3 +48,7 @@ class MetaSGD(MAML):
 
     def _rate(self, params: Params) -> float | Tensor | Mapping[str, Tensor]:
         return {name.removeprefix(ALPHA): value for name, value in params.items() if name.startswith(ALPHA)}
+
+
+# The head is "shared", so that there is one row of step sizes for all classes.
+Learner = meta_learner(MetaSGD, head="shared", without=("first_order", "learn_inner_lr", "loss"), inner_steps=5)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from classic.functional.base import OWN, Network, network_params
 from classic.functional.episodic import Episodic
 from classic.functional.losses import mask_classes, one_hot
+from classic.learners.meta import meta_learner
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,3 +90,6 @@ def ridge_regression(x: Tensor, y: Tensor, ridge: Tensor) -> Tensor:
     if n < d:
         return x.mT @ torch.linalg.solve(x @ x.mT + ridge * torch.eye(n, dtype=x.dtype, device=x.device), y)
     return torch.linalg.solve(x.mT @ x + ridge * torch.eye(d, dtype=x.dtype, device=x.device), x.mT @ y)
+
+
+Learner = meta_learner(R2D2)

@@ -10,43 +10,35 @@ new classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classic.functional.anil import ANIL
+from classic.algorithms.anil import ANIL
 from classic.functional.base import OWN, network_params
 from classic.functional.inner import outcome
-from classic.learners.maml import GradientLearner
+from classic.learners.meta import meta_learner
 from classic.networks.mlp import linear_params
-from classic.training.data import EpisodeTasks, TextTable
-from evals.learner import Context
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from classic.functional.base import Algorithm, Network, Params, TensorTask
-    from evals.episode import Episode
+    from classic.functional.base import Params, TensorTask
 
 _WEIGHT, _BIAS = OWN + "base.weight", OWN + "base.bias"
 
 
 @dataclass(frozen=True)
-class BaseClassifier(ANIL):
+class Multitask(ANIL):
     """Trains on base classes; adapts a new head as ANIL does.
 
     Args:
         base_classes: how many there are. Training tasks number their classes among all of them.
     """
 
-    base_classes: int = 1
+    inner_steps: int = 50
+    base_classes: int = 0
 
-    @property
-    def name(self) -> str:
-        """Registered name."""
-        return "multitask"
+    name = "multitask"
 
     @property
     def second_order(self) -> bool:
@@ -78,41 +70,6 @@ class BaseClassifier(ANIL):
         return gradient, metrics | {"diverged": (~value.isfinite()).to(value.dtype)}
 
 
-@dataclass(eq=False, kw_only=True)
-class Multitask(GradientLearner):
-    """A network trained to tell the base classes apart, with a new head per episode.
-
-    Attributes:
-        inner_lr, inner_steps: gradient descent of the new head.
-        base_classes: how many classes there are in training; found out there.
-    """
-
-    name = "multitask"
-    hidden: int = 256
-    inner_steps: int = 50
-    train_way: int | None = 20
-    base_classes: int = 0
-
-    def meta_fit(
-        self, train: Sequence[Episode], valid: Sequence[Episode], ctx: Context, folder: Path | None = None
-    ) -> None:
-        """Train on all classes of the episodes at once."""
-        self.base_classes = len(_classes(train))
-        super().meta_fit(train, valid, ctx, folder)
-
-    def _algorithm(self, backbone: Network) -> Algorithm:
-        return BaseClassifier(self._headed(backbone), self.inner_lr, self.inner_steps, base_classes=self.base_classes)
-
-    def _sources(
-        self, train: Sequence[Episode], valid: Sequence[Episode], table: TextTable
-    ) -> tuple[EpisodeTasks, EpisodeTasks]:
-        return (
-            EpisodeTasks(train, table, _classes(train), self.names),
-            EpisodeTasks(valid, table, names=self.names),
-        )
-
-
-def _classes(episodes: Sequence[Episode]) -> dict[str, int]:
-    """Class name -> number, of all classes in the first thousand episodes."""
-    names = {label.name for episode in islice(episodes, 1000) for label in episode.problem.labels}
-    return {name: at for at, name in enumerate(sorted(names))}
+Learner = meta_learner(
+    Multitask, head="zero", without=("first_order", "test_steps", "learn_inner_lr", "loss"), hidden=256, train_way=20
+)

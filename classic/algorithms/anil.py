@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from classic.algorithms.maml import MAML, Adapted
 from classic.functional.inner import descend, restricted
 from classic.functional.losses import task_loss
-from classic.functional.maml import MAML, Adapted
+from classic.learners.meta import meta_learner
 from classic.networks.head import HEAD
 
 if TYPE_CHECKING:
@@ -25,10 +26,8 @@ if TYPE_CHECKING:
 class ANIL(MAML):
     """MAML on the head. Arguments are those of `MAML`."""
 
-    @property
-    def name(self) -> str:
-        """Registered name."""
-        return "anil"
+    name = "anil"
+    inner_steps: int = 10
 
     def _descend(self, params: Params, task: TensorTask, steps: int) -> Adapted:
         begin = self._begin(params, task)
@@ -43,3 +42,6 @@ class ANIL(MAML):
         head = {name: value for name, value in begin.items() if name.startswith(HEAD)}
         fast = descend(loss, head, self._rate(params), steps, self.first_order)
         return Adapted(begin | fast, task.class_mask)
+
+
+Learner = meta_learner(ANIL, head="zero", without=("first_order", "loss"), learn_inner_lr=True)

@@ -8,14 +8,7 @@ steps alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from classic.algorithms.maml import MAML
+from classic.learners.meta import meta_learner
 
-from classic.learners.maml import MAML
-
-
-@dataclass(eq=False, kw_only=True)
-class FOMAML(MAML):
-    """MAML without second derivatives."""
-
-    name = "fomaml"
-    first_order = True
+Learner = meta_learner(MAML, name="fomaml", head="zero", without=("loss",), first_order=True, learn_inner_lr=True)

@@ -11,10 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from classic.algorithms.protonet import class_means
 from classic.functional.base import OWN, Network, network_params
 from classic.functional.episodic import Episodic
 from classic.functional.losses import mask_classes, masked_mean, one_hot
-from classic.functional.protonet import class_means
+from classic.learners.meta import meta_learner
 from classic.networks.mlp import MLP
 
 if TYPE_CHECKING:
@@ -38,12 +39,12 @@ class Relation(Episodic):
 
     Args:
         network: embeds texts.
-        hidden: width of the relation module.
+        relation_width: width of the relation module.
         loss: "mse" as in the paper, or "cross_entropy" over the classes.
     """
 
     network: Network
-    hidden: int = 64
+    relation_width: int = 64
     loss: Literal["mse", "cross_entropy"] = "mse"
 
     name = "relation"
@@ -51,7 +52,7 @@ class Relation(Episodic):
     @property
     def module(self) -> MLP:
         """The relation module: two embeddings in, one score out."""
-        return MLP(2 * self.network.features, (self.hidden, 1))
+        return MLP(2 * self.network.features, (self.relation_width, 1))
 
     def init(self, generator: torch.Generator) -> Params:
         """Parameters of the network, and `meta.relation.*`."""
@@ -83,3 +84,6 @@ class Relation(Episodic):
         target = one_hot(task.query_y, logits.shape[-1], task.query_mask)
         errors = (logits.sigmoid() - target).square() * task.class_mask
         return masked_mean(errors.sum(dim=-1) / task.class_mask.sum().clamp(min=1), task.query_mask)
+
+
+Learner = meta_learner(Relation, steps=1500, lr=1e-3, eval_every=100)

@@ -4,7 +4,8 @@ Start from meta-learned parameters, take a few gradient steps on the support, an
 through those steps. With `first_order` the inner gradients count as constants (FOMAML, section 5.2 of the paper).
 
 Traps: the loss is a mean (see `losses.py`: the paper's inner rate 0.4 is 2.0 here); the number of steps at test time
-differs from that in training in most published tables; a head per class has nothing to learn (see `Headed`).
+differs from that in training in most published tables; a head per class has nothing to learn (see `Headed`); one more
+inner step costs as much memory again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from classic.functional.base import OWN, Described, network_params
 from classic.functional.inner import descend, has_diverged, outcome, restricted
 from classic.functional.losses import Loss, task_loss
+from classic.learners.meta import meta_learner
 from classic.networks.head import Headed
 
 if TYPE_CHECKING:
@@ -55,10 +57,7 @@ class MAML(Described):
     learn_inner_lr: bool = False
     loss: Loss = "cross_entropy"
 
-    @property
-    def name(self) -> str:
-        """Registered name."""
-        return "fomaml" if self.first_order else "maml"
+    name = "maml"
 
     @property
     def second_order(self) -> bool:
@@ -111,3 +110,7 @@ class MAML(Described):
     def _support_loss(self, fast: Params, task: TensorTask) -> Tensor:
         outputs = restricted(self.network.apply(fast, task.support_x), task.class_mask, self.loss)
         return task_loss(outputs, task.support_y, task.support_mask, self.loss)
+
+
+# On a frozen encoder, before training, this is a few steps of logistic regression.
+Learner = meta_learner(MAML, head="zero", without=("loss",), learn_inner_lr=True)

@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from classic.algorithms.maml import Adapted
 from classic.functional.base import Described, TensorTask, network_params
 from classic.functional.inner import descend, has_diverged, outcome, restricted
 from classic.functional.losses import Loss, task_loss
-from classic.functional.maml import Adapted
+from classic.learners.meta import meta_learner
 from classic.networks.head import Headed
 
 if TYPE_CHECKING:
@@ -94,3 +95,16 @@ class Reptile(Described):
             return task_loss(restricted(self.network.apply(fast, x), class_mask, self.loss), y, mask, self.loss)
 
         return loss
+
+
+Learner = meta_learner(
+    Reptile,
+    head="zero",
+    without=("loss",),
+    inner_steps=10,
+    test_steps=20,
+    optimizer="sgd",
+    schedule="linear",
+    lr=1.0,
+    clip=None,
+)

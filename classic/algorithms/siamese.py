@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from classic.functional.base import OWN, Network, network_params
 from classic.functional.episodic import Episodic
 from classic.functional.losses import ABSENT, mask_classes, masked_mean, one_hot
+from classic.learners.meta import meta_learner
 
 if TYPE_CHECKING:
     import torch
@@ -84,3 +85,6 @@ class Siamese(Episodic):
         queries = self.network.apply(network_params(fast.params), query_x)
         apart = (queries[:, None] - fast.support[None]).abs() @ fast.params[OWN + "pair_weight"]
         return fast.params[OWN + "pair_bias"] - apart
+
+
+Learner = meta_learner(Siamese)

@@ -17,6 +17,7 @@ from classic.functional.base import OWN, Network, network_params
 from classic.functional.distances import confidence_ceiling, require_metric, similarity
 from classic.functional.episodic import Episodic
 from classic.functional.losses import ABSENT, mask_classes, one_hot
+from classic.learners.meta import meta_learner
 from classic.networks.lstm import attend_and_read, cell_params, read
 
 if TYPE_CHECKING:
@@ -99,3 +100,6 @@ class Matching(Episodic):
 
 def _cell(params: Params, prefix: str) -> Params:
     return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
+
+
+Learner = meta_learner(Matching)

@@ -130,6 +130,7 @@ PROMISES = {
     129: "In Python, what is not said is as on the command line, and errors name arguments, not options.",
     130: "`predict_async` does not block the event loop; what is cancelled begins nothing further.",
     131: "With `--order shared`, prompts whose demonstrations differ begin alike where they can.",
+    132: "A padded row takes no turn in a minibatch of Reptile: tasks of unequal sizes train as each would alone.",
 }
 
 _INTRO = """# Reliability

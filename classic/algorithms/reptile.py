@@ -4,8 +4,8 @@ Train on a task by gradient descent for a while, then move the meta-parameters t
 derivatives, and no split into support and query in training: the inner loop takes all rows of the task in turn.
 
 Traps: the meta-gradient is `params - fast`, so the meta step size 1 of plain SGD is the paper's epsilon 1; inner steps
-must see DIFFERENT minibatches, or what Reptile learns is joint training; the paper tests with many more steps (50)
-than it trains with.
+must see DIFFERENT minibatches, or what Reptile learns is joint training; in a batch of tasks of unequal sizes the turn
+goes round the rows of each task, not round its padding; the paper tests with many more steps (50) than it trains with.
 """
 
 from __future__ import annotations
@@ -81,14 +81,24 @@ class Reptile(Described):
         y = torch.cat([task.support_y, task.query_y])
         mask = torch.cat([task.support_mask, task.query_mask])
         start, pull_back, *_ = vjp(lambda params: self.network.begin(params, task.class_mask), network_params(params))
-        fast, size = start, self.batch_size or len(x)
+        fast = start
         for step in range(self.inner_steps):
-            rows = torch.arange(step * size, (step + 1) * size, device=x.device) % len(x)
+            rows = self._minibatch(step, mask)
             fast = descend(self._loss(x[rows], y[rows], mask[rows], task.class_mask), fast, self.inner_lr, 1)
         (direction,) = pull_back({name: start[name] - fast[name] for name in start})
         before, _ = outcome(self.logits(Adapted(start, task.class_mask), task.query_x), task, self.loss)
         after, metrics = outcome(self.logits(Adapted(fast, task.class_mask), task.query_x), task, self.loss)
         return direction, metrics | {"diverged": has_diverged(before, after, direction)}
+
+    def _minibatch(self, step: int, mask: Tensor) -> Tensor:
+        """Positions of the rows of one inner step. Rows that do not exist take no turn."""
+        import torch
+
+        if self.batch_size is None:
+            return torch.arange(len(mask), device=mask.device)
+        existing_first = mask.argsort(descending=True, stable=True)
+        turns = torch.arange(step * self.batch_size, (step + 1) * self.batch_size, device=mask.device)
+        return existing_first[turns % mask.sum().long().clamp(min=1)]
 
     def _loss(self, x: Tensor, y: Tensor, mask: Tensor, class_mask: Tensor) -> Callable[[Params], Tensor]:
         def loss(fast: Params) -> Tensor:

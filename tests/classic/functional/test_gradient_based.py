@@ -13,11 +13,12 @@ from classic.algorithms.maml import MAML
 from classic.algorithms.metasgd import MetaSGD
 from classic.algorithms.reptile import Reptile
 from classic.functional.base import Described, TensorTask
+from classic.functional.executors import build_executor
 from classic.functional.inner import descend
 from classic.functional.losses import task_loss
 from classic.networks import MLP, Headed, Identity
 from fewshot.core.errors import UsageError
-from tests.classic.functional.toy import INPUTS, SHOT, WAY, generator, headed, parameters, task
+from tests.classic.functional.toy import INPUTS, SHOT, WAY, generator, headed, padded, parameters, task, tasks
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,18 @@ def test_reptile_takes_its_minibatches_in_turn() -> None:
     after_support = SUPPORT + SHRINK * (START - SUPPORT)
     after_queries = QUERY + SHRINK * (after_support - QUERY)
     assert direction["w"].item() == pytest.approx(START - after_queries)
+
+
+@pytest.mark.promise(132)
+@pytest.mark.parametrize("batch_size", [None, 1, 4, 18, 50], ids=["all", "one", "some", "every", "more"])
+def test_reptile_counts_only_rows_that_exist(batch_size: int | None) -> None:
+    """Tasks of unequal sizes in one batch move the parameters as each of them does alone."""
+    algorithm = Reptile(headed("zero"), inner_lr=0.5, inner_steps=6, batch_size=batch_size)
+    params, small, large = parameters(algorithm), tasks(1, 3), tasks(1, 4, shot=3, query=5)
+    together = TensorTask(*map(torch.cat, zip(padded(small, classes=0), large, strict=True)))
+    alone = [build_executor("loop").meta_gradient(algorithm, params, each)[0] for each in (small, large)]
+    direction, _ = build_executor("vmap").meta_gradient(algorithm, params, together)
+    assert_close(direction, {name: (alone[0][name] + alone[1][name]) / 2 for name in params})
 
 
 def test_fomaml_equals_maml_with_detached_inner_gradients() -> None:

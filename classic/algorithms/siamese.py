@@ -1,7 +1,8 @@
 """Siamese networks. Koch, Zemel and Salakhutdinov, ICML Deep Learning Workshop 2015.
 
-Two texts go through the same network; a weighted L1 distance of the embeddings tells whether they are of one class. A
-query takes the class whose support texts it resembles.
+Two texts go through the same network; a weighted distance of the embeddings tells whether they are of one class. A
+query takes the class whose support texts it resembles. The paper weighs absolute differences. Squared ones, weighed
+alike at first, are the default: between vectors of length 1 training then begins at the cosine.
 
 Pairs are (query, support) and never a text with itself, whose label would be right by construction. Of every `way`
 pairs one is positive, so positives and negatives are weighted to count the same in total.
@@ -40,10 +41,12 @@ class Siamese(Episodic):
     Args:
         network: embeds texts.
         aggregate: a class scores the "mean" or the "max" over its support texts.
+        difference: "squared", or "absolute" as in the paper.
     """
 
     network: Network
     aggregate: Literal["mean", "max"] = "mean"
+    difference: Literal["squared", "absolute"] = "squared"
 
     name = "siamese"
 
@@ -52,9 +55,10 @@ class Siamese(Episodic):
         import torch
 
         d = self.network.features
-        # Between unit vectors the L1 distance is at most 2 * sqrt(d).
-        own = {OWN + "pair_weight": torch.full((d,), d**-0.5), OWN + "pair_bias": torch.zeros(())}
-        return self.network.init(generator) | own
+        # Between vectors of length 1 the distance is then at most 20, or 2: that of absolute differences is 2 sqrt(d).
+        weight, bias = (5.0, 5.0) if self.difference == "squared" else (d**-0.5, 0.0)
+        own = {"pair_weight": torch.full((d,), weight), "pair_bias": torch.tensor(bias)}
+        return self.network.init(generator) | {OWN + name: value for name, value in own.items()}
 
     def adapt(self, params: Params, task: TensorTask) -> Twins:
         """Embed the support."""
@@ -81,10 +85,11 @@ class Siamese(Episodic):
         return -(masked_mean(logsigmoid(pairs), same) + masked_mean(logsigmoid(-pairs), exists - same)) / 2
 
     def _pairs(self, fast: Twins, query_x: Tensor) -> Tensor:
-        """(n_query, n_support) log-odds: bias - sum_j weight_j |query_j - support_j|."""
+        """(n_query, n_support) log-odds: bias - sum_j weight_j difference_j."""
         queries = self.network.apply(network_params(fast.params), query_x)
-        apart = (queries[:, None] - fast.support[None]).abs() @ fast.params[OWN + "pair_weight"]
-        return fast.params[OWN + "pair_bias"] - apart
+        apart = queries[:, None] - fast.support[None]
+        apart = apart.square() if self.difference == "squared" else apart.abs()
+        return fast.params[OWN + "pair_bias"] - apart @ fast.params[OWN + "pair_weight"]
 
 
 Learner = meta_learner(Siamese)

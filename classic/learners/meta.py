@@ -80,7 +80,8 @@ class MetaLearner(EncoderLearner):
     Attributes:
         encoder: a frozen encoder (auto, lexical, minilm, e5-small, hf:NAME), or a network that is trained with the
             rest: ngrams, cnn, gru, transformer, or hub:NAME for a Hugging Face encoder.
-        steps, meta_batch, optimizer, schedule, clip, eval_every, patience, n_valid, seed: see `TrainingOptions`.
+        steps, meta_batch, optimizer, schedule, clip, eval_every, patience, n_valid, keep_start, seed: see
+            `TrainingOptions`.
         lr: outer step size. None is 1e-4 on a frozen encoder, whose space larger steps only spoil, and what a network
             that is trained says of itself.
         train_way, train_shot, train_query: shape of the training episodes; None takes the way and shot of the test.
@@ -106,6 +107,7 @@ class MetaLearner(EncoderLearner):
     eval_every: int = 25
     patience: int | None = 6
     n_valid: int = 200
+    keep_start: bool = True
     seed: int = 0
     train_way: int | None = None
     train_shot: int | None = None
@@ -291,7 +293,7 @@ class MetaLearner(EncoderLearner):
     def _new_inputs(self, network: Any, ctx: Context) -> Inputs:
         if network is not None:
             return network.inputs()
-        return FrozenFeatures(build_encoder(self.encoder, device=ctx.device, notify=ctx.notify))
+        return FrozenFeatures(build_encoder(self.encoder, device=ctx.device, notify=ctx.notify), centred=True)
 
     def _backbone(self, network: Any, table: TextTable) -> Network:
         """What the algorithm trains: the network, or an adapter on vectors as wide as those of the table."""

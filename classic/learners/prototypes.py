@@ -20,6 +20,7 @@ import numpy as np
 
 from classic.functional.distances import require_metric
 from classic.learners.base import FrozenLearner
+from classic.training.inputs import CONE
 from fewshot.core.errors import unknown_name
 from fewshot.encoders.prototypes import class_means, cosine_logits, euclidean_logits, log_softmax, normalized
 
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from classic.functional.distances import Distance
 
 Centre = Literal["auto", "support", "none"]
-#: Mean cosine between texts of different classes from which vectors count as lying in a narrow cone. On twelve sets it
-#: was at most 0.35 by MiniLM, and at least 0.76 by E5.
-_CONE = 0.5
 
 
 @dataclass(eq=False, kw_only=True)
@@ -74,4 +72,4 @@ class Prototypes(FrozenLearner):
         if self.centre == "none" or not len(classes) > n_way == len(np.unique(classes)) > 1:
             return False
         # The product of two class means is the mean cosine between their texts.
-        return self.centre == "support" or (means @ means.T)[~np.eye(n_way, dtype=bool)].mean() > _CONE
+        return self.centre == "support" or (means @ means.T)[~np.eye(n_way, dtype=bool)].mean() > CONE

@@ -11,11 +11,17 @@ from evals.content import Content
 from fewshot.core.errors import FewshotError, UsageError
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.pairs import pair_vectors
+from fewshot.encoders.prototypes import normalized
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
     from torch import Tensor
 
+#: Mean cosine between texts from which vectors count as lying in a narrow cone. Between texts of different classes of
+#: twelve sets it was at most 0.35 by MiniLM, and at least 0.76 by E5.
+CONE = 0.5
+#: Texts whose mean is the centre, and the name of it in a checkpoint.
+_CENTRE_TEXTS, _CENTRE = 2000, "centre"
 #: Columns that sparse vectors are folded into. Dot products of unit vectors move by about 1 / sqrt(2048) = 0.02.
 _DENSE_COLUMNS = 2048
 
@@ -61,14 +67,18 @@ class FrozenFeatures:
 
     Args:
         encoder: any encoder; its cache is what makes the second run fast.
+        centred: whether `fit` takes the mean of its texts from all vectors where they lie in a narrow cone.
 
-    Source: Weinberger et al. 2009 (signed feature hashing keeps dot products in expectation).
+    Sources: Weinberger et al. 2009 (signed feature hashing keeps dot products in expectation); Wang et al., arXiv
+    1911.04623 (SimpleShot: the mean of the base classes is taken away).
     """
 
     pad = None
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, centred: bool = False) -> None:
         self.encoder = encoder
+        self._centred = centred
+        self._centre: np.ndarray | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -76,8 +86,12 @@ class FrozenFeatures:
         return self.encoder.fingerprint
 
     def fit(self, texts: Sequence[str]) -> None:
-        """Fit the encoder, where it learns from texts."""
+        """Fit the encoder, where it learns from texts, and find the centre."""
         self.encoder = self.encoder.fit(texts)
+        self._centre = None
+        if self._centred:
+            mean = self._encoded(texts[:_CENTRE_TEXTS]).mean(axis=0)
+            self._centre = mean if mean @ mean > CONE else None
 
     def vectors(self, texts: Sequence[Content]) -> np.ndarray:
         """(len(texts), d) float32; (len(texts), 3 d) of pairs.
@@ -103,7 +117,8 @@ class FrozenFeatures:
                 f"encoder {self.encoder.name!r} gave NaN or infinity for {len(faulty)} of {len(texts)} texts, "
                 f"first for {texts[int(faulty[0])][:60]!r}; check the model's files, or use another encoder"
             )
-        return np.array(dense, dtype=np.float32)
+        found = np.array(dense, dtype=np.float32)
+        return found if self._centre is None else normalized(found - self._centre)
 
     def rows(self, texts: Sequence[Content]) -> Tensor:
         """The same as a tensor."""
@@ -116,19 +131,23 @@ class FrozenFeatures:
         return self.encoder.describe()
 
     def state(self) -> dict[str, Tensor]:
-        """What the encoder learned; empty for encoders that learn nothing."""
+        """What the encoder learned, and the centre; empty where there is neither."""
         import torch
 
         learned = getattr(self.encoder, "state", dict)()
+        if self._centre is not None:
+            learned = {**learned, _CENTRE: self._centre}
         return {name: torch.from_numpy(array) for name, array in learned.items()}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Give the encoder back what it learned."""
-        if not state:
+        learned = {name: value.numpy() for name, value in state.items()}
+        self._centre = learned.pop(_CENTRE, None)
+        if not learned:
             return
         if not hasattr(self.encoder, "restored"):
             raise UsageError(f"the checkpoint holds a fitted encoder, but {self.encoder.name!r} cannot be restored")
-        self.encoder = cast(Any, self.encoder).restored({name: value.numpy() for name, value in state.items()})
+        self.encoder = cast(Any, self.encoder).restored(learned)
 
 
 def _folded(vectors: csr_array) -> np.ndarray:

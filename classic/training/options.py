@@ -24,6 +24,7 @@ class TrainingOptions:
         eval_every: steps between two evaluations on the validation tasks. Each is a checkpoint.
         patience: evaluations without a better one after which training stops; None trains to the end.
         n_valid: validation tasks.
+        keep_start: whether the initial parameters are kept unless training is significantly better than they are.
         seed: of the initial parameters.
     """
 
@@ -36,6 +37,7 @@ class TrainingOptions:
     eval_every: int = 50
     patience: int | None = 6
     n_valid: int = 200
+    keep_start: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:

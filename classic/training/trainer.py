@@ -15,6 +15,7 @@ from classic.training.data import TaskSource
 from classic.training.options import TrainingOptions
 from classic.training.scores import task_scores
 from evals.learner import Context
+from evals.stats import t_interval
 from fewshot.core.devices import resolve_device
 from fewshot.core.errors import FewshotError
 from fewshot.core.seeds import seed_of
@@ -109,6 +110,9 @@ class Trainer:
     def fit(self, train: TaskSource, valid: TaskSource) -> Trained:
         """Train until the steps are done or the validation tasks get no better; the best parameters count.
 
+        With `keep_start` those before training count, unless the best are significantly better (paired, one-sided 5 %)
+        on as many other validation tasks.
+
         Raises:
             ResumeMismatch: the folder holds a training of another algorithm, data or options.
             FewshotError: every task of 20 steps in a row diverged.
@@ -126,14 +130,19 @@ class Trainer:
             if progress.is_due:
                 self._evaluate(state, valid)
                 self._save(state)
+        if progress.best_step and self.options.keep_start and not self._gains(state.best, valid):
+            progress.best_step, state.best = 0, self._first_params()
         return Trained(state.best, progress.best_step, progress.step, tuple(progress.curve))
 
     def _fresh(self) -> _State:
+        params = self._first_params()
+        return _State(params, self._optimizer(params), _copied(params), self._progress())
+
+    def _first_params(self) -> Params:
         import torch
 
         generator = torch.Generator().manual_seed(seed_of(self.options.seed, "initial parameters"))
-        params = {name: value.to(self._device) for name, value in self.algorithm.init(generator).items()}
-        return _State(params, self._optimizer(params), _copied(params), self._progress())
+        return {name: value.to(self._device) for name, value in self.algorithm.init(generator).items()}
 
     def _progress(self) -> Progress:
         return Progress(self.options.steps, self.options.eval_every, self.options.patience)
@@ -195,13 +204,14 @@ class Trainer:
         """Append a point to the curve, and keep the parameters if they are the best so far."""
         sums = {name: float(value) for name, value in self._workers.average(state.sums).items()} if state.sums else {}
         tasks = sums.get("tasks", 0)
-        valid_loss, valid_accuracy = self._validate(state.params, valid)
+        losses, accuracies = self._validate(state.params, valid, 0)
+        finite = losses[losses.isfinite()]
         point = Point(
             step=state.progress.step,
             loss=sums["loss"] / tasks if tasks else None,
             accuracy=sums["accuracy"] / tasks if tasks and "accuracy" in sums else None,
-            valid_loss=valid_loss,
-            valid_accuracy=valid_accuracy,
+            valid_loss=float(finite.double().mean()) if len(finite) else None,
+            valid_accuracy=None if accuracies is None else float(accuracies.double().mean()),
             diverged=round(sums.get("diverged", 0) * self._workers.size),
         )
         if state.progress.add(point):
@@ -211,22 +221,36 @@ class Trainer:
             self.ctx.notify(state.progress.line())
             self.ctx.track(point.row(), point.step)
 
-    def _validate(self, params: Params, valid: TaskSource) -> tuple[float | None, float | None]:
-        """Mean loss and mean accuracy on the validation tasks. A task without finite outputs counts as failed."""
+    def _gains(self, params: Params, valid: TaskSource) -> bool:
+        """Whether training is significantly better than its start, on the same validation tasks that chose nothing."""
+        _, after = self._validate(params, valid, self.options.n_valid)
+        _, before = self._validate(self._first_params(), valid, self.options.n_valid)
+        if after is None or before is None or len(after) < 2:
+            return True
+        gain = t_interval((after.double() - before.double()).tolist(), 0.9)
+        if gain.low <= 0:
+            self.ctx.notify(
+                f"{self.algorithm.name} keeps its start: on {len(after)} more validation episodes training gained "
+                f"{100 * gain.mean:+.1f} points ({100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+            )
+        return gain.low > 0
+
+    def _validate(self, params: Params, valid: TaskSource, first: int) -> tuple[Tensor, Tensor | None]:
+        """Losses and accuracies of `n_valid` validation tasks. A task without finite outputs counts as failed.
+
+        Args:
+            first: number of the first task.
+        """
         import torch
 
         losses, accuracies = [], []
-        for start in range(0, self.options.n_valid, _VALID_CHUNK):
-            batch = valid.batch(start, min(start + _VALID_CHUNK, self.options.n_valid))
+        last = first + self.options.n_valid
+        for start in range(first, last, _VALID_CHUNK):
+            batch = valid.batch(start, min(start + _VALID_CHUNK, last))
             loss, accuracy = task_scores(self.executor.predict(self.algorithm, params, batch), batch)
             losses.append(loss)
             accuracies.append(accuracy)
-        loss = torch.cat(losses)
-        finite = loss[loss.isfinite()]
-        mean_loss = float(finite.double().mean()) if len(finite) else None
-        if accuracies[0] is None:
-            return mean_loss, None
-        return mean_loss, float(torch.cat(accuracies).double().mean())
+        return torch.cat(losses), None if accuracies[0] is None else torch.cat(accuracies)
 
     def _save(self, state: _State) -> None:
         if self.folder is None or not self._workers.first:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import exp, log
+from typing import Any
 
 import pytest
 import torch
@@ -33,7 +34,7 @@ def plane(support: list[list[float]], y: list[int], query: list[list[float]], qu
 CORNERS = plane([[0, 0], [2, 0], [0, 4], [2, 4]], [0, 0, 1, 1], [[1, 1], [1, 4]], [0, 1])
 
 
-def _logits(algorithm: ProtoNet | Matching | Siamese, one: TensorTask = CORNERS) -> list[list[float]]:
+def _logits(algorithm: ProtoNet | Matching | Relation | Siamese, one: TensorTask = CORNERS) -> list[list[float]]:
     return algorithm.logits(algorithm.adapt(parameters(algorithm), one), one.query_x).tolist()
 
 
@@ -102,28 +103,38 @@ def test_matching_without_a_temperature_cannot_be_confident() -> None:
     assert ProtoNet(Identity(1), "cosine").describe()["temperature"] == 0.1
 
 
-def test_siamese_takes_the_mean_or_the_greatest_resemblance() -> None:
+@pytest.mark.parametrize(
+    ("aggregate", "difference", "logits"),
+    [
+        ("mean", "absolute", [-(2**-0.5), -(2**0.5)]),
+        ("max", "absolute", [0.0, -(2**0.5)]),
+        ("mean", "squared", [5 - 5 * (4 + 0) / 2, 5 - 5 * 4]),
+        ("max", "squared", [5.0, 5 - 5 * 4]),
+    ],
+)
+def test_siamese_takes_the_mean_or_the_greatest_resemblance(aggregate: Any, difference: Any, logits: Any) -> None:
     one = plane([[0, 0], [2, 0], [4, 0]], [0, 0, 1], [[2, 0]], [0])
-    unit = 2**-0.5
-    assert_close(torch.tensor(_logits(Siamese(Identity(2)), one)), torch.tensor([[-unit, -2 * unit]]))
-    assert_close(torch.tensor(_logits(Siamese(Identity(2), "max"), one)), torch.tensor([[0.0, -2 * unit]]))
+    assert_close(torch.tensor(_logits(Siamese(Identity(2), aggregate, difference), one)), torch.tensor([logits]))
 
 
 def test_siamese_pairs_have_labels_of_both_kinds_and_no_text_with_itself() -> None:
     """Bug B7: every pair was labelled as similar, and texts were paired with themselves."""
     algorithm = Siamese(Identity(2))
     params = parameters(algorithm)
-    params["meta.pair_bias"] += 100  # every pair is called similar
+    params["meta.pair_bias"] += 1000  # every pair is called similar
     assert algorithm.meta_gradient(params, CORNERS)[1]["loss"] > 20
-    params["meta.pair_bias"] -= 200  # no pair is
+    params["meta.pair_bias"] -= 2000  # no pair is
     assert algorithm.meta_gradient(params, CORNERS)[1]["loss"] > 20
 
 
-def test_relation_error_by_hand() -> None:
-    """With scores of 0 the sigmoid is 1/2, and every squared error 1/4."""
-    algorithm = Relation(Identity(2))
-    params = {name: torch.zeros_like(value) for name, value in parameters(algorithm).items()}
-    assert algorithm.meta_gradient(params, CORNERS)[1]["loss"].item() == pytest.approx(0.25)
+def test_relation_begins_at_the_cosine_and_its_error_by_hand() -> None:
+    """A query that looks like its class and is at right angles to the other: scores (1 - t) / T and -t / T."""
+    algorithm = Relation(Identity(2), temperature=0.25)
+    one = plane([[1, 0], [0, 1]], [0, 1], [[3, 0]], [0])
+    assert_close(torch.tensor(_logits(algorithm, one)), torch.tensor([[2.0, -2.0]]))
+    right, wrong = (1 / (1 + exp(-score)) for score in (2, -2))
+    loss = algorithm.meta_gradient(parameters(algorithm), one)[1]["loss"].item()
+    assert loss == pytest.approx(((right - 1) ** 2 + wrong**2) / 2)
 
 
 @pytest.mark.parametrize(("n", "d"), [(4, 9), (9, 4), (5, 5)], ids=["fewer rows", "more rows", "square"])

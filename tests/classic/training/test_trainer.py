@@ -98,6 +98,49 @@ def test_training_stops_when_validation_gets_no_better_and_keeps_the_best() -> N
     assert (trained.params["w"].item() - 2.0) ** 2 == pytest.approx(trained.best.valid_loss, rel=1e-4)
 
 
+@dataclass(frozen=True)
+class Coin(Mean):
+    """Says class 1 of every query where w > 0, else class 0; it starts at 0, and training moves it up."""
+
+    def init(self, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        return {"w": torch.zeros(1)}
+
+    def logits(self, fast: Any, query_x: torch.Tensor) -> torch.Tensor:
+        return torch.stack([torch.zeros(len(query_x)), fast["w"].expand(len(query_x))], dim=1)
+
+    def meta_gradient(self, params: Any, task: TensorTask) -> Any:
+        return {"w": -torch.ones(1)}, {"loss": torch.zeros(()), "diverged": torch.zeros(())}
+
+
+class Classes(Targets):
+    """Task i has queries of class `values[i % len(values)]`."""
+
+    def batch(self, start: int, stop: int) -> TensorTask:
+        task = super().batch(start, stop)
+        return task._replace(query_y=task.query_y[:, :, 0].long())
+
+
+@pytest.mark.promise(160)
+@pytest.mark.parametrize(
+    ("valid", "keep_start", "step"),
+    [
+        ([1.0], True, 20),
+        ([1.0] * 8 + [0.0] * 8, True, 0),
+        ([1.0] * 8 + [0.0, 1.0] * 4, True, 0),
+        ([1.0] * 8 + [0.0] * 8, False, 20),
+    ],
+    ids=["a gain", "a gain on the tasks that chose it alone", "no significant gain", "taken all the same"],
+)
+def test_the_start_is_left_for_a_significant_gain_alone(valid: list[float], keep_start: bool, step: int) -> None:
+    messages: list[str] = []
+    options = replace(OPTIONS, keep_start=keep_start, steps=20)
+    trainer = Trainer(Coin(), build_executor("loop"), options, context(messages))
+    trained = trainer.fit(Classes([1.0]), Classes(valid))
+    assert trained.step == step
+    assert (trained.params["w"].item() > 0) == (step > 0)
+    assert any("keeps its start: on 8 more validation episodes" in line for line in messages) == (step == 0)
+
+
 def test_clipping_bounds_the_step() -> None:
     options = replace(OPTIONS, optimizer="sgd", lr=1.0, clip=0.01, steps=1)
     start = trainer(options).fit(Targets([100.0]), Targets([100.0])).params["w"].item()

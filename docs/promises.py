@@ -131,6 +131,7 @@ PROMISES = {
     130: "`predict_async` does not block the event loop; what is cancelled begins nothing further.",
     131: "With `--order shared`, prompts whose demonstrations differ begin alike where they can.",
     132: "A padded row takes no turn in a minibatch of Reptile: tasks of unequal sizes train as each would alone.",
+    139: "Learners that read the support as a sequence or by fast weights see a set whose classes have no numbers.",
     160: "A meta-learner leaves its start only for a gain that is significant on validation tasks that chose nothing.",
 }
 

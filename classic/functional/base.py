@@ -119,3 +119,9 @@ OWN = "meta."
 def network_params(params: Params) -> Params:
     """The parameters of the network among the meta-parameters."""
     return {name: value for name, value in params.items() if not name.startswith(OWN)}
+
+
+def own_params(params: Params, prefix: str) -> Params:
+    """The parameters of the algorithm itself whose names go on with `prefix`, without both prefixes."""
+    full = OWN + prefix
+    return {name.removeprefix(full): value for name, value in params.items() if name.startswith(full)}

@@ -8,13 +8,17 @@ import torch
 
 from classic.algorithms.anil import ANIL
 from classic.algorithms.maml import MAML
+from classic.algorithms.mann import MANN
 from classic.algorithms.matching import Matching
+from classic.algorithms.metanet import MetaNet
 from classic.algorithms.metasgd import MetaSGD
 from classic.algorithms.protonet import ProtoNet
 from classic.algorithms.r2d2 import R2D2
 from classic.algorithms.relation import Relation
 from classic.algorithms.reptile import Reptile
 from classic.algorithms.siamese import Siamese
+from classic.algorithms.snail import SNAIL
+from classic.algorithms.tapnet import TapNet
 from classic.functional.base import TensorTask
 from classic.networks import MLP, Headed
 
@@ -52,6 +56,10 @@ def algorithms() -> dict[str, Algorithm]:
         "siamese max": Siamese(embed, aggregate="max"),
         "r2d2": R2D2(embed),
         "r2d2 more rows than features": R2D2(MLP(INPUTS, (4,))),
+        "mann": MANN(embed, slots=5, hidden_state=16, cells=8, width=6, reads=2, temperature=0.1),
+        "snail": SNAIL(embed, slots=5, filters=4, length=4),
+        "metanet": MetaNet(embed, generator_width=4),
+        "tapnet": TapNet(embed, attention_width=6),
     }
 
 

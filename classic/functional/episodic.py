@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Episodic(Described):
-    """Subclasses define `init`, `adapt` and `logits`; those with a loss of their own define `objective` too."""
+    """Subclasses define `init`, `adapt` and `logits`; for a loss of their own `objective`, or `forward`."""
 
     second_order = False
 
@@ -31,14 +31,18 @@ class Episodic(Described):
         """The query loss that training minimises: mean cross-entropy."""
         return task_loss(logits, task.query_y, task.query_mask, "cross_entropy")
 
+    def forward(self, params: Params, task: TensorTask) -> tuple[Tensor, Tensor]:
+        """What training minimises, and (n_query, way) logits to tell the accuracy by."""
+        fast = self.adapt(params, task)
+        logits = self.logits(fast, task.query_x)
+        return self.objective(logits, fast, task), logits
+
     def meta_gradient(self, params: Params, task: TensorTask) -> tuple[Params, dict[str, Tensor]]:
-        """Gradient of `objective`."""
+        """Gradient of the loss that `forward` gives."""
         from torch.func import grad_and_value
 
         def query_loss(params: Params) -> tuple[Tensor, dict[str, Tensor]]:
-            fast = self.adapt(params, task)
-            logits = self.logits(fast, task.query_x)
-            loss = self.objective(logits, fast, task)
+            loss, logits = self.forward(params, task)
             _, metrics = outcome(logits, task, "cross_entropy")
             return loss, metrics | {"loss": loss.detach()}
 

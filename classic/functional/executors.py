@@ -113,7 +113,7 @@ class Executor:
         start = 0
         while start < n_tasks:
             size = min(self.chunk_size or n_tasks, n_tasks - start)
-            chunk = TensorTask(*(field[start : start + size] for field in batch))
+            chunk = batch._make(field[start : start + size] for field in batch)
             try:
                 # No graph outlives the call: derivatives are taken inside, by torch.func.
                 with torch.no_grad(), second_order() if algorithm.second_order else nullcontext():
@@ -153,7 +153,7 @@ class LoopExecutor(Executor):
         from torch.utils._pytree import tree_map
 
         def run(params: Params, chunk: TensorTask) -> Any:
-            tasks = [TensorTask(*fields) for fields in zip(*chunk, strict=True)]
+            tasks = [chunk._make(fields) for fields in zip(*chunk, strict=True)]
             return reduce(tree_map(lambda *each: torch.stack(each), *[function(params, task) for task in tasks]))
 
         return run

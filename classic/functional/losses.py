@@ -50,6 +50,28 @@ def task_loss(outputs: Tensor, y: Tensor, mask: Tensor, loss: Loss) -> Tensor:
     return -chosen.sum() / mask.sum().clamp(min=1)
 
 
+def contrastive_loss(near: Tensor, same: Tensor, exists: Tensor) -> Tensor:
+    """Supervised contrastive loss (Khosla et al. 2020, arXiv 2004.11362, eq. 2): those of one class are alike.
+
+    A row is compared with all others but itself; its loss is the mean of -log softmax over those of its own class.
+
+    Args:
+        near: (n, n) similarities, divided by a temperature.
+        same: (n, n) 1 where row and column are of one class.
+        exists: (n,) 1 for rows that exist.
+
+    Returns:
+        () mean over the rows that have another of their class; 0 where there are none.
+    """
+    import torch
+
+    others = exists[:, None] * exists[None] * (1 - torch.eye(len(near), dtype=near.dtype, device=near.device))
+    probable = near.where(others > 0, ABSENT).log_softmax(dim=-1)
+    alike = same * others
+    count = alike.sum(dim=-1)
+    return -masked_mean((probable * alike).sum(dim=-1) / count.clamp(min=1), (count > 0).to(near.dtype))
+
+
 def task_accuracy(logits: Tensor, y: Tensor, mask: Tensor) -> Tensor:
     """Share of the rows that exist whose greatest logit is that of their class."""
     return masked_mean((logits.argmax(dim=-1) == y).to(mask.dtype), mask)

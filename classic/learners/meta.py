@@ -12,9 +12,10 @@ import numpy as np
 from pydantic import BaseModel
 
 from classic.learners.base import MAX_TEXTS, EncoderLearner, stacked_log_probabilities
-from classic.training.data import EpisodeTasks, TextTable
+from classic.training.data import EpisodeTasks, TaskSource, TextTable
 from classic.training.inputs import FrozenFeatures, Inputs
 from classic.training.options import Optimizer, TrainingOptions
+from classic.training.paraphrases import FromUnlabelled, ParaphrasedTasks
 from classic.training.trainer import Trained, Trainer, forget
 from evals.content import whole_text
 from evals.learner import Context
@@ -231,10 +232,20 @@ class MetaLearner(EncoderLearner):
 
     def _sources(
         self, train: Sequence[Episode], valid: Sequence[Episode], table: TextTable
-    ) -> tuple[EpisodeTasks, EpisodeTasks]:
-        """What the trainer draws tasks from. To an algorithm with base classes, training tasks number them all."""
+    ) -> tuple[TaskSource, TaskSource]:
+        """What the trainer draws tasks from.
+
+        To an algorithm with base classes, training tasks number them all; to one that learns from unlabelled texts they
+        bring some of the training classes along.
+        """
         numbers = _classes(train) if "base_classes" in self._arguments else None
-        return EpisodeTasks(train, table, numbers, self.names), EpisodeTasks(valid, table, names=self.names)
+        tasks: TaskSource = EpisodeTasks(train, table, numbers, self.names)
+        if self.__dict__.get("unlabelled"):
+            if train[0].problem.task.fields:
+                raise UsageError(f"{self.name} makes no paraphrases of pairs: unlabelled=0 trains on labels alone")
+            texts, how = self._background or _texts(train), cast("FromUnlabelled", self)
+            tasks = ParaphrasedTasks(tasks, table, texts, how, self.steps * self.meta_batch, self.seed)
+        return tasks, EpisodeTasks(valid, table, names=self.names)
 
     def _log_probabilities(self, problems: Sequence[Problem], ctx: Context) -> Iterable[np.ndarray]:
         model = self._ready(ctx)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from classic.algorithms.anil import ANIL
+from classic.algorithms.contrastnet import ContrastNet
 from classic.algorithms.maml import MAML
 from classic.algorithms.mann import MANN
 from classic.algorithms.matching import Matching
 from classic.algorithms.metanet import MetaNet
 from classic.algorithms.metasgd import MetaSGD
+from classic.algorithms.protaugment import ProtAugment
 from classic.algorithms.protonet import ProtoNet
 from classic.algorithms.r2d2 import R2D2
 from classic.algorithms.relation import Relation
@@ -48,6 +50,8 @@ def algorithms() -> dict[str, Algorithm]:
         "reptile": Reptile(headed("zero"), inner_lr=0.5, inner_steps=4, batch_size=WAY),
         "protonet": ProtoNet(embed),
         "protonet cosine": ProtoNet(embed, distance="cosine", learn_temperature=True),
+        "protaugment": ProtAugment(embed),
+        "contrastnet": ContrastNet(embed),
         "matching": Matching(embed),
         "matching full context": Matching(embed, full_context=True, reads=2),
         "relation": Relation(embed, relation_width=8),

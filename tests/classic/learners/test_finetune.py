@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from classic.learners.finetune import FineTune, _rounds
+from classic.learners.finetune import FineTune
+from classic.learners.support_training import batches
 from evals.types import Example, Label, Problem, Query, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import MissingExtra
@@ -24,6 +25,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "finetune": {"steps": 30, "lr": 1e-2},
     "lora": {"steps": 30, "lr": 5e-2},
     "setfit": {"steps": 30, "lr": 1e-2},
+    "fastfit": {"steps": 15, "lr": 3e-3},
 }
 INFO = TaskInfo("toy", "en", "classification")
 SUPPORT = ("my card has not arrived", "배송이 늦어요", "my card is lost", "배송이 안 와요")
@@ -58,10 +60,11 @@ def test_missing_extras_are_named(name: str, package: str, tiny_model: Path, mon
 
 
 def test_no_text_is_seen_twice_before_all_were() -> None:
-    order = _rounds(5, 12, "seed")
-    assert len(order) == 12
+    steps = batches(5, 4, 3, "seed")
+    assert [len(rows) for rows in steps] == [3, 3, 3, 3]
+    order = np.concatenate(steps)
     assert sorted(order[:5]) == sorted(order[5:10]) == [0, 1, 2, 3, 4]
-    assert not np.array_equal(order, _rounds(5, 12, "another seed"))
+    assert not np.array_equal(order, np.concatenate(batches(5, 4, 3, "another seed")))
 
 
 def test_every_argument_is_described() -> None:

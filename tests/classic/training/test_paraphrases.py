@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, get_args
 
@@ -76,20 +77,27 @@ def test_too_few_texts_are_told(texts: list[str]) -> None:
 
 
 @pytest.mark.promise(150)
-@pytest.mark.parametrize(
-    ("name", "encoder"), [("contrastnet", ToyEncoder()), ("protaugment", "ngrams:features=8,buckets=200")]
-)
-def test_unlabelled_texts_of_the_training_classes_are_learned_from(name: str, encoder: Any) -> None:
-    known, quick = data(), {"steps": 6, "meta_batch": 2, "n_valid": 4, "eval_every": 6, "train_way": None, "lr": 0.05}
-
-    def weights(**arguments: Any) -> str:
-        learner = LEARNERS.build(name, encoder=encoder, **quick, **arguments)
+@pytest.mark.parametrize("name", ["contrastnet", "protaugment"])
+@pytest.mark.parametrize("background", [True, False])
+def test_unlabelled_texts_are_those_of_the_training_classes(name: str, background: bool) -> None:
+    known, table = data(), TextTable(FrozenFeatures(ToyEncoder()))
+    learner = LEARNERS.build(name, encoder=ToyEncoder())
+    if background:
         learner.prepare(known.background, context())
-        learner.meta_fit(known.train, known.valid, context())
-        assert learner._model.record["best_step"] == 6
-        seen = {word for text in learner._model.table._index for word in text.split()}
-        assert seen & {*SPLIT["01"]["train"]}
-        assert not seen & {*SPLIT["01"]["test"]}
-        return learner.describe()["weights"]
+    train, valid = learner._sources(known.train, known.valid, table)
+    batch = train.batch(0, 3)
+    assert batch.unlabelled_x.shape[:2] == (3, learner.unlabelled)
+    assert not hasattr(valid.batch(0, 1), "unlabelled_x")
+    seen = {word for text in train.texts for word in text.split()}
+    assert seen & {*SPLIT["01"]["train"]}
+    assert not seen & {*SPLIT["01"]["test"]}
 
-    assert weights() != weights(unlabelled=0)
+
+@pytest.mark.parametrize("name", ["contrastnet", "protaugment"])
+def test_pairs_have_no_paraphrases(name: str) -> None:
+    episode = data().train[0]
+    pair = replace(episode, problem=replace(episode.problem, task=replace(episode.problem.task, fields=("text_pair",))))
+    table = TextTable(FrozenFeatures(ToyEncoder()))
+    with pytest.raises(UsageError, match=f"{name} makes no paraphrases of pairs: unlabelled=0"):
+        LEARNERS.build(name, encoder=ToyEncoder())._sources([pair], [pair], table)
+    LEARNERS.build(name, encoder=ToyEncoder(), unlabelled=0)._sources([pair], [pair], table)

@@ -1,1 +1,91 @@
-"""The training side: zero-training baselines."""
+"""Meta-learning: algorithms on networks of one's own, and the learners that are made of them.
+
+    from classic import MAML, Network, TensorTask, meta_gradient
+
+    maml = MAML(Network.of(model), inner_lr=0.1)     # pure functions; or, as in learn2learn:
+    learner = MAML(model, lr=0.1).clone()            # learner.adapt(loss); learner(x)
+
+The public names are here and are imported on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from classic.adapters.modules import ModuleMAML
+    from classic.adapters.tasksets import TasksetTasks
+    from classic.algorithms.anil import ANIL
+    from classic.algorithms.maml import MAML
+    from classic.algorithms.matching import Matching
+    from classic.algorithms.metasgd import MetaSGD
+    from classic.algorithms.protonet import ProtoNet
+    from classic.algorithms.r2d2 import R2D2
+    from classic.algorithms.relation import Relation
+    from classic.algorithms.reptile import Reptile
+    from classic.algorithms.siamese import Siamese
+    from classic.functional.base import Network, TensorTask
+    from classic.functional.calls import adapt, meta_gradient, predict
+    from classic.functional.executors import CapturedExecutor, LoopExecutor, VmapExecutor, build_executor
+    from classic.functional.sinusoid import Sinusoids
+    from classic.networks.head import Headed
+    from classic.networks.mlp import MLP
+
+_HOME = {
+    "ANIL": "classic.algorithms.anil",
+    "MAML": "classic.algorithms.maml",
+    "MLP": "classic.networks.mlp",
+    "R2D2": "classic.algorithms.r2d2",
+    "CapturedExecutor": "classic.functional.executors",
+    "Headed": "classic.networks.head",
+    "LoopExecutor": "classic.functional.executors",
+    "Matching": "classic.algorithms.matching",
+    "MetaSGD": "classic.algorithms.metasgd",
+    "ModuleMAML": "classic.adapters.modules",
+    "Network": "classic.functional.base",
+    "ProtoNet": "classic.algorithms.protonet",
+    "Relation": "classic.algorithms.relation",
+    "Reptile": "classic.algorithms.reptile",
+    "Siamese": "classic.algorithms.siamese",
+    "Sinusoids": "classic.functional.sinusoid",
+    "TasksetTasks": "classic.adapters.tasksets",
+    "TensorTask": "classic.functional.base",
+    "VmapExecutor": "classic.functional.executors",
+    "adapt": "classic.functional.calls",
+    "build_executor": "classic.functional.executors",
+    "meta_gradient": "classic.functional.calls",
+    "predict": "classic.functional.calls",
+}
+
+__all__ = [
+    "ANIL",
+    "MAML",
+    "MLP",
+    "R2D2",
+    "CapturedExecutor",
+    "Headed",
+    "LoopExecutor",
+    "Matching",
+    "MetaSGD",
+    "ModuleMAML",
+    "Network",
+    "ProtoNet",
+    "Relation",
+    "Reptile",
+    "Siamese",
+    "Sinusoids",
+    "TasksetTasks",
+    "TensorTask",
+    "VmapExecutor",
+    "adapt",
+    "build_executor",
+    "meta_gradient",
+    "predict",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -132,6 +132,9 @@ PROMISES = {
     131: "With `--order shared`, prompts whose demonstrations differ begin alike where they can.",
     132: "A padded row takes no turn in a minibatch of Reptile: tasks of unequal sizes train as each would alone.",
     139: "Learners that read the support as a sequence or by fast weights see a set whose classes have no numbers.",
+    147: "A module whose answer to a row depends on other rows or on chance is refused by the name of its layer.",
+    148: "`clone()` and `adapt(loss)` on a module give the meta-gradient of the functional core, of either order.",
+    149: "A taskset that yields too few rows, or none, is told in one line with the number of the task and the class.",
     150: "Learners that train on unlabelled texts take those of the training classes, and none of a tested class.",
     160: "A meta-learner leaves its start only for a gain that is significant on validation tasks that chose nothing.",
 }

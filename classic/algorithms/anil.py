@@ -14,7 +14,7 @@ from classic.algorithms.maml import MAML, Adapted
 from classic.functional.inner import descend, restricted
 from classic.functional.losses import task_loss
 from classic.learners.meta import meta_learner
-from classic.networks.head import HEAD
+from classic.networks.head import HEAD, Headed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ANIL(MAML):
     """MAML on the head. Arguments are those of `MAML`."""
+
+    network: Headed
 
     name = "anil"
     inner_steps: int = 10

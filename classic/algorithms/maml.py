@@ -11,20 +11,24 @@ inner step costs as much memory again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from classic.functional.base import OWN, Described, network_params
 from classic.functional.inner import descend, has_diverged, outcome, restricted
 from classic.functional.losses import Loss, task_loss
 from classic.learners.meta import meta_learner
 from classic.networks.head import Headed
+from classic.networks.module import ModuleNetwork
+from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
+    from classic.adapters.modules import ModuleMAML
     from classic.functional.base import Params, TensorTask
 
 
@@ -39,8 +43,10 @@ class Adapted(NamedTuple):
 class MAML(Described):
     """MAML, and FOMAML with `first_order=True`.
 
+    Of a torch module, `MAML(module, lr=0.1)` is learn2learn's: `clone()`, `adapt(loss)`; see `ModuleMAML`.
+
     Args:
-        network: backbone and head; every parameter is adapted.
+        network: backbone and head, or a module with its own (`Network.of`); every parameter is adapted.
         inner_lr: step size of the inner loop, for a mean loss.
         inner_steps: inner steps in training. 0 is training on all tasks at once.
         test_steps: inner steps at test time; None takes `inner_steps`.
@@ -49,7 +55,7 @@ class MAML(Described):
         loss: "cross_entropy", or "mse" for regression.
     """
 
-    network: Headed
+    network: Headed | ModuleNetwork
     inner_lr: float = 0.1
     inner_steps: int = 5
     test_steps: int | None = None
@@ -58,6 +64,22 @@ class MAML(Described):
     loss: Loss = "cross_entropy"
 
     name = "maml"
+
+    @overload
+    def __new__(cls, network: nn.Module, lr: float | Tensor, *args: Any, **kwargs: Any) -> ModuleMAML: ...
+
+    @overload
+    def __new__(cls, network: Headed | ModuleNetwork | None = None, *args: Any, **kwargs: Any) -> Self: ...
+
+    def __new__(cls, network: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """The algorithm; of a torch module, a `ModuleMAML`."""
+        if not hasattr(network, "named_parameters"):
+            return super().__new__(cls)
+        if cls is not MAML:
+            raise UsageError(f"{cls.__name__} adapts a network: give Network.of(module), or Headed(Network.of(module))")
+        from classic.adapters.modules import ModuleMAML
+
+        return ModuleMAML(network, *args, **kwargs)
 
     @property
     def second_order(self) -> bool:

@@ -19,6 +19,7 @@ from classic.functional.inner import descend, has_diverged, outcome, restricted
 from classic.functional.losses import Loss, task_loss
 from classic.learners.meta import meta_learner
 from classic.networks.head import Headed
+from classic.networks.module import ModuleNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ class Reptile(Described):
         loss: "cross_entropy", or "mse" for regression.
     """
 
-    network: Headed
+    network: Headed | ModuleNetwork
     inner_lr: float = 0.1
     inner_steps: int = 5
     test_steps: int | None = None

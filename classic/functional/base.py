@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from classic.networks.module import ModuleNetwork
 
     Params = dict[str, Tensor]
 
@@ -38,9 +40,60 @@ class TensorTask(NamedTuple):
     query_mask: Tensor
     class_mask: Tensor
 
+    @classmethod
+    def of(
+        cls, support_x: Tensor, support_y: Tensor, query_x: Tensor, query_y: Tensor, way: int | None = None
+    ) -> TensorTask:
+        """A task, or a batch of them, in which every row and class exists.
 
-class Network(Protocol):
-    """A differentiable function with named parameters, in functional form.
+        Args:
+            way: number of classes; None reads it from the support, and for regression from the columns of the targets.
+        """
+        import torch
+
+        regression = support_y.is_floating_point()
+        rows = support_y[..., 0] if regression else support_y
+        real = support_y.dtype if regression else torch.get_default_dtype()
+        if support_x.is_floating_point():
+            real = support_x.dtype
+        if way is None:
+            way = support_y.shape[-1] if regression else int(support_y.max()) + 1
+        queries = query_y[..., 0] if regression else query_y
+        return cls(
+            support_x,
+            support_y,
+            torch.ones_like(rows, dtype=real),
+            query_x,
+            query_y,
+            torch.ones_like(queries, dtype=real),
+            torch.ones(*rows.shape[:-1], way, dtype=real, device=rows.device),
+        )
+
+
+class _FromModules(type(Protocol)):
+    """Lets `Network` make networks without asking every network to make some."""
+
+    def of(cls, module: nn.Module, example: Tensor | None = None) -> ModuleNetwork:
+        """Any torch module as a network, with the weights that it has.
+
+        It must be a function of its parameters and of one row at a time: batch statistics and dropout are switched
+        off before, with `module.eval()`, or refused.
+
+        Args:
+            module: takes (n, ...) and gives (n, features). It is copied.
+            example: two rows that it takes, which tell how many features it gives and whether it can be vectorised.
+                None makes some up for its first layer.
+
+        Raises:
+            UsageError: it is no such function, or fails on the example; names the layer and the way out.
+        """
+        from classic.networks.module import of_module
+
+        return of_module(module, example)
+
+
+class Network(Protocol, metaclass=_FromModules):
+    """A differentiable function with named parameters, in functional form. `Network.of(module)` makes one.
 
     Attributes:
         features: d, the number of columns that `apply` returns.

@@ -221,23 +221,34 @@ class CapturedExecutor(VmapExecutor):
 EXECUTORS: dict[str, type[Executor]] = {each.name: each for each in (LoopExecutor, VmapExecutor, CapturedExecutor)}
 
 
-def build_executor(name: str = "auto", chunk_size: int | None = None, notify: Notify = ignore) -> Executor:
+def build_executor(
+    name: str = "auto", chunk_size: int | None = None, notify: Notify = ignore, network: Any = None
+) -> Executor:
     """An executor by name.
 
     Args:
-        name: "loop", "vmap", "captured", or "auto", which is vmap.
+        name: "loop", "vmap", "captured", or "auto", which is vmap unless the network cannot be batched.
         chunk_size: tasks in memory at once; None is all of a batch ("loop": 1).
         notify: told when memory runs out and chunks are halved.
+        network: what is run, for "auto".
 
     Raises:
         UsageError: unknown name.
         ModelUnavailable: "captured" without a compiler.
     """
     if name == "auto":
-        name = "vmap"
+        name = "vmap" if _vectorizes(network) else "loop"
     if name not in EXECUTORS:
         raise unknown_name("executor", name, ["auto", *EXECUTORS])
     return EXECUTORS[name](chunk_size, notify)
+
+
+def _vectorizes(network: Any) -> bool:
+    """Whether a network, and the one it is built around, can be batched; they can unless they say no."""
+    if network is None:
+        return True
+    inner = getattr(network, "backbone", None) or getattr(network, "network", None)
+    return getattr(network, "vectorizes", True) and _vectorizes(inner)
 
 
 def require_compiler() -> None:

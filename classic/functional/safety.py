@@ -26,21 +26,53 @@ def second_order() -> Iterator[None]:
         yield
 
 
-def require_pure(module: nn.Module) -> None:
-    """Refuse a module whose forward pass changes it, or that mixes the tasks or queries of a batch.
+#: What is asked of a module, and the way out.
+PURE = (
+    "a network is a function of its parameters and of each row alone. Switch this off, by module.eval() where that "
+    "does it, or leave the layer out"
+)
 
-    Batch norm in training mode does both: its running statistics would learn from queries, and a query's answer would
-    depend on the other queries. Dropout needs no refusal: executors draw it per task, and `module.eval()` switches it
-    off.
+
+def require_pure(module: nn.Module) -> None:
+    """Refuse a module that is no function of its parameters and one row at a time.
+
+    Batch norm in training mode mixes rows: its running statistics would learn from queries, and a query's answer would
+    depend on the other queries. Dropout in training mode draws from the state of the process: every inner step would
+    see another network, and no training could be repeated.
 
     Raises:
         UsageError: names the layer and the way out.
     """
     from torch import nn
+    from torch.nn.parameter import is_lazy
 
     for name, layer in module.named_modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and (layer.training or not layer.track_running_stats):
+        this = f"layer {name!r} is" if name else "the module is"
+        kind = type(layer).__name__
+        if any(is_lazy(value) for value in (*layer.parameters(False), *layer.buffers(False))):
+            raise UsageError(f"{this} {kind}, whose shape is still open. Call the module once on a few rows first")
+        statistics = isinstance(layer, nn.modules.batchnorm._NormBase) and layer.track_running_stats
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            if layer.training or not statistics:
+                raise UsageError(
+                    f"{this} {kind} with batch statistics, so that queries see each other. Use LayerNorm or "
+                    "GroupNorm, or freeze its statistics with module.eval()"
+                )
+        elif statistics and layer.training:
+            raise UsageError(f"{this} {kind}, whose statistics change with every call: {PURE}")
+        if layer.training and _draws(layer):
             raise UsageError(
-                f"layer {name!r} is {type(layer).__name__} with batch statistics, so that queries see each other. Use "
-                "LayerNorm or GroupNorm, or freeze its statistics with module.eval()"
+                f"{this} {kind}, which draws at random: inner steps and queries would each see another network. "
+                "Switch it off with module.eval()"
             )
+
+
+def _draws(layer: nn.Module) -> bool:
+    """Whether a layer in training mode draws at random."""
+    from torch import nn
+
+    if isinstance(layer, nn.RReLU):
+        return True
+    # Recurrent and attention layers keep the probability under `dropout`, dropout layers under `p`.
+    chance = getattr(layer, "p" if isinstance(layer, nn.modules.dropout._DropoutNd) else "dropout", 0)
+    return isinstance(chance, int | float) and chance > 0

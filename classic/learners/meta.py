@@ -321,10 +321,7 @@ class MetaLearner(EncoderLearner):
     def _executor(self, network: Any, ctx: Context) -> Executor:
         from classic.functional.executors import build_executor
 
-        name = self.executor
-        if name == "auto" and network is not None and not network.vectorizes:
-            name = "loop"
-        return build_executor(name, self.chunk_size, ctx.notify)
+        return build_executor(self.executor, self.chunk_size, ctx.notify, network)
 
     def _options(self, network: Any) -> TrainingOptions:
         options = {each.name: getattr(self, each.name) for each in fields(TrainingOptions)}

@@ -1,0 +1,1 @@
+"""The habits of other libraries, on the functional core."""

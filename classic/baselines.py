@@ -26,6 +26,7 @@ class Chance(BaseLearner):
 
     name = "chance"
     kinds = ("classification",)
+    modalities = None
     baseline = True
 
     def solve(self, problem: Problem, ctx: Context) -> list[Answer]:
@@ -46,6 +47,7 @@ class Majority(BaseLearner):
 
     name = "majority"
     kinds = ("classification", "multilabel", "tagging", "generation")
+    modalities = None
     baseline = True
 
     def solve(self, problem: Problem, ctx: Context) -> list[Answer]:

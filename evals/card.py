@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from evals.types import Modality
 from fewshot.core.errors import TaskError, unknown_name
 from fewshot.core.hashing import text_key
 from fewshot.core.strict_yaml import Document, parse_yaml, validated
@@ -63,6 +64,8 @@ class SourceCard(_Strict):
         text, label, id: column names.
         encoding: of files of text, found out where it is left out. sheet: of workbooks.
         separator: between the labels of one cell; | or ; where it is left out.
+        archives: of images: zip files of the folder, of which the task consists.
+        turned: of images: whether training classes, turned by 90, 180 and 270 degrees, are further training classes.
     """
 
     path: str | None = None
@@ -73,6 +76,8 @@ class SourceCard(_Strict):
     encoding: str | None = None
     sheet: str | None = None
     separator: str | None = None
+    archives: tuple[str, ...] = ()
+    turned: bool = False
     hub: HubCard | None = None
 
 
@@ -80,6 +85,8 @@ class Card(_Strict):
     """Everything about a task but its rows. See `fewshot tasks new` for a commented example.
 
     Attributes:
+        modality: what the examples are; of images, `source` is a folder, a zip file or a file of arrays.
+        class_splits: of images: classes by part, each by its name or by that of a folder of classes.
         fields: further columns that the template uses.
         drop: values of the label column whose rows are left out ("out of scope", ...).
         variants: named changes to the card (`sib200[ko]`), of which `default_variant` holds where none is asked for.
@@ -88,6 +95,7 @@ class Card(_Strict):
     name: str
     language: str = "und"
     kind: Literal["classification", "multilabel", "tagging", "generation"] = "classification"
+    modality: Modality = "text"
     title: str = ""
     instruction: str = ""
     input_name: str = "Text"
@@ -97,6 +105,7 @@ class Card(_Strict):
     labels: dict[str, Annotated[LabelCard, BeforeValidator(_label_card)]] = Field(default_factory=dict)
     fields: tuple[str, ...] = ()
     source: SourceCard = SourceCard()
+    class_splits: dict[str, dict[Literal["train", "valid", "test"], tuple[str, ...]]] = Field(default_factory=dict)
     licence: str = ""
     citation: str = ""
     variants: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -19,7 +19,8 @@ _BETWEEN = "\x1f"
 
 def whole_text(row: Example | Query) -> str:
     """The text, with the declared fields below it: of a pair, both texts."""
-    return "\n".join(_pieces(row))
+    pieces = _pieces(row)
+    return pieces[0] if len(pieces) == 1 else "\n".join(pieces)  # an image stays one
 
 
 def content(row: Example | Query) -> Content:

@@ -64,13 +64,15 @@ def unread(labels: Sequence[Label], names: Names) -> str | None:
 
 
 def with_names(problem: Problem, names: Names) -> Problem:
-    """The problem with the name of every label as the first text of its class; of pairs none, since a name is no pair.
+    """The problem with the name of every label as the first text of its class.
+
+    Pairs and images get none: a name is neither.
 
     Raises:
         UsageError: an unknown choice.
     """
     texts = named_texts(problem.labels, names)
-    if texts is None or problem.task.fields:
+    if texts is None or problem.task.fields or problem.task.modality != "text":
         return problem
     named = tuple(
         Example(f"name of {label.name}", text, label.name) for label, text in zip(problem.labels, texts, strict=True)

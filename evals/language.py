@@ -11,6 +11,8 @@ from evals.types import Problem
 
 #: BCP 47 for a language that is not known.
 UNKNOWN = "und"
+#: And for what is in no language: images.
+NONE = "zxx"
 #: Share of Hangul among the letters from which texts count as Korean.
 _HANGUL_SHARE = 0.2
 #: Syllables, their parts, and parts that stand alone, as in laughter.

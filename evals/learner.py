@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from evals.types import Answer, Label, Prediction, Problem, Status, TaskInfo, Usage
+from evals.types import Answer, Label, Modality, Prediction, Problem, Status, TaskInfo, Usage
 from fewshot.core.errors import BudgetReached, UsageError
 from fewshot.core.spec import Spec
 
@@ -205,9 +205,13 @@ def for_task(learner: Learner, task: TaskInfo, labels: Sequence[Label] = ()) -> 
     """The learner as it is for a task and its labels; most learners are the same for all.
 
     One that chooses a single label decides about every label where a text may have several.
+
+    Raises:
+        UsageError: it reads no such examples.
     """
     from evals.relevance import by_decisions
 
+    require_modality(learner.name, getattr(learner, "modalities", None), task)
     settled = learner.for_task(task, labels) if isinstance(learner, TaskDependent) else learner
     return by_decisions(settled, task)
 
@@ -219,12 +223,14 @@ class BaseLearner:
 
     Attributes:
         kinds: of tasks that it answers; None says nothing, and it is asked about any.
+        modalities: of examples that it reads; None for one that reads none, or says nothing.
         extra: the install extra that it needs.
         baseline: whether it stands beside every result.
     """
 
     name: ClassVar[str]
     kinds: ClassVar[tuple[str, ...] | None] = None
+    modalities: ClassVar[tuple[Modality, ...] | None] = ("text",)
     extra: ClassVar[str | None] = None
     baseline: ClassVar[bool] = False
 
@@ -286,3 +292,20 @@ def require_kind(problem: Problem, kinds: str | Sequence[str], learner: str) -> 
     if task.kind not in known:
         named = " and ".join(map(repr, known))
         raise UsageError(f"learner {learner!r} answers {named} tasks; task {task.name!r} is of kind {task.kind!r}")
+
+
+def require_modality(who: str, modalities: Sequence[str] | None, task: TaskInfo) -> None:
+    """Refuse a task whose examples are not what a learner, or an encoder, reads.
+
+    Args:
+        who: for the message. modalities: that are read; None where that is not known.
+
+    Raises:
+        UsageError: with what can be taken instead.
+    """
+    if modalities is not None and task.modality not in modalities:
+        instead = "; --encoder conv4 is trained on images, and pixels takes them as they are"
+        raise UsageError(
+            f"{who} reads {' and '.join(modalities)}, and task {task.name!r} is of {task.modality}s"
+            + (instead if task.modality == "image" else "")
+        )

@@ -15,14 +15,17 @@ from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
 
-from evals.card import Card, find_card, normal_label, packaged_cards, read_card, verbalizer_of
+from evals.card import Card, SourceCard, find_card, normal_label, packaged_cards, read_card, verbalizer_of
 from evals.cleaning import clean
 from evals.content import TOKENS
 from evals.frames import parts_of
 from evals.hub import hub_rows
+from evals.images import holds_images, read_images
+from evals.images.arrays import ARRAYS
+from evals.images.sources import ARCHIVE
 from evals.kinds import Kind, kind_named
 from evals.kinds.multilabel import split_labels
-from evals.language import UNKNOWN, guess_language
+from evals.language import NONE, UNKNOWN, guess_language
 from evals.parts import by_split_column
 from evals.shape import shaped
 from evals.sources import Row, find_files, missing_column, read_rows, suffix_of, text_of, unknown_kind
@@ -85,6 +88,10 @@ def load_task(
     name = str(source)
     path = Path(name)
     is_card = name.lower().endswith((".yaml", ".yml"))
+    if is_own(name) and not is_card and holds_images(path):
+        _refuse_reading_of_images(name, reading, kind)
+        images = Card(name=_stem(path), modality="image", source=SourceCard(path=str(path.absolute())))
+        return _build(images, None, offline, drop)
     if kind is not None and (is_card or not is_own(name)):
         raise UsageError(f"--kind says what a file without a card holds, and {name} has a card, which says it")
     if is_card:
@@ -107,12 +114,22 @@ def load_task(
     return replace(task, notes=(f"{name} is the task that is shipped; {other}", *task.notes)) if other else task
 
 
+def _refuse_reading_of_images(name: str, reading: Mapping[str, str], kind: str | None) -> None:
+    if options := " and ".join(f"--{key}" for key in (*reading, *(["kind"] if kind else []))):
+        raise UsageError(f"{options} say how texts are read, and {name} holds images; leave them out")
+
+
 def is_own(source: str) -> bool:
     """Whether a source is a card, a file or a folder of the user, rather than the name of a task that is shipped.
 
     What lies in the working folder does not change what a task's name means: `./sst2` is the folder, `sst2` the task.
     """
-    if suffix_of(source) or source.lower().endswith((".yaml", ".yml")) or "/" in source or os.sep in source:
+    if (
+        suffix_of(source)
+        or source.lower().endswith((".yaml", ".yml", *ARRAYS, ARCHIVE))
+        or "/" in source
+        or os.sep in source
+    ):
         return True
     return Path(source).exists() and source.partition("[")[0] not in packaged_cards()
 
@@ -168,17 +185,29 @@ def _build(
     _require_some(card.name, kind, labels, cleaned, notes)
     info = TaskInfo(
         name=card.name,
-        language=card.language if card.language != UNKNOWN else guess_language(_sample(cleaned)),
+        language=_language(card, cleaned),
         kind=card.kind,
         instruction=card.instruction,
         template=_template(card.template, beside),
         input_name=card.input_name,
         output_name=card.output_name,
         fields=_fields(card),
+        modality=card.modality,
     )
     splits = _checked_splits(splits, labels, card.name)
     files = _files_read(card, beside, info.template) if given is None else ()
     return Task(info, labels, cleaned, splits, tuple(notes), files)
+
+
+def _language(card: Card, rows: Mapping[str, Sequence[Example]]) -> str:
+    """That of the card, or that of the texts."""
+    if card.modality != "text":
+        return NONE
+    return (
+        card.language
+        if card.language != UNKNOWN
+        else guess_language(row.text for part in rows.values() for row in part[:200])
+    )
 
 
 def _files_read(card: Card, beside: Path | None, template: str) -> tuple[Path, ...]:
@@ -241,9 +270,17 @@ def _find_rows(card: Card, beside: Path | None) -> tuple[_Place | None, list[Pat
             tried.append(place)
             if place.is_file():
                 return _Place({"all": place}), tried
+            if card.modality == "image" and (held := _archives(card, place)) is not None:
+                return _Place(held, place), tried
             if files := find_files(place, card.source.prefix):
                 return _Place(files, place), tried
     return None, tried
+
+
+def _archives(card: Card, folder: Path) -> dict[str, Path] | None:
+    """The files by name that images are read from; None where they are not all in the folder."""
+    found = {name: folder / name for name in card.source.archives}
+    return found if folder.is_dir() and all(path.is_file() for path in found.values()) else None
 
 
 def _locate(
@@ -256,6 +293,15 @@ def _locate(
         splits = _read_splits(place.folder) if place.folder else {}
         if outside := _outside(beside, place):
             notify(f"the card reads {outside}, which lies outside of its own folder")
+        if card.modality == "image":
+            images = read_images(
+                place.folder or next(iter(place.files.values())),
+                notify,
+                archives=card.source.archives,
+                class_splits=card.class_splits,
+                turned=card.source.turned,
+            )
+            return columns, dict(images.parts), {**images.class_splits, **splits}
         read = partial(
             read_rows,
             notify=notify,
@@ -264,7 +310,8 @@ def _locate(
             columns=(columns.text, columns.label),
         )
         return columns, {part: read(path) for part, path in place.files.items()}, splits
-    where = f"set FEWSHOT_DATA to the folder that holds a folder {tried[0].name!r} with train and test (or all) files"
+    held = " and ".join(card.source.archives) or "train and test (or all) files"
+    where = f"set FEWSHOT_DATA to the folder that holds a folder {tried[0].name!r} with {held}"
     hub = card.source.hub
     if hub is None:
         raise TaskError(
@@ -479,11 +526,6 @@ def _checked_splits(splits: Mapping[str, ClassSplit], labels: tuple[Label, ...],
         name: {part: tuple(label for label in names if label in known) for part, names in split.items()}
         for name, split in splits.items()
     }
-
-
-def _sample(rows: Mapping[str, tuple[Example, ...]]) -> list[str]:
-    """The first texts of every part."""
-    return [row.text for part in rows.values() for row in part[:200]]
 
 
 def _template(name: str, beside: Path | None) -> str:

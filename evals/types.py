@@ -18,6 +18,8 @@ from typing import Any, Literal
 Gold = str | tuple[str, ...]
 Phase = Literal["meta_train", "prepare", "adapt", "predict"]
 ScoreKind = Literal["logprob", "bound", "none"]
+#: What the examples of a task are. An image stands in the place of the text, see `fewshot.core.images`.
+Modality = Literal["text", "image"]
 
 
 class Status(StrEnum):
@@ -67,7 +69,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class TaskInfo:
-    """The words around the data that a learner may use."""
+    """The words around the data that a learner may use, and what the data are."""
 
     name: str
     language: str
@@ -77,6 +79,7 @@ class TaskInfo:
     input_name: str = "Text"
     output_name: str = "Label"
     fields: tuple[str, ...] = ()
+    modality: Modality = "text"
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class EncoderLearner(LearnerByLanguage):
     """
 
     kinds = ("classification",)
+    modalities = ("text", "image")
     names: Names = "auto"
     _told: set[str] = field(default_factory=set, init=False, repr=False)
 
@@ -62,7 +63,9 @@ class EncoderLearner(LearnerByLanguage):
     def _answer(self, problems: Sequence[Problem], ctx: Context) -> list[tuple[Answer, ...]]:
         for problem in problems:
             require_kind(problem, "classification", self.name)
-            self._tell_once(unread(problem.labels, self.names), ctx)
+            self._require_readable(problem.task)
+            if problem.task.modality == "text":
+                self._tell_once(unread(problem.labels, self.names), ctx)
         named = [with_names(problem, self.names) for problem in problems]
         able = [problem for problem in named if problem.support and problem.queries]
         found = iter(self._log_probabilities(able, ctx) if able else ())

@@ -1,17 +1,18 @@
-"""Learners whose encoder suits the language of the texts, where none is named."""
+"""Learners whose encoder suits the examples, where none is named: the language of texts, or images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Self
+from typing import ClassVar, Self
 
 from evals.language import UNKNOWN, with_language
-from evals.learner import Background, BaseLearner, Context
+from evals.learner import Background, BaseLearner, Context, require_modality
 from evals.types import Label, Prediction, Problem, TaskInfo
+from fewshot.core.catalog import ENCODERS, NETWORKS
 from fewshot.core.embedded import encoder_for
-from fewshot.core.spec import Spec, auto_spec
+from fewshot.core.spec import Spec, auto_spec, parse_spec
 from fewshot.encoders import Encoder
 
 
@@ -24,30 +25,58 @@ class LearnerByLanguage(BaseLearner):
     """
 
     encoder: str | Spec | Encoder = "auto"
+    image_encoder: ClassVar[str] = "pixels"
     _background: tuple[str, ...] = field(default=(), init=False, repr=False)
     _chosen: dict[str, Self] = field(default_factory=dict, init=False, repr=False)
     _reason: str = field(default="", init=False, repr=False)
 
     def for_task(self, task: TaskInfo, labels: Sequence[Label] = ()) -> Self:
-        """With the encoder for the task's language where it is "auto"; else, or in no known language, this one."""
-        return self if task.language == UNKNOWN else self._for_language(task.language)
+        """With the encoder for the task's language, or for images, where it is "auto"; else this one.
+
+        Raises:
+            UsageError: the encoder reads no such examples.
+        """
+        settled = self if task.language == UNKNOWN else self._settled(task)
+        settled._require_readable(task)
+        return settled
 
     @property
     def _auto(self) -> Spec | None:
         """The spec of an encoder that is still to be chosen."""
         return auto_spec(self.encoder)
 
-    def _for_language(self, language: str) -> Self:
-        spec = self._auto
+    def _settled(self, task: TaskInfo) -> Self:
+        spec, language = self._auto, task.language
         if spec is None:
             return self
         if language not in self._chosen:
-            name, reason = encoder_for(language)
+            if task.modality == "image":
+                name, reason = self.image_encoder, f"encoder {self.image_encoder}: {task.name} is of images"
+            else:
+                name, reason = encoder_for(language)
             settled = replace(self, encoder=str(replace(spec, name=name)))
             settled._reason = reason
             settled._background = self._background
             self._chosen[language] = settled
         return self._chosen[language]
+
+    def _require_readable(self, task: TaskInfo) -> None:
+        """Refuse a task of other examples than the encoder reads."""
+        if self._auto is None:
+            require_modality(f"encoder {self._encoder_name!r}", (self._modality,), task)
+
+    @property
+    def _encoder_name(self) -> str:
+        """For messages."""
+        return parse_spec(self.encoder).name if isinstance(self.encoder, str | Spec) else self.encoder.name
+
+    @property
+    def _modality(self) -> str:
+        """What the encoder reads."""
+        if not isinstance(self.encoder, str | Spec):
+            return getattr(self.encoder, "modality", "text")
+        family = next((each for each in (NETWORKS, ENCODERS) if each.knows(self.encoder)), None)
+        return "text" if family is None else family.check(self.encoder).modality
 
     def prepare(self, background: Background, ctx: Context) -> None:
         """Keep the texts that an encoder may learn from."""
@@ -63,7 +92,7 @@ class LearnerByLanguage(BaseLearner):
         if self._auto is not None:
             first = next(waiting, None)
             if first is not None:
-                settled = self._for_language(with_language(first).task.language)
+                settled = self._settled(with_language(first).task)
                 yield from settled.predict(chain([first], waiting), ctx)
             return
         if self._reason:

@@ -19,7 +19,7 @@ from classic.training.paraphrases import FromUnlabelled, ParaphrasedTasks
 from classic.training.trainer import Trained, Trainer, forget
 from evals.content import whole_text
 from evals.learner import Context
-from evals.types import Problem
+from evals.types import Problem, TaskInfo
 from fewshot.core.catalog import NETWORKS
 from fewshot.core.consent import require_consent
 from fewshot.core.devices import resolve_device
@@ -96,6 +96,7 @@ class MetaLearner(EncoderLearner):
     """
 
     extra = "local"
+    image_encoder = "conv4"
     algorithm: ClassVar[Any]
     head: ClassVar[Start | None] = None
     _arguments: ClassVar[tuple[str, ...]] = ()
@@ -142,6 +143,7 @@ class MetaLearner(EncoderLearner):
             FewshotError: the training diverges, or a text cannot be encoded.
         """
         ctx = replace(ctx, device=join(resolve_device(ctx.device))[1])
+        self._require_readable(train[0].problem.task)
         network = self._network()
         inputs = self._new_inputs(network, ctx)
         texts = self._background or tuple(_texts(train))
@@ -220,6 +222,11 @@ class MetaLearner(EncoderLearner):
             self.load(Path(self.from_))
         return {"name": self.name, **self._config(), "weights": self._weights}
 
+    def _require_readable(self, task: TaskInfo) -> None:
+        """The same; a learner that comes from a folder takes up its encoder first."""
+        self.describe()
+        super()._require_readable(task)
+
     @property
     def _auto(self) -> Spec | None:
         """None once it is trained, or names a folder: the encoder is settled there."""
@@ -276,7 +283,7 @@ class MetaLearner(EncoderLearner):
         inputs.restore(checkpoint.unprefixed("inputs", tensors))
         device = resolve_device(ctx.device)
         table = TextTable(inputs, device)
-        table.indices(["a"])
+        table.indices([inputs.blank])
         stored = content["inputs"]
         if table.width != stored["width"]:
             raise UsageError(

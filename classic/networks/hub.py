@@ -32,6 +32,8 @@ class ModelIds:
         folder: the model's directory. max_length: tokens per text. prefix: put before every text.
     """
 
+    blank = "a"
+
     def __init__(self, folder: Path, max_length: int, prefix: str = "") -> None:
         self.folder = folder
         self.max_length = max_length

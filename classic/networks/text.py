@@ -47,6 +47,7 @@ class NgramIds:
     """
 
     pad = PAD
+    blank = "a"
 
     def __init__(self, buckets: int, max_length: int) -> None:
         self.buckets = buckets
@@ -90,6 +91,7 @@ class Subwords:
     """
 
     pad = PAD
+    blank = "a"
 
     def __init__(self, vocabulary: int, max_length: int) -> None:
         if vocabulary < 257:

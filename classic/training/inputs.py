@@ -35,6 +35,11 @@ class Inputs(Protocol):
         ...
 
     @property
+    def blank(self) -> Content:
+        """Some example, by which it is found out how wide a row is."""
+        ...
+
+    @property
     def fingerprint(self) -> str:
         """Hash of everything that decides a row."""
         ...
@@ -79,6 +84,7 @@ class FrozenFeatures:
         self.encoder = encoder
         self._centred = centred
         self._centre: np.ndarray | None = None
+        self.blank: Content = getattr(encoder, "blank", "a")
 
     @property
     def fingerprint(self) -> str:

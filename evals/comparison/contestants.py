@@ -24,12 +24,14 @@ class Contestant:
         name: its spec, or the name that it was given.
         build: makes one, given a seed; can be sent to other machines.
         kinds: of tasks that it answers; None where that is not known.
+        modalities: of examples that it reads; None where that does not matter, or is not known.
     """
 
     name: str
     build: Callable[[int], Learner]
     baseline: bool = False
     kinds: tuple[str, ...] | None = None
+    modalities: tuple[str, ...] | None = None
 
     def answers(self, kind: str) -> bool:
         """Whether it answers tasks of this kind, as far as it says."""
@@ -73,6 +75,8 @@ def why_left_out(contestant: Contestant, task: Task, study: Study) -> str | None
     """
     if not contestant.answers(task.info.kind):
         return f"it answers {' and '.join(contestant.kinds or ())} tasks; {task.name} is of kind {task.info.kind}"
+    if contestant.modalities is not None and task.info.modality not in contestant.modalities:
+        return f"it reads {' and '.join(contestant.modalities)}, and {task.name} is of {task.info.modality}s"
     try:
         learner = contestant.build(study.seed[0])
         if isinstance(learner, MetaLearner) and learner.trained:
@@ -94,13 +98,15 @@ def _from_spec(name: str, spec: str, trust: bool) -> Contestant:
     LEARNERS.require(spec)
     entry = LEARNERS.check(spec)
     kinds = answered_kinds(entry.kinds, meta_trained=entry.needs_meta_training)
-    return Contestant(name=name, build=partial(_build, spec, trust), baseline=entry.baseline, kinds=kinds)
+    build = partial(_build, spec, trust)
+    return Contestant(name=name, build=build, baseline=entry.baseline, kinds=kinds, modalities=entry.modalities)
 
 
 def _from_object(name: str, learner: Learner) -> Contestant:
     trained = isinstance(learner, MetaLearner)
     kinds = answered_kinds(getattr(learner, "kinds", None), meta_trained=trained)
-    return Contestant(name=name, build=partial(_copy if trained else _same, learner), kinds=kinds)
+    build, modalities = partial(_copy if trained else _same, learner), getattr(learner, "modalities", None)
+    return Contestant(name=name, build=build, kinds=kinds, modalities=modalities)
 
 
 def _build(spec: str, trust: bool, seed: int) -> Learner:

@@ -47,8 +47,8 @@ Algorithm = Annotated[
 Encoder = Annotated[
     str | None,
     typer.Option(
-        help="Frozen: auto, lexical, use-m3, minilm, e5-small, hf:ORG/NAME. Trained: ngrams, cnn, gru, transformer, "
-        "hub:ORG/NAME."
+        help="Frozen: auto, lexical, use-m3, minilm, e5-small, hf:ORG/NAME; of images pixels. Trained: ngrams, cnn, "
+        "gru, transformer, hub:ORG/NAME; of images conv4."
     ),
 ]
 Train = Annotated[str | None, typer.Option("--train", help="Tasks to be trained on instead, joined by +.")]
@@ -180,7 +180,7 @@ def run(
             options,
             context,
             folder,
-            baselines=experiment.baselines(loaded.info.kind) | _untrained(learner),
+            baselines=experiment.baselines(loaded.info) | _untrained(learner),
             resume=begun,
             as_json=as_json,
             output=output,

@@ -20,6 +20,7 @@ from evals.relevance import answered_kinds
 from evals.rundir import MAIN
 from evals.runner import Progress, Run
 from evals.task import Task
+from evals.types import TaskInfo
 from evals.wording import metric_name
 from fewshot.cli.answers import causes_in, require_answers, tell_constant, tell_failures
 from fewshot.cli.output import messages, offline, say, show, show_json, show_table
@@ -76,10 +77,16 @@ def build_sampler(task: Task, wanted: Episodes) -> EpisodeSampler:
     return EpisodeSampler.of(task, wanted.way, wanted.shot, wanted.query, wanted.seed, wanted.class_split, wanted.part)
 
 
-def baselines(kind: str = "classification") -> dict[str, Learner]:
-    """Every learner that the registry flags as a baseline and that answers this kind of task."""
-    entries = LEARNERS.entries().items()
-    return {name: LEARNERS.build(name) for name, entry in entries if entry.baseline and _answers(entry, kind)}
+def baselines(task: TaskInfo) -> dict[str, Learner]:
+    """Every learner that the registry flags as a baseline and that can answer the task; of images, their pixels too."""
+    found = {
+        name: LEARNERS.build(name)
+        for name, entry in LEARNERS.entries().items()
+        if entry.baseline and _answers(entry, task.kind) and task.modality in (entry.modalities or (task.modality,))
+    }
+    if task.modality == "image" and task.kind == "classification":
+        found["pixels"] = LEARNERS.build("prototypes:encoder=pixels")
+    return found
 
 
 def given_options(ctx: typer.Context, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -172,7 +172,7 @@ def run(
             options,
             context,
             folder,
-            baselines=experiment.baselines(loaded.info.kind),
+            baselines=experiment.baselines(loaded.info),
             resume=resume is not None,
             as_json=as_json,
             output=output,

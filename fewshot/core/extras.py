@@ -12,6 +12,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "report": ("altair", "vl_convert"),
     "frames": ("pandas", "polars"),
     "excel": ("openpyxl",),
+    "images": ("PIL",),
     "openai": ("openai",),
     "anthropic": ("anthropic",),
     "prices": ("genai_prices",),

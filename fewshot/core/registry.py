@@ -28,8 +28,9 @@ _KEYWORDS = {"lambda": "lambda_", "class": "class_", "from": "from_"}
 class Entry:
     """One registered part. What it is good for is declared on its class, and read there: that imports the class.
 
-    A class may declare `kinds` (of tasks that it answers), `extra` (the install extra that it needs), `baseline` and
-    `transductive`. One that has a method `meta_fit` is trained on other classes first.
+    A class may declare `kinds` (of tasks that it answers), `modalities` (of examples; an encoder its one `modality`),
+    `extra` (the install extra that it needs), `baseline` and `transductive`. One that has a method `meta_fit` is
+    trained on other classes first.
 
     Args:
         target: `module:attribute` or `file.py:attribute`.
@@ -60,6 +61,18 @@ class Entry:
         """The task kinds that it answers; None where it does not say."""
         declared = self._declared("kinds")
         return tuple(declared) if isinstance(declared, tuple | list) else None
+
+    @property
+    def modalities(self) -> tuple[str, ...] | None:
+        """What examples it reads; None where it does not say."""
+        declared = self._declared("modalities")
+        return tuple(declared) if isinstance(declared, tuple | list) else None
+
+    @property
+    def modality(self) -> str:
+        """What an encoder or a network reads."""
+        declared = self._declared("modality")
+        return declared if isinstance(declared, str) else "text"
 
     @property
     def extra(self) -> str | None:

@@ -1,0 +1,5 @@
+"""Tasks of images: folders, zip files and arrays become rows whose text is an image."""
+
+from evals.images.sources import holds_images, read_images
+
+__all__ = ["holds_images", "read_images"]

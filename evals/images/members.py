@@ -26,15 +26,18 @@ class Member:
         return self.parts[:-1]
 
 
-def members(source: Path) -> tuple[list[Member], int]:
+def members(source: Path, depth: int | None = None) -> tuple[list[Member], int]:
     """The image files of a folder or zip file in the order of their names, and the number of other files.
+
+    Args:
+        depth: how many folders, that all images lie in, are no part of their classes; None for as many as there are.
 
     Raises:
         TaskError: it cannot be read, or a zip file whose members would lie outside of it.
     """
     files = list(_in_zip(source) if source.is_file() else _in_folder(source))
     images = sorted((member for member in files if _is_image(member.parts[-1])), key=lambda member: member.parts)
-    shared = _shared([member.folders for member in images])
+    shared = _shared([member.folders for member in images], depth)
     return [Member(member.parts[shared:], member.place) for member in images], len(files) - len(images)
 
 
@@ -69,11 +72,11 @@ def _in_zip(path: Path) -> Iterator[Member]:
             yield Member(parts, InZip(path, info.filename))
 
 
-def _shared(folders: list[tuple[str, ...]]) -> int:
-    """How many folders all images lie in, but for the innermost one of each, which is its class."""
-    if not folders:
-        return 0
+def _shared(folders: list[tuple[str, ...]], limit: int | None) -> int:
+    """How many folders all images lie in, but for the innermost one of each, which is its class; `limit` at most."""
     depth = 0
-    while all(len(each) > depth + 1 and each[depth] == folders[0][depth] for each in folders):
+    while folders and depth != limit and all(len(each) > depth + 1 for each in folders):
+        if any(each[depth] != folders[0][depth] for each in folders):
+            break
         depth += 1
     return depth

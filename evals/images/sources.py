@@ -72,7 +72,7 @@ def _read(source: Path, notify: Callable[[str], None], archives: Sequence[str]) 
         return _by_part({part: array_rows(files) for part, files in arrays.items()}, notify)
     if source.suffix.lower() in ARRAYS:
         return ImageRows({"all": array_rows((source,))}, {})
-    found, others = _members([source / name for name in archives] or [source])
+    found, others = _members([source / name for name in archives], 1) if archives else members(source)
     if others:
         notify(f"left out {others} files that are no images")
     if lists := lists_in(source):
@@ -91,12 +91,12 @@ def _read(source: Path, notify: Callable[[str], None], archives: Sequence[str]) 
     return ImageRows({"all": rows}, listed_splits(source))
 
 
-def _members(sources: Iterable[Path]) -> tuple[list[Member], int]:
-    """Those of all sources; one that is in several counts once."""
+def _members(sources: Iterable[Path], depth: int) -> tuple[list[Member], int]:
+    """Those of all sources; one that is in several counts once. The outermost folder of each is that of its archive."""
     found: dict[tuple[str, ...], Member] = {}
     others = 0
     for source in sources:
-        of_source, besides = members(source)
+        of_source, besides = members(source, depth)
         found = {member.parts: member for member in of_source} | found
         others += besides
     return list(found.values()), others

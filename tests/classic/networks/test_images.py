@@ -1,0 +1,148 @@
+"""The networks that read images: shapes, seeds, one image at a time, second derivatives, executors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from classic.algorithms.maml import MAML
+from classic.algorithms.protonet import ProtoNet
+from classic.functional.base import TensorTask
+from classic.functional.executors import build_executor
+from classic.networks.conv4 import Conv4
+from classic.networks.head import Headed
+from classic.networks.images import PixelRows, group_norm, standardized
+from fewshot.core.errors import UsageError
+from fewshot.core.images import as_image
+from tests.evals.images.pictures import picture
+
+NETWORKS: dict[str, Any] = {
+    "conv4": Conv4(filters=4, size=16),
+    "conv4 with strides": Conv4(filters=4, size=12, pooling="stride"),
+    "conv4 of colours": Conv4(filters=8, size=16, channels=3),
+    "conv4 of any length": Conv4(filters=4, size=16, unit=False),
+}
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request: pytest.FixtureRequest) -> Any:
+    return NETWORKS[request.param]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def rows(network: Any, count: int = 6) -> torch.Tensor:
+    return network.inputs().rows([as_image(picture(at % 3, at)) for at in range(count)])
+
+
+def parameters(network: Any) -> dict[str, torch.Tensor]:
+    return {name: value.double() for name, value in network.init(generator()).items()}
+
+
+def batch(network: Any, n: int = 2) -> TensorTask:
+    """Tasks of three classes, one image shown and one asked of each."""
+    x = rows(network, 6 * n).unflatten(0, (n, 2, 3))
+    y = torch.arange(3).expand(n, -1)
+    ones = torch.ones(n, 3, dtype=torch.float64)
+    return TensorTask(x[:, 0], y, ones, x[:, 1], y, ones, ones)
+
+
+def test_gives_features_of_its_width_and_never_nan(network: Any) -> None:
+    blank = network.inputs().rows([network.inputs().blank])
+    vectors = network.apply(parameters(network), torch.cat([rows(network), blank]))
+    assert vectors.shape == (7, network.features)
+    assert vectors.isfinite().all()
+    assert not network.unit or vectors[:-1].norm(dim=1).tolist() == pytest.approx([1.0] * 6)
+
+
+def test_parameters_depend_on_the_generator_alone(network: Any) -> None:
+    one, same, other = network.init(generator()), network.init(generator()), network.init(generator(1))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_an_image_has_the_features_that_it_has_alone(network: Any) -> None:
+    params, x = parameters(network), rows(network)
+    alone = torch.cat([network.apply(params, x[at : at + 1]) for at in range(len(x))])
+    torch.testing.assert_close(network.apply(params, x), alone)
+
+
+def test_light_and_contrast_of_an_image_do_not_matter() -> None:
+    x = rows(NETWORKS["conv4"]).double()
+    torch.testing.assert_close(standardized(40 + 0.3 * x, x), standardized(x, x), rtol=1e-4, atol=1e-4)
+    assert standardized(torch.full((1, 1, 4, 4), 7.0), x).abs().max() == 0
+
+
+@pytest.mark.parametrize("second_order", [False, True], ids=["first order", "second order"])
+def test_mapped_over_tasks_it_gives_what_a_loop_gives(network: Any, second_order: bool) -> None:
+    algorithm = MAML(Headed(network), inner_lr=0.3, inner_steps=2, first_order=not second_order)
+    params, tasks = parameters(algorithm), batch(network)
+    loop, mapped = (
+        build_executor(name, None, print).meta_gradient(algorithm, params, tasks) for name in ("loop", "vmap")
+    )
+    for name in params:
+        torch.testing.assert_close(mapped[0][name], loop[0][name], msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_second_derivatives_are_those_of_finite_differences() -> None:
+    network = Conv4(filters=2, size=16)
+    algorithm = MAML(Headed(network, "shared"), inner_lr=0.5, inner_steps=2)
+    params, tasks = parameters(algorithm), batch(network, 1)
+    executor = build_executor("loop", None, print)
+    gradient, _ = executor.meta_gradient(algorithm, params, tasks)
+    for name in ("body.0.conv.weight", "body.2.norm.weight", "body.3.conv.weight"):
+        at, step = tuple(0 for _ in params[name].shape), 1e-6
+        losses = []
+        for sign in (1, -1):
+            moved = {key: value.clone() for key, value in params.items()}
+            moved[name][at] += sign * step
+            losses.append(executor.meta_gradient(algorithm, moved, tasks)[1]["loss"].item())
+        assert gradient[name][at].item() == pytest.approx((losses[0] - losses[1]) / (2 * step), rel=1e-4, abs=1e-8)
+
+
+@pytest.mark.parametrize("channels", [4, 8, 24, 10])
+def test_group_norm_is_that_of_torch(channels: int) -> None:
+    x = torch.randn(3, channels, 5, 5, generator=generator(), dtype=torch.float64)
+    weight, bias = torch.randn(2, channels, generator=generator(), dtype=torch.float64)
+    groups = {4: 1, 8: 1, 24: 3, 10: 1}[channels]
+    torch.testing.assert_close(group_norm(x, weight, bias), torch.nn.functional.group_norm(x, groups, weight, bias))
+
+
+def test_it_learns_to_tell_pictures_apart() -> None:
+    network = Conv4(filters=8, size=16)
+    algorithm, executor = ProtoNet(network, distance="cosine"), build_executor("vmap", None, print)
+    params, tasks = parameters(algorithm), batch(network)
+    before = executor.meta_gradient(algorithm, params, tasks)[1]["loss"].mean()
+    for _ in range(5):
+        gradient, _metrics = executor.meta_gradient(algorithm, params, tasks)
+        params = {name: value - 0.05 * gradient[name] for name, value in params.items()}
+    assert executor.meta_gradient(algorithm, params, tasks)[1]["loss"].mean() < 0.8 * before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"pooling": "mean"}, "neither max nor stride"),
+        ({"size": 8}, "use 16 or more"),
+        ({"channels": 2}, "1 or 3 channels"),
+    ],
+)
+def test_what_it_cannot_be_is_refused(arguments: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        Conv4(**arguments).inputs()
+
+
+def test_a_text_is_no_row() -> None:
+    with pytest.raises(UsageError, match="is a text"):
+        PixelRows(16, 1).rows(["my card is lost"])
+
+
+def test_rows_are_bytes() -> None:
+    found = PixelRows(12, 1).rows([as_image(picture(1))])
+    assert found.dtype == torch.uint8
+    np.testing.assert_array_equal(found[0, 0].numpy(), picture(1))

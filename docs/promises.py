@@ -131,6 +131,8 @@ PROMISES = {
     130: "`predict_async` does not block the event loop; what is cancelled begins nothing further.",
     131: "With `--order shared`, prompts whose demonstrations differ begin alike where they can.",
     132: "A padded row takes no turn in a minibatch of Reptile: tasks of unequal sizes train as each would alone.",
+    135: "A learner that reads all queries of a problem together says so, and is ranked apart from the others.",
+    136: "With `--query-balance dirichlet` the classes of an episode are asked unevenly, and shots stay paired.",
     139: "Learners that read the support as a sequence or by fast weights see a set whose classes have no numbers.",
     141: "An image goes by a hash of its content: that tells no class, and images that move give the same episodes.",
     142: "No zip file is extracted: members outside of it are refused, what unpacks to too much is not unpacked.",

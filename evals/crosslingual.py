@@ -67,7 +67,14 @@ class CrossLingualSampler(EpisodeSampler):
     @cached_property
     def _outline(self) -> EpisodeSampler:
         return EpisodeSampler(
-            self.task.outline, self.way, self.shot, self.query, self.seed, self.class_split, self.part
+            self.task.outline,
+            self.way,
+            self.shot,
+            self.query,
+            self.seed,
+            self.class_split,
+            self.part,
+            self.query_balance,
         )
 
     def _draw(self, index: int) -> Draw:

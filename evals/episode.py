@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from evals.balance import EQUAL, most_queries, read_balance, require_balance
 from evals.content import content_key
 from evals.kinds import Draw, Kind, Pools, kind_named
 from evals.task import Task
@@ -51,6 +53,8 @@ class EpisodeSampler:
         seed: drawn anew with every value.
         class_split: name of a class split of the task, or None for all classes.
         part: "train", "valid" or "test": which classes (class split) or rows the queries come from.
+        query_balance: "equal", `query` texts of each class; or "dirichlet:ALPHA", `way * query` in proportions that
+            are drawn per episode.
 
     Raises:
         UsageError, TaskError: when the data cannot fill such an episode; raised at construction, not in the middle.
@@ -63,12 +67,18 @@ class EpisodeSampler:
     seed: int = 0
     class_split: str | None = None
     part: str = "test"
+    query_balance: str = EQUAL
 
     def __post_init__(self) -> None:
         for name in ("way", "shot", "query"):
             if getattr(self, name) < (0 if name == "shot" else 1):
                 raise UsageError(f"--{name} {getattr(self, name)} is too small")
         self._kind.require(self._pools, self.labels, self.way, self.shot, self.query)
+        balance = read_balance(self.query_balance)
+        if balance is not None:
+            object.__setattr__(self, "query_balance", str(balance))
+            names = [label.name for label in self.labels]
+            require_balance(balance, self._kind, self._pools, names, self.way, self.shot, self.query)
 
     @classmethod
     def of(
@@ -80,6 +90,7 @@ class EpisodeSampler:
         seed: int = 0,
         class_split: str | None = None,
         part: str = "test",
+        query_balance: str = EQUAL,
     ) -> EpisodeSampler:
         """The sampler that is meant where not everything is said.
 
@@ -95,7 +106,7 @@ class EpisodeSampler:
             part = "valid"
         if way is None:
             way = max(1, min(5, len(task.labels_in(class_split, part))))
-        return cls(task, way, shot, query, seed, class_split, part)
+        return cls(task, way, shot, query, seed, class_split, part, query_balance)
 
     @property
     def _kind(self) -> Kind:
@@ -146,9 +157,22 @@ class EpisodeSampler:
     def _draw(self, index: int) -> Draw:
         """The rows of episode `index`, queries shuffled."""
         seed = [self.task.data_fingerprint, self.class_split, self.part, self.way, self.seed, index]
-        drawn = self._kind.draw(self._pools, self.labels, self.way, self.shot, self.query, seed)
+        drawn = self._drawn(seed)
         order = random_state(*seed, "query order").permutation(len(drawn.queries)).tolist()
         return replace(drawn, queries=tuple(drawn.queries[at] for at in order))
+
+    def _drawn(self, seed: Sequence[Any]) -> Draw:
+        """The rows as the kind draws them; of uneven queries, the first ones of each class."""
+        balance = read_balance(self.query_balance)
+        if balance is None:
+            return self._kind.draw(self._pools, self.labels, self.way, self.shot, self.query, seed)
+        total = self.way * self.query
+        drawn = self._kind.draw(self._pools, self.labels, self.way, self.shot, total, seed)
+        most = [most_queries(self._pools, name, self.way, self.query) for name in drawn.labels]
+        counts = balance.counts(total, most, random_state(*seed, "query balance"))
+        of_class = ([row for row in drawn.queries if row.label == name] for name in drawn.labels)
+        kept = (row for rows, count in zip(of_class, counts, strict=True) for row in rows[:count])
+        return replace(drawn, queries=tuple(kept))
 
 
 def _refuse_leaks(support: tuple[Example, ...], queries: tuple[Example, ...]) -> None:

@@ -24,7 +24,7 @@ class Labeller:
         task: what is asked.
         labels: those of the task; the ones that the support does not hold take no part.
         support: labelled texts.
-        batch_size: queries per problem. A transductive learner sees one batch at a time.
+        batch_size: queries per problem. A transductive learner sees one batch at a time; a message says so.
         seed: for learners that draw at random. device: a torch device name, or "auto".
 
     Raises:
@@ -54,6 +54,11 @@ class Labeller:
         shown = (Example(f"s{at}", row.text, row.label, declared(row, task.fields)) for at, row in enumerate(known))
         self.support = in_rounds(shown) if task.kind == "classification" else tuple(shown)
         self._size, self._seed, self._device = batch_size, seed, device
+        if learner.transductive:
+            self._context().notify(
+                f"{learner.name} reads the texts it is asked together, {batch_size} at a time: the answer to one may "
+                "change with the others, and texts asked one by one gain nothing from it"
+            )
         self._learner = for_task(learner, task, self.labels)
         self._learner.prepare(Background(), self._context())
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from evals.balance import EQUAL
 from evals.episode import EpisodeSampler
 from evals.learner import Learner
 from evals.store import Store
@@ -67,6 +68,7 @@ def describe_run(
             "seed": sampler.seed,
             "class_split": sampler.class_split,
             "part": sampler.part,
+            "query_balance": sampler.query_balance,
         },
         "learners": {name: learner.describe() for name, learner in learners.items()},
         "transductive": {name: learner.transductive for name, learner in learners.items()},
@@ -97,6 +99,7 @@ class _Episodes(BaseModel):
     seed: int
     class_split: str | None
     part: str
+    query_balance: str = EQUAL
 
 
 class _Settings(BaseModel):

@@ -34,7 +34,8 @@ class Standing:
             have no answer.
         constant_predictor: the alarm about a learner that gives one label to nearly all, as in a run's result.
         letters: learners that share a letter are not told apart, on new texts.
-        on_front: whether no other learner is both cheaper and better (seconds, and USD where money is spent).
+        on_front: whether no other learner is both cheaper and better (seconds, and USD where money is spent);
+            transductive learners have a front of their own.
         usd: None is unknown.
     """
 
@@ -111,6 +112,7 @@ class Verdict:
     Attributes:
         winner: the learner with the highest mean, transductive and partial ones left out; None where new texts might
             show even that one to be no better than chance.
+        apart: transductive learners whose mean is above that of the winner, best first.
         tied: learners that new texts might show to be as good: Holm-adjusted p of 0.05 or more.
         identical: those of them that scored exactly as the winner did, query by query.
     """
@@ -118,6 +120,7 @@ class Verdict:
     winner: str | None
     tied: tuple[str, ...]
     identical: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,12 @@ class Analysis:
     def best(self) -> Standing:
         """The standing that the others are held against, be it no better than chance."""
         return self.standings[0]
+
+    @property
+    def blocks(self) -> tuple[tuple[Standing, ...], tuple[Standing, ...]]:
+        """The standings of learners that answer every query by itself, and those of transductive ones."""
+        at = sum(not standing.transductive for standing in self.standings)
+        return self.standings[:at], self.standings[at:]
 
     def behind(self, learner: str) -> Pair | None:
         """The best learner minus this one; None for the best itself, and for one that shares no episode with it."""
@@ -164,7 +173,8 @@ def analyse(table: Table, *, seed: int = 0) -> Analysis:
     estimator = _Estimator(table)
     pairs = _pairs(table, ranked, means, estimator, seed)
     letters = _letters(ranked, pairs)
-    front = _front(ranked)
+    # They are ranked last, so the two fronts, one after the other, are in the order of the ranking.
+    front = [*_front([o for o in ranked if not o.transductive]), *_front([o for o in ranked if o.transductive])]
     standings = tuple(
         _standing(table, outcome, means[outcome.learner], statuses[outcome.learner], estimator, letter, on_front)
         for outcome, letter, on_front in zip(ranked, letters, front, strict=True)
@@ -317,6 +327,8 @@ def _mean(outcome: Outcome) -> float:
 
 def _front(ranked: Sequence[Outcome]) -> list[bool]:
     """Whether each learner is on the front of score and seconds, or of score and money where money is spent."""
+    if not ranked:
+        return []
     scores = [_mean(outcome) for outcome in ranked]
     fronts = [stats.pareto_front([outcome.seconds for outcome in ranked], scores)]
     if any(outcome.usd != 0 for outcome in ranked):
@@ -337,4 +349,5 @@ def _verdict(standings: Sequence[Standing], pairs: Sequence[Pair], chance: float
     }
     alike = {name for pair in pairs if pair.identical and winner in (pair.a, pair.b) for name in (pair.a, pair.b)}
     tied = tuple(name for name in others if name not in told_apart)
-    return Verdict(winner, tied, tuple(name for name in tied if name in alike))
+    better = (s.learner for s in standings if s.transductive and s.accuracy.mean > eligible[0].accuracy.mean)
+    return Verdict(winner, tied, tuple(name for name in tied if name in alike), tuple(better))

@@ -168,6 +168,7 @@ def compare(
     seed: int | Sequence[int] = 0,
     class_split: str | Sequence[str] | None = None,
     part: str = "test",
+    query_balance: str = "equal",
     until_ci: float | None = None,
     folder: Path | str | None = None,
     run_dir: Path | str = "runs",
@@ -181,7 +182,7 @@ def compare(
     Args:
         task: names, loaded tasks, or tables as `load_task` takes them; one or a list.
         learner: specs; or a mapping from names to specs or learners of one's own.
-        way, shot, query, episodes, seed, class_split, part, until_ci: as in `Study`.
+        way, shot, query, episodes, seed, class_split, part, query_balance, until_ci: as in `Study`.
         folder: of the comparison; one that holds the same study is continued. None makes a new one in `run_dir`.
         ctx: device, messages, limits.
         on_step: called after each learner on each series of episodes.
@@ -211,6 +212,7 @@ def compare(
         seed=seed,
         class_split=class_split,
         part=part,
+        query_balance=query_balance,
         until_ci=until_ci,
     )
     named = learners if isinstance(learners, Mapping) else study.learner

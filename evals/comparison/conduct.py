@@ -45,7 +45,7 @@ class Job:
         """Name of its run's folder within that of the comparison."""
         sampler = self.sampler
         place = [sampler.task.name, sampler.class_split or "all", f"{sampler.way}way", f"{sampler.shot}shot"]
-        series = [sampler.task.data_fingerprint, sampler.part, sampler.query, sampler.seed]
+        series = [sampler.task.data_fingerprint, sampler.part, sampler.query, sampler.query_balance, sampler.seed]
         name = self.contestant.name
         return f"{folder_name(*place, name)}-{digest([*place, *series, name])[:8]}"
 
@@ -123,7 +123,7 @@ def make_plan(
 
 def _samplers(study: Study, task: Task) -> list[EpisodeSampler]:
     return [
-        EpisodeSampler.of(task, study.way, shot, study.query, seed, class_split, study.part)
+        EpisodeSampler.of(task, study.way, shot, study.query, seed, class_split, study.part, study.query_balance)
         for class_split in study.class_split or (None,)
         for seed in study.seed
         for shot in study.shot

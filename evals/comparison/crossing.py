@@ -59,10 +59,11 @@ def leads(analyses: Sequence[Analysis], *, seed: int = 0) -> list[Lead]:
 
 def by_task(analyses: Sequence[Analysis]) -> list[list[Analysis]]:
     """The analyses of every task that was compared at several shots, by shot."""
-    groups: dict[tuple[str, str, int, int, str], list[Analysis]] = {}
+    groups: dict[tuple[str, str, int, int, str, str], list[Analysis]] = {}
     for analysis in analyses:
         table = analysis.table
-        groups.setdefault((table.task, table.data, table.way, table.query, table.part), []).append(analysis)
+        place = (table.task, table.data, table.way, table.query, table.query_balance, table.part)
+        groups.setdefault(place, []).append(analysis)
     return [sorted(group, key=lambda a: a.table.shot) for group in groups.values() if len(group) > 1]
 
 

@@ -79,9 +79,9 @@ def notes(analyses: Sequence[Analysis], study: Mapping[str, Any]) -> list[str]:
 
 
 def place(analysis: Analysis) -> dict[str, Any]:
-    """What names a table: task, part, way and shot."""
-    table = analysis.table
-    return {"task": table.task, "part": table.part, "way": table.way, "shot": table.shot}
+    """What names a table: task, part, way, shot, and how queries are spread over the classes."""
+    names = ("task", "part", "way", "shot", "query_balance")
+    return {name: getattr(analysis.table, name) for name in names}
 
 
 def entry(analysis: Analysis, standing: Standing) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from evals.balance import EQUAL
 from evals.comparison.tables import STATUSES, UNANSWERED, Cell, Floats, Outcome, Source, Table
 from evals.kinds import Kind, kind_named
 from evals.metatrain import LEARNER_FOLDER, trained_seconds
@@ -51,6 +52,7 @@ class _TableKey:
     part: str
     way: int
     query: int
+    query_balance: str
     shot: int
     kind: str
     language: str
@@ -124,6 +126,7 @@ def _read(folder: Path, known: dict[str, EpisodeRecord]) -> Iterable[tuple[_Tabl
         drawn["part"],
         drawn["way"],
         drawn["query"],
+        drawn.get("query_balance", EQUAL),
         drawn["shot"],
         task["kind"],
         task["language"],
@@ -196,6 +199,7 @@ def _table(key: _TableKey, cells: _Cells) -> Table:
         way=key.way,
         shot=key.shot,
         query=key.query,
+        query_balance=key.query_balance,
         cells=tuple(found_cells),
         labels=tuple(labels),
         chance=sum(chances) / len(chances) if chances else None,

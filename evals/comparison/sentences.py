@@ -13,6 +13,15 @@ def verdict_sentence(analysis: Analysis, language: str = "en") -> str:
     Args:
         language: "en" or "ko".
     """
+    sentences = [_verdict(analysis, language)]
+    if analysis.verdict.apart:
+        best = analysis.standing(analysis.verdict.apart[0])
+        name, mean = best.learner, percent(best.accuracy.mean)
+        sentences.append(_APART[language].format(learner=name, mean=mean))
+    return " ".join(sentences)
+
+
+def _verdict(analysis: Analysis, language: str) -> str:
     table, verdict = analysis.table, analysis.verdict
     words = {"task": table.task, "way": table.way, "shot": table.shot}
     if verdict.winner is None:
@@ -99,6 +108,10 @@ _IDENTICAL = {
 _AHEAD = {
     "en": "It leads {second} by {points} points ({low} to {high}; {p} after Holm).",
     "ko": "2위 {second}보다 {points}점 앞섭니다 ({low}~{high}; Holm 보정 {p}).",
+}
+_APART = {
+    "en": "Ranked apart, because it reads all queries of an episode together: {learner}, with {mean} %.",
+    "ko": "한 에피소드의 질의를 한꺼번에 읽는 방식이라 순위에서 따로 뺀 {learner}의 점수는 {mean} %입니다.",
 }
 _STEADY = {
     "en": "{task}: {few} leads at every K from {least} to {most}; the answer does not flip.",

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from evals.balance import EQUAL, written
 from evals.loading import READING
 from fewshot.core.errors import TaskError, UsageError
 from fewshot.core.hashing import digest
@@ -57,6 +58,7 @@ class Study(BaseModel):
         seed: of episodes and learners; three or more are a factor of their own, and never independent samples of texts.
         class_split: names of class splits; None takes the first one a task has, "all" every class.
         part: which classes or rows the queries come from.
+        query_balance: "equal", or "dirichlet:ALPHA" for as many queries in proportions drawn per episode.
         text_column, label_column, encoding, sheet, kind, separator: of tasks that are files, as in `load_task`.
         drop: classes to leave out of every task.
         until_ci: stop a learner's episodes when its 95 % interval is this many points to either side, or narrower.
@@ -73,6 +75,7 @@ class Study(BaseModel):
     seed: _Seeds = (0,)
     class_split: _Names | None = None
     part: str = "test"
+    query_balance: Annotated[str, AfterValidator(written)] = EQUAL
     until_ci: Annotated[float, Field(gt=0)] | None = None
     text_column: str | None = None
     label_column: str | None = None

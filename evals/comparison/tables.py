@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evals.balance import EQUAL
 from evals.stats import Design
 from evals.types import Status, Usage
 
@@ -100,6 +101,7 @@ class Table:
         text_ids, text_class: (n_texts,) row of every text, and the index of its class in `labels`, or -1.
         gold: (n_observations,) index into `labels`, or -1 for kinds without labels.
         notes: what was left out when runs were joined.
+        query_balance: how the queries of an episode are spread over its classes.
     """
 
     task: str
@@ -126,10 +128,16 @@ class Table:
     gold: Ints
     outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...] = ()
+    query_balance: str = EQUAL
 
     @property
     def n_episodes(self) -> int:
         return len(self.problem_ids)
+
+    @property
+    def uneven(self) -> str:
+        """What to say of uneven queries after their number; nothing where every class is asked equally often."""
+        return "" if self.query_balance == EQUAL else f", classes asked in proportions of {self.query_balance}"
 
     @property
     def n_texts(self) -> int:

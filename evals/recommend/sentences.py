@@ -41,6 +41,11 @@ def recommendation_sentence(findings: Findings, splits: Splits, language: str = 
     if advice.runner_up is not None:
         words |= _runner_up(findings, advice.runner_up)
     parts += _certainty(findings, advice)
+    best = findings.score(advice.learner).accuracy.mean
+    better = next((each for each in findings.scores if each.transductive and each.accuracy.mean > best), None)
+    if better is not None:
+        words |= {"apart": better.learner, "reached": percent(better.accuracy.mean)}
+        parts.append(_APART)
     return " ".join(part[language].format(**words) for part in parts)
 
 
@@ -66,6 +71,10 @@ def _certainty(findings: Findings, advice: Advice) -> list[dict[str, str]]:
     return [*([_OPEN, _SETTLE] if settled else [_TOO_CLOSE]), *quicker]
 
 
+_APART = {
+    "en": "Not considered, because it reads all texts that are asked together: {apart}, with {reached} %.",
+    "ko": "묻는 텍스트를 한꺼번에 읽는 방식인 {apart}({reached} %)는 따로 두고 추천에서 뺐습니다.",
+}
 _FREQUENT = {"en": "with what is most frequent", "ko": "가장 흔한 답"}
 _TAKE = {
     "en": "Use {learner}: {mean} % {right} ({low} to {high} with 95 % confidence, {texts} labelled texts{chosen}).",

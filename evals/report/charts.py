@@ -121,7 +121,7 @@ class Charts:
         return self._draw(chart, "Score against labelled texts per class")
 
     def pareto(self, analysis: Analysis, cost: str) -> str:
-        """Score against cost. The line joins the learners that no other one beats at less cost.
+        """Score against cost. The line joins inductive learners that no other one beats at less cost.
 
         Args:
             cost: "seconds" or "usd", per query.
@@ -132,6 +132,7 @@ class Charts:
                 "learner": cleaned(s.learner),
                 "colour": self.colour(s.learner),
                 "cost": spent / s.n_queries,
+                "apart": s.transductive,
                 **in_percent(mean=s.accuracy.mean),
             }
             for s in analysis.standings
@@ -146,7 +147,7 @@ class Charts:
         y = alt.Y("mean:Q", title=f"{analysis.table.metric}, %", scale=up)
         paint = alt.Color("colour:N", scale=None)
         steps = (
-            alt.Chart(self._data(figures.front(rows)))
+            alt.Chart(self._data(figures.front([row for row in rows if not row["apart"]])))
             .mark_line(interpolate="step-after", color=MUTED, strokeDash=[3, 3], strokeWidth=1)
             .encode(x=x, y=y)
         )

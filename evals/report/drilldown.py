@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from evals.balance import EQUAL
 from evals.comparison.analysis import Analysis
 from evals.comparison.tables import Source
 from evals.episode import Episode, EpisodeSampler
@@ -181,8 +182,10 @@ class Drilldown:
             return task
         drawn = config["episodes"]
         names = ("way", "shot", "query", "seed", "class_split", "part")
+        balance = drawn.get("query_balance", EQUAL)
         try:
-            episode = EpisodeSampler(task, **{name: drawn[name] for name in names})[record.index]
+            sampler = EpisodeSampler(task, **{name: drawn[name] for name in names}, query_balance=balance)
+            episode = sampler[record.index]
         except FewshotError as error:
             return f"the episode cannot be drawn again: {error}"
         return episode if episode.id == record.problem_id else "sampling has changed since; texts are not shown"

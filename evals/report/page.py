@@ -85,7 +85,7 @@ def _tasks(comparison: Comparison, charts: Charts, drilldown: Drilldown) -> Iter
     grouped: dict[tuple[Any, ...], list[Analysis]] = {}
     for analysis in comparison.analyses:
         table = analysis.table
-        grouped.setdefault((table.task, table.way, table.query, table.part), []).append(analysis)
+        grouped.setdefault((table.task, table.way, table.query, table.query_balance, table.part), []).append(analysis)
     for number, group in enumerate(grouped.values(), start=1):
         curves = charts.shot_curves(group) if len(group) > 1 else ""
         views = tuple(_table(analysis, f"t{number}-{at}", charts, drilldown) for at, analysis in enumerate(group, 1))

@@ -76,10 +76,12 @@ def to_markdown(comparison: Comparison) -> str:
     blocks = [f"> {_markdown_text(note)}" for note in comparison.document["notes"]]
     blocks += [_markdown_text(sentence) for sentence in comparison.sentences()]
     for analysis in comparison.analyses:
-        cells = [[_markdown_text(cell) for cell in _cells(analysis, standing)] for standing in analysis.standings]
-        ruler = [":--", *["--:"] * (len(_COLUMNS) - 1)]
-        lines = [f"| {' | '.join(row)} |" for row in ([*_COLUMNS], ruler, *cells)]
-        blocks += [f"## {_markdown_text(_title(analysis))}", "\n".join(lines), _markdown_text(_legend(analysis))]
+        blocks.append(f"## {_markdown_text(_title(analysis))}")
+        for standings in filter(None, analysis.blocks):
+            cells = [[_markdown_text(cell) for cell in _cells(analysis, standing)] for standing in standings]
+            ruler = [":--", *["--:"] * (len(_COLUMNS) - 1)]
+            blocks.append("\n".join(f"| {' | '.join(row)} |" for row in ([*_COLUMNS], ruler, *cells)))
+        blocks.append(_markdown_text(_legend(analysis)))
     return "\n\n".join([*blocks, *_absences(comparison)]) + "\n"
 
 
@@ -88,8 +90,11 @@ def to_latex(comparison: Comparison) -> str:
     blocks = ["% \\usepackage{booktabs}"]
     blocks += [f"\\noindent {_latex_text(note)}" for note in comparison.document["notes"]]
     for analysis in comparison.analyses:
-        cells = [[_latex_text(cell) for cell in _cells(analysis, standing)] for standing in analysis.standings]
-        body = "\n".join(f"{' & '.join(row)} \\\\" for row in cells)
+        cells = (
+            [[_latex_text(cell) for cell in _cells(analysis, standing)] for standing in standings]
+            for standings in filter(None, analysis.blocks)
+        )
+        body = "\n\\midrule\n".join("\n".join(f"{' & '.join(row)} \\\\" for row in block) for block in cells)
         head = " & ".join(map(_latex_text, _COLUMNS))
         blocks.append(
             "\\begin{table}\n\\centering\n"
@@ -163,9 +168,9 @@ def _legend(analysis: Analysis) -> str:
     table = analysis.table
     chance = "" if table.chance is None else f" Chance {percent(table.chance)}."
     return (
-        f"{table.metric} in percent over {table.n_episodes} episodes of {table.n_texts} texts.{chance} "
+        f"{table.metric} in percent over {table.n_episodes} episodes of {table.n_texts} texts{table.uneven}.{chance} "
         "Behind: points to the best learner; p: on new texts, Holm-adjusted. Learners that share a letter are not told "
-        "apart on new texts. b: baseline; t: transductive, ranked apart."
+        "apart on new texts. b: baseline; t: transductive, read all queries of an episode together, ranked apart."
     )
 
 

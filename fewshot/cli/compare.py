@@ -58,6 +58,9 @@ def compare(
         str | None, typer.Option("--class-split", "--split", help="Class splits: 01, or 01,02; all for every class.")
     ] = None,
     part: Annotated[str | None, typer.Option(help="train, valid or test.  [default: test]")] = None,
+    query_balance: Annotated[
+        str | None, typer.Option(help="equal, or dirichlet[:ALPHA]: classes are asked unevenly.  [default: equal]")
+    ] = None,
     until_ci: Annotated[
         float | None, typer.Option(help="Stop a learner once its 95% interval is this many points to either side.")
     ] = None,
@@ -98,6 +101,7 @@ def compare(
         "seed": seed,
         "class_split": class_split,
         "part": part,
+        "query_balance": query_balance,
         "until_ci": until_ci,
         **{field.name: ctx.params[field.name] for field in fields(TaskReading)},
     }
@@ -331,8 +335,12 @@ def _show_table(analysis: Analysis) -> None:
         "non-ok",
         "ms/query",
     ]
-    title = f"{table.task}: {table.way}-way {table.shot}-shot, {table.n_episodes} episodes, {table.n_texts} query texts"
-    show_table(columns, rows, title=title, right=columns[1:])
+    place = f"{table.task}: {table.way}-way {table.shot}-shot"
+    title = f"{place}, {table.n_episodes} episodes, {table.n_texts} query texts{table.uneven}"
+    _, apart = analysis.blocks
+    show_table(columns, rows, title=title, right=columns[1:], apart=len(apart))
+    if apart:
+        show("transductive: reads all queries of an episode together; ranked apart from the learners above")
     chance = "" if table.chance is None else f"chance {table.chance:.3f}; "
     show(
         f"{chance}learners that share a letter are not told apart; p: new texts, Holm over {len(analysis.pairs)} pairs"

@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from evals.balance import EQUAL
 from evals.episode import EpisodeSampler
 from evals.kinds import Kind, kind_named
 from evals.learner import Context, Estimate, Learner, MetaLearner, for_task
@@ -47,6 +48,7 @@ class Episodes:
     seed: int
     class_split: str | None
     part: str
+    query_balance: str = EQUAL
 
 
 def prepare_task(
@@ -74,7 +76,16 @@ def prepare_task(
 
 def build_sampler(task: Task, wanted: Episodes) -> EpisodeSampler:
     """The sampler of a run."""
-    return EpisodeSampler.of(task, wanted.way, wanted.shot, wanted.query, wanted.seed, wanted.class_split, wanted.part)
+    return EpisodeSampler.of(
+        task,
+        wanted.way,
+        wanted.shot,
+        wanted.query,
+        wanted.seed,
+        wanted.class_split,
+        wanted.part,
+        wanted.query_balance,
+    )
 
 
 def baselines(task: TaskInfo) -> dict[str, Learner]:

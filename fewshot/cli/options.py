@@ -18,6 +18,13 @@ ClassSplit = Annotated[
     str | None, typer.Option("--class-split", "--split", help="Class split such as 01; all for every class.")
 ]
 Part = Annotated[str, typer.Option("--part", help="train, valid or test.")]
+QueryBalance = Annotated[
+    str,
+    typer.Option(
+        "--query-balance",
+        help="equal: as many texts to label of each class. dirichlet[:ALPHA]: in proportions drawn per episode.",
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Tracker = Annotated[
     list[str] | None, typer.Option("--tracker", help="Send figures to tensorboard[:FOLDER] or mlflow[:EXPERIMENT].")

@@ -60,9 +60,19 @@ def show(text: str = "", style: str = "") -> None:
 
 
 def show_table(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", right: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    title: str = "",
+    right: Sequence[str] = (),
+    apart: int = 0,
 ) -> None:
-    """A table of plain cells on stdout; columns named in `right` are right-aligned."""
+    """A table of plain cells on stdout.
+
+    Args:
+        right: columns that are right-aligned.
+        apart: how many of the last rows make a block of their own.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -72,7 +82,9 @@ def show_table(
     )
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
+    for at, row in enumerate(rows):
+        if 0 < at == len(rows) - apart:
+            table.add_section()
         table.add_row(*(Text(clean(cell)) for cell in row))
     results().print(table)
 

@@ -252,7 +252,10 @@ def _show(found: Recommendation) -> None:
         rows,
         title=f"{found.task.name}: {len(splits.rows):,}{of} texts, {len(found.predictor.labels)} classes",
         right=columns[1:],
+        apart=(apart := sum(score.transductive for score in found.findings.scores)),
     )
+    if apart:
+        show("transductive: reads all texts that are asked together; ranked apart, and not recommended")
     show(
         f"{splits.repeats} x {splits.folds}-fold splits: {splits.n_train} texts shown, {splits.n_test} asked; always "
         f"answering {frequent} gives {found.findings.majority_share:.3f}"

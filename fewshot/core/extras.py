@@ -18,6 +18,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "prices": ("genai_prices",),
     "peft": ("torch", "transformers", "sentence_transformers", "gguf", "accelerate", "sklearn", "peft"),
     "setfit": ("torch", "transformers", "sentence_transformers", "gguf", "accelerate", "sklearn", "setfit"),
+    "transport": ("ot",),
     "ray": ("ray",),
     "tensorboard": ("torch", "tensorboard"),
     "mlflow": ("mlflow",),

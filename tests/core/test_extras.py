@@ -15,7 +15,7 @@ from fewshot.core.extras import EXTRAS, missing_modules
 from fewshot.core.registry import Registry
 
 #: Names of distributions that are not those of their modules.
-_MODULES = {"pillow": "PIL", "scikit_learn": "sklearn", "vl_convert_python": "vl_convert"}
+_MODULES = {"pillow": "PIL", "pot": "ot", "scikit_learn": "sklearn", "vl_convert_python": "vl_convert"}
 
 
 @pytest.fixture(autouse=True)

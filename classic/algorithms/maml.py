@@ -108,16 +108,17 @@ class MAML(Described):
         """Gradient of the query loss after `inner_steps` steps."""
         from torch.func import grad_and_value
 
-        def query_loss(params: Params) -> tuple[Tensor, dict[str, Tensor]]:
-            fast = self._descend(params, task, self.inner_steps)
-            return outcome(self.logits(fast, task.query_x), task, self.loss)
-
-        gradient, (loss, metrics) = grad_and_value(query_loss, has_aux=True)(params)
+        gradient, (loss, metrics) = grad_and_value(self._query_loss, has_aux=True)(params, task)
         before = self._support_loss(self._begin(params, task), task)
         return gradient, metrics | {"diverged": has_diverged(before, loss, gradient)}
 
+    def _query_loss(self, params: Params, task: TensorTask) -> tuple[Tensor, dict[str, Tensor]]:
+        """What training minimises, and the metrics of the queries."""
+        fast = self._descend(params, task, self.inner_steps)
+        return outcome(self.logits(fast, task.query_x), task, self.loss)
+
     def _begin(self, params: Params, task: TensorTask) -> Params:
-        return self.network.begin(network_params(params), task.class_mask)
+        return self.network.begin(network_params(params), task)
 
     def _rate(self, params: Params) -> float | Tensor | Mapping[str, Tensor]:
         return params[OWN + "log_inner_lr"].exp() if self.learn_inner_lr else self.inner_lr

@@ -43,8 +43,8 @@ class MetaSGD(MAML):
         import torch
 
         params = self.network.init(generator)
-        adapted = self.network.begin(params, torch.ones(self.network.outputs or 1))
-        return params | {ALPHA + name: torch.full_like(value, self.inner_lr) for name, value in adapted.items()}
+        shapes = {name: value.shape for name, value in params.items()} | self.network.head_shapes
+        return params | {ALPHA + name: torch.full(shape, self.inner_lr) for name, shape in shapes.items()}
 
     def _rate(self, params: Params) -> float | Tensor | Mapping[str, Tensor]:
         return {name.removeprefix(ALPHA): value for name, value in params.items() if name.startswith(ALPHA)}

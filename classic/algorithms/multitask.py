@@ -10,8 +10,9 @@ new classes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from classic.algorithms.anil import ANIL
 from classic.functional.base import OWN, network_params
@@ -20,6 +21,7 @@ from classic.learners.meta import meta_learner
 from classic.networks.mlp import linear_params
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from classic.functional.base import Params, TensorTask
@@ -45,29 +47,47 @@ class Multitask(ANIL):
         """Training has no inner loop."""
         return False
 
-    def init(self, generator: Any) -> Params:
-        """Parameters of the network, `meta.base.weight` (base_classes, d) and `meta.base.bias` (base_classes,)."""
-        base = linear_params(self.network.features, self.base_classes, generator)
-        return self.network.init(generator) | {_WEIGHT: base["weight"], _BIAS: base["bias"]}
+    def init(self, generator: torch.Generator) -> Params:
+        """Parameters of the network, and the base head."""
+        return self.network.init(generator) | base_head(self.network.features, self.base_classes, generator)
 
     def meta_gradient(self, params: Params, task: TensorTask) -> tuple[Params, dict[str, Tensor]]:
         """Gradient of the cross-entropy over the base classes, support and queries alike."""
-        import torch
-        from torch.func import grad_and_value
-        from torch.nn.functional import linear
+        return base_class_gradient(lambda params, x: self.network.embed(network_params(params), x), params, task)
 
-        rows = task._replace(
-            query_x=torch.cat([task.support_x, task.query_x]),
-            query_y=torch.cat([task.support_y, task.query_y]),
-            query_mask=torch.cat([task.support_mask, task.query_mask]),
-        )
 
-        def loss(params: Params) -> tuple[Tensor, dict[str, Tensor]]:
-            features = self.network.embed(network_params(params), rows.query_x)
-            return outcome(linear(features, params[_WEIGHT], params[_BIAS]), rows, "cross_entropy")
+def base_head(features: int, base_classes: int, generator: torch.Generator) -> Params:
+    """`meta.base.weight` (base_classes, features) and `meta.base.bias` (base_classes,)."""
+    base = linear_params(features, base_classes, generator)
+    return {_WEIGHT: base["weight"], _BIAS: base["bias"]}
 
-        gradient, (value, metrics) = grad_and_value(loss, has_aux=True)(params)
-        return gradient, metrics | {"diverged": (~value.isfinite()).to(value.dtype)}
+
+def base_class_gradient(
+    embed: Callable[[Params, Tensor], Tensor], params: Params, task: TensorTask
+) -> tuple[Params, dict[str, Tensor]]:
+    """Gradient of the cross-entropy over the base classes, support and queries alike, and its metrics.
+
+    Args:
+        embed: all parameters and (n, ...) rows -> (n, features), which the base head reads.
+        params: those of `base_head` among them.
+        task: numbers its classes among all base classes.
+    """
+    import torch
+    from torch.func import grad_and_value
+    from torch.nn.functional import linear
+
+    rows = task._replace(
+        query_x=torch.cat([task.support_x, task.query_x]),
+        query_y=torch.cat([task.support_y, task.query_y]),
+        query_mask=torch.cat([task.support_mask, task.query_mask]),
+    )
+
+    def loss(params: Params) -> tuple[Tensor, dict[str, Tensor]]:
+        outputs = linear(embed(params, rows.query_x), params[_WEIGHT], params[_BIAS])
+        return outcome(outputs, rows, "cross_entropy")
+
+    gradient, (value, metrics) = grad_and_value(loss, has_aux=True)(params)
+    return gradient, metrics | {"diverged": (~value.isfinite()).to(value.dtype)}
 
 
 Learner = meta_learner(

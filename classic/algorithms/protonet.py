@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from classic.functional.base import OWN, Network, network_params
 from classic.functional.distances import Distance, require_metric, similarity
 from classic.functional.episodic import Episodic
-from classic.functional.losses import mask_classes, one_hot
+from classic.functional.losses import mask_classes
+from classic.functional.prototypes import class_means
 from classic.learners.meta import meta_learner
 
 if TYPE_CHECKING:
@@ -92,12 +93,6 @@ class ProtoNet(Episodic):
         if self.learn_temperature:
             return params[OWN + "log_temperature"].exp()
         return like.new_full((), self.first_temperature)
-
-
-def class_means(embedded: Tensor, task: TensorTask) -> Tensor:
-    """(n_support, d) embeddings -> (way, d) mean of every class, by a matmul with indicators."""
-    members = one_hot(task.support_y, len(task.class_mask), task.support_mask)
-    return members.mT @ embedded / members.sum(dim=0).clamp(min=1)[:, None]
 
 
 Learner = meta_learner(ProtoNet, distance="cosine", learn_temperature=True, train_way=20)

@@ -13,11 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from classic.algorithms.protonet import class_means
 from classic.functional.base import OWN, Network, network_params
 from classic.functional.distances import require_metric, similarity
 from classic.functional.episodic import Episodic
 from classic.functional.losses import mask_classes, masked_mean, one_hot
+from classic.functional.prototypes import class_means
 from classic.learners.meta import meta_learner
 from classic.networks.mlp import MLP
 

@@ -60,7 +60,7 @@ class Reptile(Described):
     def adapt(self, params: Params, task: TensorTask) -> Adapted:
         """The network after `test_steps` steps on the support."""
         steps = self.inner_steps if self.test_steps is None else self.test_steps
-        fast = self.network.begin(network_params(params), task.class_mask)
+        fast = self.network.begin(network_params(params), task)
         fast = descend(
             self._loss(task.support_x, task.support_y, task.support_mask, task.class_mask), fast, self.inner_lr, steps
         )
@@ -81,7 +81,7 @@ class Reptile(Described):
         x = torch.cat([task.support_x, task.query_x])
         y = torch.cat([task.support_y, task.query_y])
         mask = torch.cat([task.support_mask, task.query_mask])
-        start, pull_back, *_ = vjp(lambda params: self.network.begin(params, task.class_mask), network_params(params))
+        start, pull_back, *_ = vjp(lambda params: self.network.begin(params, task), network_params(params))
         fast = start
         for step in range(self.inner_steps):
             rows = self._minibatch(step, mask)

@@ -6,7 +6,7 @@ params --adapt(support)--> fast --logits(query)--> (n_query, way)
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -151,6 +151,18 @@ class Algorithm(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Every argument that decides the result, JSON-ready."""
+        ...
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """An algorithm that changes in the course of its training; it is as at the end unless asked."""
+
+    def at(self, progress: float) -> Algorithm:
+        """The algorithm as it is when `progress` of the training, from 0 to below 1, is done.
+
+        Executors that compile do so for every algorithm that differs: change in a few stages, not at every step.
+        """
         ...
 
 

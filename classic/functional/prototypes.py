@@ -1,16 +1,25 @@
-"""Nearest class mean on cached vectors: thousands of problems as a few batched matmuls over index tensors."""
+"""Class means of one task, and nearest class mean on cached vectors: thousands of problems as a few batched matmuls."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from classic.functional.distances import Distance, require_metric, similarity
+from classic.functional.losses import one_hot
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from classic.functional.base import TensorTask
+
 #: Numbers that are gathered at once: 4 MB of float32 stay in the cache.
 BUDGET = 1_000_000
+
+
+def class_means(embedded: Tensor, task: TensorTask) -> Tensor:
+    """(n_support, d) embeddings -> (way, d) mean of every class, by a matmul with indicators."""
+    members = one_hot(task.support_y, len(task.class_mask), task.support_mask)
+    return members.mT @ embedded / members.sum(dim=0).clamp(min=1)[:, None]
 
 
 def prototype_logits(

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from evals.episode import Episode
 
 #: Where a head starts that treats classes alike.
-Start = Literal["zero", "shared"]
+Start = Literal["zero", "shared", "prototypes"]
 #: Name of the checkpoint of a trained learner.
 NAME = "learner"
 _FROZEN_LR = 1e-4
@@ -376,7 +376,7 @@ def meta_learner(
     if head is not None:
         own["scale"] = (float, 10.0)
         defaults = {"hidden": 64} | defaults
-    trained = {each.name: each.type for each in fields(MetaLearner)}
+    trained = get_type_hints(MetaLearner)
     typed = [(key, kind, defaults.get(key, default)) for key, (kind, default) in own.items()]
     typed += [(key, trained[key], value) for key, value in defaults.items() if key not in own]
     made = make_dataclass(

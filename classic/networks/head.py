@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from classic.functional.base import Described, Network
+from classic.functional.prototypes import class_means
 from classic.networks.mlp import linear_params
 from fewshot.core.errors import UsageError
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from classic.functional.base import Params
+    from classic.functional.base import Params, TensorTask
 
 BODY, HEAD = "body.", "head."
 
@@ -23,11 +24,13 @@ class Headed(Described):
     """`head(backbone(x))`: what the gradient-based algorithms adapt.
 
     Class numbers are drawn anew in every episode, so a head that is meta-learned per class has no class to mean: all it
-    can learn is an arbitrary order. Two starting points treat classes alike, and serve any number of them:
+    can learn is an arbitrary order. Three starting points treat classes alike, and serve any number of them:
 
-        "zero"     every row is zero; the first inner step turns it towards the class means.
-        "shared"   one meta-learned row, copied to every class (UNICORN-MAML; Ye and Chao, ICLR 2022).
-        "learned"  one meta-learned row per output, as in MAML's own code; needs a fixed `outputs`. For regression.
+        "zero"        every row is zero; the first inner step turns it towards the class means.
+        "shared"      one meta-learned row, copied to every class (UNICORN-MAML; Ye and Chao, ICLR 2022).
+        "prototypes"  the classifier by the nearest class mean of the support (Proto-MAML; Triantafillou et al., ICLR
+                      2020): row 2c and bias -|c|^2 of a class with mean c, differentiated through.
+        "learned"     one meta-learned row per output, as in MAML's own code; needs a fixed `outputs`. For regression.
 
     Args:
         backbone: gives the features.
@@ -37,7 +40,7 @@ class Headed(Described):
     """
 
     backbone: Network
-    start: Literal["zero", "shared", "learned"] = "zero"
+    start: Literal["zero", "shared", "prototypes", "learned"] = "zero"
     outputs: int | None = None
     std: float | None = None
 
@@ -51,36 +54,49 @@ class Headed(Described):
         return self.backbone.features
 
     def init(self, generator: torch.Generator) -> Params:
-        """Fresh meta-parameters: `body.*` and, unless it starts at zero, `head.*`."""
+        """Fresh meta-parameters: `body.*` and, where the start of the head is learned, `head.*`."""
         params = {BODY + name: value for name, value in self.backbone.init(generator).items()}
-        if self.start == "zero":
+        if self.start not in ("shared", "learned"):
             return params
         head = linear_params(self.features, self.outputs or 1, generator, self.std)
         return params | {HEAD + name: value for name, value in head.items()}
 
-    def begin(self, params: Params, class_mask: Tensor) -> Params:
+    @property
+    def head_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of what may be learned about the head: one row for all classes, or one per "learned" output."""
+        rows = self.outputs or 1
+        return {HEAD + "weight": (rows, self.features), HEAD + "bias": (rows,)}
+
+    def begin(self, params: Params, task: TensorTask) -> Params:
         """The parameters from which the inner loop starts: `params` with one head row per class.
 
         Args:
             params: as `init` gives them.
-            class_mask: (way,), of the task; decides way, dtype and device of a head that starts at zero.
+            task: its class mask decides the way, dtype and device of the head; "prototypes" reads its support.
 
         Raises:
             UsageError: a "learned" head has another number of outputs.
         """
-        way = len(class_mask)
-        if self.start == "zero":
-            head = {"weight": class_mask.new_zeros(way, self.features), "bias": class_mask.new_zeros(way)}
-            return params | {HEAD + name: value for name, value in head.items()}
+        way = len(task.class_mask)
+        if self.start == "learned":
+            if self.outputs != way:
+                raise UsageError(
+                    f"the head has {self.outputs} outputs and the task {way} classes. Pad the task with a class mask, "
+                    "or let the head start 'zero' or 'shared'"
+                )
+            return params
+        weight, bias = self._rows(params, task, way)
+        return params | {HEAD + "weight": weight, HEAD + "bias": bias}
+
+    def _rows(self, params: Params, task: TensorTask, way: int) -> tuple[Tensor, Tensor]:
+        """(way, features) and (way,) of a head that is not learned per class."""
+        nothing = task.class_mask.new_zeros(way)
         if self.start == "shared":
-            head = {HEAD + name: params[HEAD + name] for name in ("weight", "bias")}
-            return params | {name: value.expand(way, *value.shape[1:]) for name, value in head.items()}
-        if self.outputs != way:
-            raise UsageError(
-                f"the head has {self.outputs} outputs and the task {way} classes. Pad the task with a class mask, "
-                "or let the head start 'zero' or 'shared'"
-            )
-        return params
+            return params[HEAD + "weight"].expand(way, -1), params[HEAD + "bias"].expand(way)
+        if self.start == "prototypes":
+            means = class_means(self.embed(params, task.support_x), task)
+            return 2 * means, -means.square().sum(dim=-1)
+        return nothing[:, None].expand(way, self.features), nothing
 
     def apply(self, params: Params, x: Tensor) -> Tensor:
         """(n, ...) -> (n, outputs)."""

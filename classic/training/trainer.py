@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from classic.functional.base import Staged
 from classic.training.data import TaskSource
 from classic.training.options import TrainingOptions
 from classic.training.scores import task_scores
@@ -160,7 +161,10 @@ class Trainer:
 
         start = state.progress.step * self.options.meta_batch
         batch = train.batch(*self._workers.share(start, start + self.options.meta_batch))
-        gradient, metrics = self.executor.meta_gradient(self.algorithm, state.params, batch)
+        algorithm = self.algorithm
+        if isinstance(algorithm, Staged):
+            algorithm = algorithm.at(state.progress.step / self.options.steps)
+        gradient, metrics = self.executor.meta_gradient(algorithm, state.params, batch)
         averaged = self._workers.average({**gradient, _DIVERGED: metrics["diverged"].float().mean()})
         self._count(state, metrics)
         state.progress.step += 1

@@ -25,8 +25,8 @@ def test_learns_a_separable_task(algorithm: Algorithm) -> None:
     if algorithm.name == "reptile":
         optimiser: torch.optim.Optimizer = torch.optim.SGD(list(params.values()), lr=0.5)
     else:
-        optimiser = torch.optim.Adam(list(params.values()), lr=0.02)
-    for seed in range(120):
+        optimiser = torch.optim.Adam(list(params.values()), lr=0.04)
+    for seed in range(60):
         direction, _ = executor.meta_gradient(algorithm, params, tasks(8, seed, dtype=torch.float32))
         for name, value in params.items():
             value.grad = direction[name]
@@ -107,7 +107,7 @@ def _slope(algorithm: Algorithm, params: Params, one: TensorTask, name: str, dir
     return ((up - down) / (2 * step)).item()
 
 
-EXACT = {name: algorithm for name, algorithm in algorithms().items() if name not in ("fomaml", "reptile")}
+EXACT = {name: algorithm for name, algorithm in algorithms().items() if name not in ("fomaml", "imaml", "reptile")}
 
 
 @pytest.mark.parametrize("algorithm", EXACT.values(), ids=EXACT.keys())

@@ -31,7 +31,7 @@ class Point(Described):
     def init(self, generator: torch.Generator) -> dict[str, torch.Tensor]:
         return {"w": torch.full((), 3.0)}
 
-    def begin(self, params: dict[str, torch.Tensor], class_mask: torch.Tensor) -> dict[str, torch.Tensor]:
+    def begin(self, params: dict[str, torch.Tensor], task: TensorTask) -> dict[str, torch.Tensor]:
         return params
 
     def apply(self, params: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,8 @@ import torch
 from torch.testing import assert_close
 
 from classic.algorithms.matching import Matching
+from classic.algorithms.metabaseline import MetaBaseline
+from classic.algorithms.metaoptnet import MetaOptNet
 from classic.algorithms.protonet import ProtoNet
 from classic.algorithms.r2d2 import R2D2, ridge_regression
 from classic.algorithms.relation import Relation
@@ -157,15 +159,63 @@ def test_r2d2_against_a_direct_solve() -> None:
     )
 
 
+def test_metaoptnet_against_the_papers_dual() -> None:
+    """There alpha minimises 1/2 tr(alpha' (K + ridge I) alpha) - 2 tr(alpha' Y), and the output is K_q alpha."""
+    algorithm, one = MetaOptNet(Identity(INPUTS), ridge=2.0, scale=3.0), task()
+    gram = one.support_x @ one.support_x.T
+    alpha = torch.linalg.solve(gram + 2 * torch.eye(len(gram)), 2 * torch.nn.functional.one_hot(one.support_y).double())
+    found = algorithm.logits(algorithm.adapt(parameters(algorithm), one), one.query_x)
+    assert_close(found, 1.5 * one.query_x @ one.support_x.T @ alpha)
+
+
+def test_metaoptnet_smooths_over_the_classes_that_exist() -> None:
+    algorithm, one = MetaOptNet(MLP(INPUTS, (5,)), smoothing=0.3), task()
+    params = parameters(algorithm)
+    expected = torch.nn.functional.cross_entropy(
+        algorithm.logits(algorithm.adapt(params, one), one.query_x), one.query_y, label_smoothing=0.3
+    )
+    absent = one._replace(class_mask=torch.cat([one.class_mask, torch.zeros(2)]))
+    for each in (one, absent):
+        assert_close(algorithm.meta_gradient(params, each)[1]["loss"], expected)
+
+
+def test_metabaseline_classifies_among_all_base_classes_and_then_among_those_of_the_episode() -> None:
+    """The episode's three classes have the numbers 6, 0 and 3 among seven base classes."""
+    algorithm = MetaBaseline(MLP(INPUTS, (5,)), base_classes=7, classification=0.4)
+    params, one = parameters(algorithm), task()
+    base = torch.tensor([6, 0, 3])
+    numbered = TensorTask(
+        one.support_x, base[one.support_y], one.support_mask, one.query_x, base[one.query_y], one.query_mask,
+        torch.ones(7, dtype=torch.float64),
+    )  # fmt: skip
+    assert [algorithm.at(progress).classifies for progress in (0.0, 0.39, 0.4, 0.9)] == [True, True, False, False]
+
+    _, first = algorithm.at(0.0).meta_gradient(params, numbered)
+    embedded = 10 * algorithm.network.apply(params, torch.cat([one.support_x, one.query_x]))
+    outputs = embedded @ params["meta.base.weight"].T + params["meta.base.bias"]
+    labels = torch.cat([numbered.support_y, numbered.query_y])
+    assert_close(first["loss"], torch.nn.functional.cross_entropy(outputs, labels))
+
+    gradient, second = algorithm.at(0.4).meta_gradient(params, numbered)
+    protonet = ProtoNet(MLP(INPUTS, (5,)), "cosine", learn_temperature=True)
+    own = {name: value for name, value in params.items() if "base" not in name}
+    expected, metrics = protonet.meta_gradient(own, one)
+    assert_close({name: gradient[name] for name in own}, expected)
+    assert_close(second, metrics)
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
+        (lambda: MetaOptNet(Identity(2), ridge=0.0), "ridge 0.0"),
+        (lambda: MetaOptNet(Identity(2), smoothing=1.0), "smoothing 1.0"),
+        (lambda: MetaBaseline(Identity(2), classification=1.1), "classification 1.1"),
         (lambda: ProtoNet(Identity(2), "euclid"), "Did you mean 'euclidean'"),  # type: ignore[arg-type]
         (lambda: ProtoNet(Identity(2), temperature=0.0), "temperature 0.0"),
         (lambda: Matching(Identity(2), temperature=-1.0), "temperature -1.0"),
         (lambda: R2D2(Identity(2), ridge=0.0), "ridge 0.0"),
     ],
-    ids=["distance", "zero temperature", "negative temperature", "ridge"],
+    ids=["metaoptnet", "smoothing", "share", "distance", "zero temperature", "negative temperature", "ridge"],
 )
 def test_bad_arguments(build: object, message: str) -> None:
     with pytest.raises(UsageError, match=message):

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from classic.algorithms.anil import ANIL
+from classic.algorithms.boil import BOIL
+from classic.algorithms.cavia import CAVIA
 from classic.algorithms.contrastnet import ContrastNet
+from classic.algorithms.imaml import IMAML
 from classic.algorithms.maml import MAML
+from classic.algorithms.mamlpp import MAMLPlusPlus
 from classic.algorithms.mann import MANN
 from classic.algorithms.matching import Matching
+from classic.algorithms.metabaseline import MetaBaseline
 from classic.algorithms.metanet import MetaNet
+from classic.algorithms.metaoptnet import MetaOptNet
 from classic.algorithms.metasgd import MetaSGD
 from classic.algorithms.protaugment import ProtAugment
 from classic.algorithms.protonet import ProtoNet
@@ -47,6 +53,11 @@ def algorithms() -> dict[str, Algorithm]:
         "fomaml": MAML(headed(), inner_lr=0.5, inner_steps=3, first_order=True),
         "anil": ANIL(headed("zero"), inner_lr=0.5, inner_steps=3),
         "metasgd": MetaSGD(headed(), inner_lr=0.5),
+        "protomaml": MAML(headed("prototypes"), inner_lr=0.1, inner_steps=2),
+        "boil": BOIL(headed("prototypes"), inner_lr=0.5, inner_steps=2),
+        "cavia": CAVIA(headed("prototypes"), inner_lr=0.1, n_context=4),
+        "mamlpp": MAMLPlusPlus(headed(), inner_lr=0.5, inner_steps=2, early=0.5),
+        "imaml": IMAML(headed(), inner_lr=0.3, inner_steps=3, strength=0.5, cg_steps=2),
         "reptile": Reptile(headed("zero"), inner_lr=0.5, inner_steps=4, batch_size=WAY),
         "protonet": ProtoNet(embed),
         "protonet cosine": ProtoNet(embed, distance="cosine", learn_temperature=True),
@@ -58,6 +69,8 @@ def algorithms() -> dict[str, Algorithm]:
         "relation cross-entropy": Relation(embed, relation_width=8, loss="cross_entropy"),
         "siamese": Siamese(embed),
         "siamese max": Siamese(embed, aggregate="max"),
+        "metaoptnet": MetaOptNet(embed),
+        "metabaseline": MetaBaseline(embed, base_classes=WAY),
         "r2d2": R2D2(embed),
         "r2d2 more rows than features": R2D2(MLP(INPUTS, (4,))),
         "mann": MANN(embed, slots=5, hidden_state=16, cells=8, width=6, reads=2, temperature=0.1),

@@ -27,16 +27,19 @@ META = [
 FROZEN = ["prototypes", "probe"]
 #: Enough for the toy world, and a second or two.
 QUICK: dict[str, Any] = {"steps": 80, "eval_every": 40, "meta_batch": 4, "n_valid": 20, "train_way": None, "lr": 3e-3}
-SLOWER: dict[str, dict[str, Any]] = {
+FEW: dict[str, Any] = {"steps": 20, "eval_every": 20, "lr": 1e-2}
+OTHERWISE: dict[str, dict[str, Any]] = {
     "relation": {"steps": 200, "lr": 1e-2},
     "reptile": {"lr": 0.5},
     "mann": {"steps": 160, "lr": 1e-2, "hidden_state": 32, "cells": 8, "width": 16},
     "snail": {"filters": 8},
+    **{name: {**FEW, "inner_steps": 2} for name in ("protomaml", "boil", "cavia", "mamlpp", "imaml")},
+    **dict.fromkeys(("metaoptnet", "metabaseline"), FEW),
 }
 
 
 def build(name: str, **settings: Any) -> Any:
-    quick = {**QUICK, **SLOWER.get(name, {})} if name in META else {}
+    quick = {**QUICK, **OTHERWISE.get(name, {})} if name in META else {}
     return LEARNERS.build(name, encoder=ToyEncoder(), **{**quick, **settings})
 
 

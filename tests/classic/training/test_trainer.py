@@ -82,6 +82,28 @@ def test_finds_the_minimum(optimizer, schedule) -> None:
     assert trained.best.valid_loss == min(point.valid_loss for point in trained.curve if point.valid_loss is not None)
 
 
+@dataclass(frozen=True)
+class Turning(Mean):
+    """Goes up in the first half of its training, and down in the second."""
+
+    sign: float = -1.0
+
+    def at(self, progress: float) -> Turning:
+        return replace(self, sign=1.0 if progress < 0.5 else -1.0)
+
+    def meta_gradient(self, params: Any, task: TensorTask) -> Any:
+        return {"w": torch.full((1,), -self.sign)}, super().meta_gradient(params, task)[1]
+
+
+def test_an_algorithm_may_change_in_the_course_of_its_training() -> None:
+    options = replace(OPTIONS, optimizer="sgd", lr=1.0, steps=40)
+    trained = Trainer(Turning(), build_executor("loop"), options, context()).fit(Targets([1.0]), Targets([0.0]))
+    start = trained.curve[0].valid_loss
+    assert start is not None
+    w = [start**0.5 + up if trained.params["w"] > 0 else start**0.5 - up for up in (0, 10, 20, 10, 0)]
+    assert [point.valid_loss for point in trained.curve] == pytest.approx([each**2 for each in w], rel=1e-4)
+
+
 def test_tasks_are_asked_for_in_order_and_each_once() -> None:
     train = Targets([1.0])
     trainer().fit(train, Targets([1.0]))

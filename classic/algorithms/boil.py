@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from classic.algorithms.maml import MAML, Adapted
 from classic.functional.inner import descend
 from classic.learners.meta import meta_learner
-from classic.networks.head import BODY
+from classic.networks.head import BODY, Headed
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class BOIL(MAML):
     """MAML on the body. Arguments are those of `MAML`."""
+
+    network: Headed
 
     name = "boil"
 

@@ -19,6 +19,7 @@ from classic.functional.base import OWN
 from classic.functional.inner import descend, restricted
 from classic.functional.losses import task_loss
 from classic.learners.meta import meta_learner
+from classic.networks.head import Headed
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class CAVIA(MAML):
         n_context: numbers that are adapted.
     """
 
+    network: Headed
     n_context: int = 32
     inner_lr: float = 1.0
     inner_steps: int = 2

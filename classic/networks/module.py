@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from classic.functional.base import Params
+    from classic.functional.base import Params, TensorTask
 
 #: Length of a side, or of a sequence, where a layer leaves it open.
 _SIDE = 32
@@ -52,16 +52,22 @@ class ModuleNetwork:
         """The weights that the module came with; nothing is drawn."""
         return self.params(dict(self.module.named_parameters()))
 
-    def begin(self, params: Params, class_mask: Tensor) -> Params:
+    @property
+    def head_shapes(self) -> dict[str, tuple[int, ...]]:
+        """There is no head beside the module's own."""
+        return {}
+
+    def begin(self, params: Params, task: TensorTask) -> Params:
         """`params` themselves: the module has its head already.
 
         Raises:
             UsageError: its outputs are not as many as the classes of the task.
         """
-        if self.features != len(class_mask):
+        way = len(task.class_mask)
+        if self.features != way:
             raise UsageError(
-                f"the module has {self.features} outputs and the task {len(class_mask)} classes. Give it as many, or "
-                "put a head on it that follows the task: Headed(Network.of(module))"
+                f"the module has {self.features} outputs and the task {way} classes. Give it as many, or put "
+                "a head on it that follows the task: Headed(Network.of(module))"
             )
         return params
 

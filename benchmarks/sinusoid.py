@@ -15,39 +15,17 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from classic.algorithms.maml import MAML
 from classic.algorithms.reptile import Reptile
 from classic.functional.executors import Executor, build_executor
-from classic.functional.inner import EXPLOSION
-from classic.functional.sinusoid import Sinusoids
-from classic.networks import MLP, Headed
+from classic.training.sinusoid import METHODS, STEPS, errors, held_out, predictions, train
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from classic.functional.base import Params
-
-META_BATCH, TEST_TASKS, GRID, STEPS = 25, 600, 100, (0, 1, 5, 10)
-
-NETWORK = Headed(MLP(1, (40, 40), activate_last=True, std=0.01), "learned", 1, std=0.01)
-
-#: Reptile takes plain gradient steps on minibatches and moves a tenth of the way, less and less.
-METHODS: dict[str, MAML | Reptile] = {
-    "pretrained": MAML(NETWORK, 0.01, inner_steps=0, loss="mse"),
-    "maml": MAML(NETWORK, 0.01, inner_steps=1, loss="mse"),
-    "fomaml": MAML(NETWORK, 0.01, inner_steps=1, first_order=True, loss="mse"),
-    "reptile": Reptile(
-        replace(NETWORK, backbone=MLP(1, (40, 40), activate_last=True), std=None),
-        0.02,
-        inner_steps=10,
-        batch_size=10,
-        loss="mse",
-    ),
-}
 
 #: Mean error after 0, 1, 5 and 10 steps: an independent NumPy implementation, 70,000 meta-steps, one or two seeds,
 #: trained with K = 10 and rate 0.01. None where it has no figure; 10 steps of MAML at K = 5 diverge on a few tasks.
@@ -70,42 +48,14 @@ class Errors:
     diverged: int
 
 
-def train(method: MAML | Reptile, shot: int, seed: int, iterations: int, executor: Executor) -> Params:
-    """Meta-train from a fresh start."""
-    import torch
-
-    params = method.init(torch.Generator().manual_seed(seed))
-    tasks = Sinusoids(shot, shot, seed)
-    optimiser = torch.optim.Adam(list(params.values()), lr=1e-3)
-    for step in range(iterations):
-        batch = tasks.batch(step * META_BATCH, (step + 1) * META_BATCH)
-        direction, _ = executor.meta_gradient(method, params, batch)
-        if isinstance(method, Reptile):
-            rate = 0.1 * (1 - step / iterations)
-            params = {name: value - rate * direction[name] for name, value in params.items()}
-            continue
-        for name, value in params.items():
-            value.grad = direction[name]
-        optimiser.step()
-    return params
-
-
 def test(method: MAML | Reptile, params: Params, shot: int) -> dict[int, Errors]:
-    """Errors on the test tasks, which are the same for all methods and training seeds."""
-    tasks = Sinusoids(shot, GRID, seed=-1, grid=True).batch(0, TEST_TASKS)
-    executor = build_executor("vmap")
-
-    def errors(steps: int) -> Tensor:
-        predictions = executor.predict(replace(method, test_steps=steps), params, tasks)
-        return (predictions - tasks.query_y).square().mean(dim=(1, 2))
-
-    before = errors(0)
-    return {steps: _summary(errors(steps), before) for steps in STEPS}
-
-
-def _summary(errors: Tensor, before: Tensor) -> Errors:
-    diverged = ~errors.isfinite() | (errors > EXPLOSION * before.clamp(min=1))
-    return Errors(errors[~diverged].mean().item(), errors.nanmedian().item(), int(diverged.sum()))
+    """Errors on the test waves after each number of steps."""
+    waves = held_out(shot)
+    found = errors(predictions(method, params, waves), waves)
+    return {
+        steps: Errors(squared[~diverged].mean().item(), squared.nanmedian().item(), int(diverged.sum()))
+        for steps, (squared, diverged) in found.items()
+    }
 
 
 def measure(name: str, shot: int, seeds: int, iterations: int, executor: Executor) -> dict[str, Any]:

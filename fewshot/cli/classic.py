@@ -34,12 +34,14 @@ from fewshot.cli.options import (
 )
 from fewshot.cli.output import say, show, show_json
 from fewshot.cli.reading import Reading, TaskReading
+from fewshot.cli.sinusoid import sinusoid
 from fewshot.core.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from evals.learner import Learner
 
 app = typer.Typer(no_args_is_help=True, help="Meta-learning and small learners: classify by training.")
+app.command("sinusoid")(sinusoid)
 
 Algorithm = Annotated[
     str | None,

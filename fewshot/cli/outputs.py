@@ -15,7 +15,7 @@ from fewshot.core.errors import UsageError
 from fewshot.core.paths import cache_root, is_stream, refuse_overwriting
 
 #: Options that name a file to be written, and those that name a folder to be filled.
-_FILES, _FOLDERS = frozenset(("--output",)), frozenset(("--out", "--run-dir"))
+_FILES, _FOLDERS = frozenset(("--output", "--plot")), frozenset(("--out", "--run-dir"))
 _SEPARATORS = re.compile(r"[=:,+()]")
 
 
@@ -34,13 +34,14 @@ class GuardedCommand(TyperCommand):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         options = {name: frozenset(given.opts) for given in self.params if (name := given.name)}
         given = {name: value for name, value in ctx.params.items() if name in options and value is not None}
-        files = [Path(value) for name, value in given.items() if options[name] & _FILES]
+        files = {name: Path(value) for name, value in given.items() if options[name] & _FILES}
         folders = {name: Path(value) for name, value in given.items() if options[name] & _FOLDERS}
         others = [value for name, value in given.items() if not options[name] & (_FILES | _FOLDERS)]
         inputs = list(_paths(others))
-        for output in files:
-            _require_file(output, list(folders.values()))
-            refuse_overwriting(output, inputs)
+        for name, output in files.items():
+            option = "--plot" if "--plot" in options[name] else "-o"
+            _require_file(output, list(folders.values()), option)
+            refuse_overwriting(output, inputs, option)
         for name, folder in folders.items():
             if "--out" in options[name]:
                 refuse_overwriting(folder, inputs, "--out")
@@ -58,7 +59,7 @@ def _paths(value: Any) -> Iterator[Path]:
         yield from (Path(name) for name in dict.fromkeys(named) if name)
 
 
-def _require_file(output: Path, folders: list[Path]) -> None:
+def _require_file(output: Path, folders: list[Path], option: str) -> None:
     """Refuse an output that can be no file, before there is work to lose.
 
     Raises:
@@ -67,10 +68,10 @@ def _require_file(output: Path, folders: list[Path]) -> None:
     if is_stream(output):
         return
     if output.is_dir() or output.absolute() in [folder.absolute() for folder in folders]:
-        raise UsageError(f"-o {output} is a folder; name a file in it")
+        raise UsageError(f"{option} {output} is a folder; name a file in it")
     real, cache = Path(os.path.realpath(output)), os.path.realpath(cache_root())
     if output.exists() and real.is_relative_to(cache) and real.parent != Path(cache):
-        raise UsageError(f"-o {output} is a file of the cache: choose another output")
+        raise UsageError(f"{option} {output} is a file of the cache: choose another output")
     above = next(path for path in output.absolute().parents if path.exists())
     if not above.is_dir():
-        raise UsageError(f"-o {output}: {above} is no folder")
+        raise UsageError(f"{option} {output}: {above} is no folder")

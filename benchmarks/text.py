@@ -85,7 +85,7 @@ def _print(
     found: dict[str, list[float]] = {learner: [] for learner in specs}
     by_split: dict[str, list[float]] = {learner: [] for learner in specs}
     for sampler in samplers:
-        for learner, scores in _scores(sampler, specs, n_episodes).items():
+        for learner, scores in accuracies(sampler, specs, n_episodes).items():
             found[learner] += scores
             by_split[learner].append(round(sum(scores) / len(scores), 4))
     base = next((found[key] for key in found if key.startswith("prototypes")), None)
@@ -101,7 +101,7 @@ def _print(
     print(json.dumps(line), flush=True)
 
 
-def _scores(sampler: EpisodeSampler, specs: dict[str, str], n_episodes: int) -> dict[str, list[float]]:
+def accuracies(sampler: EpisodeSampler, specs: dict[str, str], n_episodes: int) -> dict[str, list[float]]:
     """Per learner, the accuracy of every episode, in order."""
     ctx = Context(notify=lambda message: print(message, file=sys.stderr))
     learners: dict[str, Learner] = {name: LEARNERS.build(spec) for name, spec in specs.items()}

@@ -142,6 +142,8 @@ PROMISES = {
     148: "`clone()` and `adapt(loss)` on a module give the meta-gradient of the functional core, of either order.",
     149: "A taskset that yields too few rows, or none, is told in one line with the number of the task and the class.",
     150: "Learners that train on unlabelled texts take those of the training classes, and none of a tested class.",
+    154: "The service refuses what it cannot read in one line, before the learner sees it.",
+    155: "Requests that break off leave nothing behind in the service.",
     160: "A meta-learner leaves its start only for a gain that is significant on validation tasks that chose nothing.",
 }
 

@@ -62,6 +62,11 @@ class Labeller:
         self._learner = for_task(learner, task, self.labels)
         self._learner.prepare(Background(), self._context())
 
+    @property
+    def transductive(self) -> bool:
+        """Whether the answer to one text may depend on those that are asked with it."""
+        return self._learner.transductive
+
     def query(self, text: str, values: Mapping[str, Any] | None = None, where: str = "this text") -> Query:
         """A new text as it is asked.
 

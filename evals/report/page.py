@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib import resources
 from typing import Any
 
-from evals import wording
 from evals.comparison import Comparison
 from evals.comparison.analysis import Analysis
 from evals.report.charts import Charts
 from evals.report.drilldown import Drilldown
 from evals.report.figures import training_curves
+from evals.report.html import assets, template
 from evals.report.shown import ShownEpisode
-from evals.report.svg import SERIES, cleaned
-
-#: With `{script}` and `{style}` hashes: nothing is fetched, and no other script or style runs.
-_POLICY = (
-    "default-src 'none'; script-src '{script}'; style-src '{style}'; img-src data:; base-uri 'none'; form-action 'none'"
-)
+from evals.report.svg import SERIES
 
 
 @dataclass(frozen=True)
@@ -75,12 +65,6 @@ def render(comparison: Comparison, *, token_scores: bool = False, trust: bool = 
     )
 
 
-def assets(script: str) -> dict[str, str]:
-    """What a page of this package is made of: `style`, `script` and the `policy` that allows these two alone."""
-    style, code = _read("style.css"), _read(script)
-    return {"style": style, "script": code, "policy": _POLICY.format(script=_hash(code), style=_hash(style))}
-
-
 def _tasks(comparison: Comparison, charts: Charts, drilldown: Drilldown) -> Iterator[TaskView]:
     grouped: dict[tuple[Any, ...], list[Analysis]] = {}
     for analysis in comparison.analyses:
@@ -107,57 +91,3 @@ def _table(analysis: Analysis, anchor: str, charts: Charts, drilldown: Drilldown
         training=tuple((name, charts.training(path)) for name, path in training_curves(analysis).items()),
         episodes=tuple(drilldown.episodes(analysis)),
     )
-
-
-@cache
-def template(name: str) -> Any:
-    """A template of this package: what it is given is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("evals.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalized,
-    )
-    environment.filters |= {
-        "percent": percent,
-        "points": partial(wording.points, signed=True),
-        "lead": partial(wording.lead, signed=True),
-        "p": wording.p_number,
-        "cost": cost,
-        "usd": lambda value: "unknown" if value is None else f"{value:.4g}",
-    }
-    return environment.get_template(name)
-
-
-def percent(value: float | None) -> str:
-    """A share in percent, with one decimal; a dash for none."""
-    return "–" if value is None or math.isnan(value) else wording.percent(value)
-
-
-def cost(seconds: float) -> str:
-    """Seconds in a readable unit."""
-    if seconds < 1e-3:
-        return f"{seconds * 1e6:.0f} µs"
-    if seconds < 1:
-        return f"{seconds * 1e3:.1f} ms" if seconds < 0.01 else f"{seconds * 1e3:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
-
-
-def _finalized(value: Any) -> Any:
-    """Control characters of data do not reach the page; what is markup already is left alone."""
-    from markupsafe import Markup
-
-    return cleaned(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
-
-
-@cache
-def _read(name: str) -> str:
-    return resources.files("evals.report").joinpath(name).read_text(encoding="utf-8")

@@ -11,14 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from itertools import chain, islice
-from math import exp
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from evals.content import TOKENS
-from evals.kinds.brackets import written
+from evals.answer_rows import answer_row
 from evals.kinds.multilabel import SEPARATORS
-from evals.tagged import entities_of, tags_of
 from fewshot.cli.answers import Tally
 from fewshot.cli.inputs import BATCH, NewText
 from fewshot.cli.output import say
@@ -115,28 +112,7 @@ def _answered(query: Query | None, answer: Answer | None, labeller: Labeller) ->
     """What is said of one text; None where there was nothing to be asked."""
     if query is None or answer is None:
         return {"label": None, "status": EMPTY}
-    found: dict[str, Any] = {**_decided(query, answer, labeller.task.kind), "status": str(answer.status)}
-    if answer.scores is not None:
-        shares = {label.name: round(exp(score), 6) for label, score in zip(labeller.labels, answer.scores, strict=True)}
-        if answer.decision is not None:
-            found["probability"] = shares.get(str(answer.decision))
-        found["probabilities"] = shares
-    if answer.detail:
-        found["detail"] = answer.detail
-    return found
-
-
-def _decided(query: Query, answer: Answer, kind: str) -> dict[str, Any]:
-    """The decision: a label, a list of labels, a text, or the text with its entities in brackets and one by one."""
-    decision = answer.decision
-    if decision is None or isinstance(decision, str):
-        return {"label": decision}
-    if kind != "tagging":
-        return {"label": list(decision)}
-    tokens = query.fields[TOKENS]
-    text, entities = entities_of(query.text, tokens, decision)
-    listed = [{**entity._asdict(), "text": text[entity.start : entity.end]} for entity in entities]
-    return {"label": written(text, entities), "tags": list(tags_of(text, tokens, entities)), "entities": listed}
+    return answer_row(query, answer, labeller)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "openai": ("openai",),
     "anthropic": ("anthropic",),
     "prices": ("genai_prices",),
+    "serve": ("fastapi", "uvicorn", "prometheus_client"),
     "peft": ("torch", "transformers", "sentence_transformers", "gguf", "accelerate", "sklearn", "peft"),
     "setfit": ("torch", "transformers", "sentence_transformers", "gguf", "accelerate", "sklearn", "setfit"),
     "transport": ("ot",),

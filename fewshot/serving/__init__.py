@@ -1,0 +1,1 @@
+"""A predictor behind an HTTP address."""

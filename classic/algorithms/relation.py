@@ -105,4 +105,4 @@ class Relation(Episodic):
         return masked_mean(errors.sum(dim=-1) / task.class_mask.sum().clamp(min=1), task.query_mask)
 
 
-Learner = meta_learner(Relation, steps=1500, lr=1e-3, eval_every=100)
+Learner = meta_learner(Relation, loss="cross_entropy", train_way=20)

@@ -190,7 +190,8 @@ def test_faults_leave_nothing_behind(service: httpx2.Client) -> None:
             length = f"Content-Length: {len(whole)}\r\n\r\n"
             raw.sendall([head.encode(), (head + length).encode() + whole[:9], (head + length).encode() + whole][at % 3])
     assert service.post("/predict", json={"texts": ["환불"]}).json()["predictions"][0]["label"] == "환불"
-    assert "fewshot_waiting_texts 0.0" in service.get("/metrics").text
+    while "fewshot_waiting_texts 0.0" not in service.get("/metrics").text:  # what broke off last may be answered still
+        pass
     assert threading.active_count() <= threads + 1
 
 

@@ -144,6 +144,7 @@ PROMISES = {
     150: "Learners that train on unlabelled texts take those of the training classes, and none of a tested class.",
     154: "The service refuses what it cannot read in one line, before the learner sees it.",
     155: "Requests that break off leave nothing behind in the service.",
+    151: "No text changes a cloze question: marks in it are read as letters, and it is cut where the pattern is not.",
     160: "A meta-learner leaves its start only for a gain that is significant on validation tasks that chose nothing.",
 }
 

@@ -16,7 +16,14 @@ from typing import Any, Literal
 
 from fewshot.core.errors import FewshotError, MissingExtra, ModelUnavailable
 
-Part = Literal["AutoConfig", "AutoTokenizer", "AutoModelForCausalLM", "AutoModel"]
+Part = Literal[
+    "AutoConfig",
+    "AutoTokenizer",
+    "AutoModelForCausalLM",
+    "AutoModel",
+    "AutoModelForMaskedLM",
+    "AutoModelForSequenceClassification",
+]
 
 #: Any of these makes a tokenizer.
 TOKENIZERS = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json")
@@ -24,6 +31,8 @@ TOKENIZERS = ("tokenizer.json", "*.model", "vocab.*", "*.tiktoken", "tekken.json
 _COMPUTED = re.compile(r"(^|\.)(rotary_emb\.inv_freq|attn\.(masked_)?bias|attention\.(masked_)?bias|position_ids)$")
 #: Parts of an encoder that no vector of ours is read from; files without them are common.
 _UNREAD = re.compile(r"(^|\.)pooler\.")
+#: The same, and a head for pairs of sentences, beside the head that is read.
+_BESIDE = re.compile(r"(^|\.)(pooler|seq_relationship)\.")
 _AGAIN = "copy or download the model again"
 
 
@@ -91,8 +100,7 @@ def load_language_model(folder: Path, first: Callable[[Any], None] = lambda _: N
     model, report = _load_weights("AutoModelForCausalLM", folder, **options)
     first(model)
     _refuse(folder, report["missing_keys"], "the weights lack")
-    strange = [name for name in report["unexpected_keys"] if not _COMPUTED.search(name)]
-    _refuse(folder, strange, f"{type(model).__name__}, the model that config.json names, has no place for")
+    _refuse(folder, [name for name in report["unexpected_keys"] if not _COMPUTED.search(name)], _no_place(model))
     return model
 
 
@@ -107,11 +115,49 @@ def load_encoder(folder: Path, **options: Any) -> Any:
     """
     model, report = _load_weights("AutoModel", folder, **options)
     _refuse(folder, [name for name in report["missing_keys"] if not _UNREAD.search(name)], "the weights lack")
+    _refuse(folder, _strange(model, report), _no_place(model))
+    return model
+
+
+def load_masked_model(folder: Path, **options: Any) -> Any:
+    """The masked language model in a folder, with its head.
+
+    Raises:
+        ModelUnavailable: the folder does not hold all of one masked language model.
+    """
+    return _load_head("AutoModelForMaskedLM", folder, "masked language model (fill-mask on the hub)", **options)
+
+
+def load_text_classifier(folder: Path, **options: Any) -> Any:
+    """The classifier of texts, or of pairs of texts, in a folder, with its head.
+
+    Raises:
+        ModelUnavailable: the folder does not hold all of one classifier.
+    """
+    return _load_head("AutoModelForSequenceClassification", folder, "classifier of texts", **options)
+
+
+def _load_head(part: Part, folder: Path, wanted: str, **options: Any) -> Any:
+    """A model whose head is read as well. One without a head would get a random one."""
+    model, report = _load_weights(part, folder, **options)
+    encoder = f"{model.base_model_prefix}."
+    if absent := sorted(name for name in report["missing_keys"] if not name.startswith(encoder)):
+        raise ModelUnavailable(f"{folder} is no {wanted}: its weights lack {absent[0]}, so name one that was trained")
+    _refuse(folder, report["missing_keys"], "the weights lack")
+    strange = [name for name in _strange(model, report) if not _BESIDE.search(name)]
+    _refuse(folder, strange, _no_place(model))
+    return model
+
+
+def _no_place(model: Any) -> str:
+    return f"{type(model).__name__}, the model that config.json names, has no place for"
+
+
+def _strange(model: Any, report: dict[str, Any]) -> list[str]:
+    """Tensors of the file for which the parts of the model that stand under the same names have no place."""
     children = {name for name, _ in model.named_children()}
     own = [name.removeprefix(f"{model.base_model_prefix}.") for name in report["unexpected_keys"]]
-    strange = [name for name in own if name.partition(".")[0] in children and not _COMPUTED.search(name)]
-    _refuse(folder, strange, f"{type(model).__name__}, the model that config.json names, has no place for")
-    return model
+    return [name for name in own if name.partition(".")[0] in children and not _COMPUTED.search(name)]
 
 
 def load_sentence_model(folder: Path, device: str) -> Any:

@@ -134,6 +134,7 @@ PROMISES = {
     135: "A learner that reads all queries of a problem together says so, and is ranked apart from the others.",
     136: "With `--query-balance dirichlet` the classes of an episode are asked unevenly, and shots stay paired.",
     137: "Implicit MAML's meta-gradient is exact on a quadratic, and its memory does not grow with its inner steps.",
+    138: "`simpleshot` takes away the mean of the training classes' texts alone, and refuses a task that has none.",
     139: "Learners that read the support as a sequence or by fast weights see a set whose classes have no numbers.",
     141: "An image goes by a hash of its content: that tells no class, and images that move give the same episodes.",
     142: "No zip file is extracted: members outside of it are refused, what unpacks to too much is not unpacked.",

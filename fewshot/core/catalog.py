@@ -163,6 +163,7 @@ LEARNERS = Registry(
         Entry("metaicl", "icl.metaicl:MetaICL", "a language model meta-trained to learn in context"),
         Entry("crosslingual", "icl.crosslingual:CrossLingualPrototypes", "nearest class mean, in another language"),
         Entry("prototypes", "classic.learners.prototypes:Prototypes", "nearest class mean of a frozen encoder"),
+        Entry("simpleshot", "classic.learners.simpleshot:SimpleShot", "prototypes about the mean of training classes"),
         Entry("probe", "classic.learners.probe:Probe", "logistic regression on a frozen encoder"),
         Entry("soft-kmeans", "classic.learners.soft_kmeans:SoftKMeans", "class means that the queries move"),
         Entry("laplacianshot", "classic.learners.laplacianshot:LaplacianShot", "prototypes; similar queries agree"),

@@ -137,6 +137,44 @@ def test_the_centre_is_taken_away_where_the_support_tells_it(
     np.testing.assert_allclose(found, plain._solve(expected[0], gold, expected[1], n_way), atol=1e-5)
 
 
+@pytest.mark.promise(138)
+@pytest.mark.parametrize("shot", [1, 5], ids=["one shot", "five shots"])
+@pytest.mark.parametrize("spec", ["simpleshot", "prototypes:centre=base", "prototypes:centre=base,distance=euclidean"])
+def test_the_centre_of_the_training_classes_is_taken_away(spec: str, shot: int) -> None:
+    """Centred and scaled to length 1, in float64, by hand; the background is prepared twice, the first in vain."""
+    texts, problem, encoder = data().background.texts, sampler(shot=shot)[0].problem, ToyEncoder()
+
+    def centred(texts: list[str]) -> np.ndarray:
+        vectors = encoder.encode(texts).astype(float) - centre
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    centre = encoder.encode(texts).astype(float).mean(axis=0)
+    names = [label.name for label in problem.labels]
+    support, queries = (centred([row.text for row in rows]) for rows in (problem.support, problem.queries))
+    classes = np.array([names.index(str(example.label)) for example in problem.support])
+    means = np.stack([support[classes == at].mean(axis=0) for at in range(len(names))])
+    if "euclidean" in spec or spec == "simpleshot":
+        scores = -np.square(queries[:, None] - means).sum(axis=2)
+    else:
+        scores = queries @ (means / np.linalg.norm(means, axis=1, keepdims=True)).T
+    expected = scores / 0.1 - np.log(np.exp(scores / 0.1).sum(axis=1, keepdims=True))
+
+    learner = LEARNERS.build(spec, encoder=encoder, names="none")
+    learner.prepare(Background(texts[:3]), context())
+    list(learner.predict([problem], context()))
+    learner.prepare(Background(texts), context())
+    (found,) = learner.predict([problem], context())
+    np.testing.assert_allclose([answer.scores for answer in found.answers], expected, atol=1e-4)
+
+
+@pytest.mark.promise(138)
+@pytest.mark.parametrize("spec", ["simpleshot", "prototypes:centre=base"])
+def test_without_training_classes_there_is_no_centre_of_them(spec: str) -> None:
+    learner = LEARNERS.build(spec, encoder=ToyEncoder())
+    with pytest.raises(UsageError, match=r"there are none: use a task with class splits, or prototypes:centre=support"):
+        list(learner.predict([sampler()[0].problem], context()))
+
+
 def test_a_lexical_encoder_learns_its_frequencies_from_the_background_alone() -> None:
     known = data()
     learner = Prototypes(encoder="lexical")

@@ -86,19 +86,17 @@ def conv_params(inputs: int, outputs: int, width: int, generator: torch.Generato
 
 
 def norm_params(channels: int) -> Params:
-    """`weight` and `bias` (channels,) of `group_norm`."""
+    """`weight` and `bias` (channels,) of `normalized`."""
     import torch
 
     return {"weight": torch.ones(channels), "bias": torch.zeros(channels)}
 
 
-def group_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def normalized(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """(n, channels, h, w) normalised in groups of channels, image by image. Wu and He, ECCV 2018, arXiv 1803.08494."""
-    groups = x.shape[-3] // _GROUP if x.shape[-3] % _GROUP == 0 else 1
-    split = x.unflatten(-3, (groups, -1))
-    centred = split - split.mean(dim=(-3, -2, -1), keepdim=True)
-    scaled = centred / (centred.square().mean(dim=(-3, -2, -1), keepdim=True) + 1e-5).sqrt()
-    return scaled.flatten(-4, -3) * weight[:, None, None] + bias[:, None, None]
+    from torch.nn.functional import group_norm
+
+    return group_norm(x, x.shape[-3] // _GROUP if x.shape[-3] % _GROUP == 0 else 1, weight, bias)
 
 
 def prefixed(name: str, params: Params) -> Params:

@@ -14,7 +14,7 @@ from classic.functional.base import TensorTask
 from classic.functional.executors import build_executor
 from classic.networks.conv4 import Conv4
 from classic.networks.head import Headed
-from classic.networks.images import PixelRows, group_norm, standardized
+from classic.networks.images import PixelRows, standardized
 from fewshot.core.errors import UsageError
 from fewshot.core.images import as_image
 from tests.evals.images.pictures import picture
@@ -103,14 +103,6 @@ def test_second_derivatives_are_those_of_finite_differences() -> None:
             moved[name][at] += sign * step
             losses.append(executor.meta_gradient(algorithm, moved, tasks)[1]["loss"].item())
         assert gradient[name][at].item() == pytest.approx((losses[0] - losses[1]) / (2 * step), rel=1e-4, abs=1e-8)
-
-
-@pytest.mark.parametrize("channels", [4, 8, 24, 10])
-def test_group_norm_is_that_of_torch(channels: int) -> None:
-    x = torch.randn(3, channels, 5, 5, generator=generator(), dtype=torch.float64)
-    weight, bias = torch.randn(2, channels, generator=generator(), dtype=torch.float64)
-    groups = {4: 1, 8: 1, 24: 3, 10: 1}[channels]
-    torch.testing.assert_close(group_norm(x, weight, bias), torch.nn.functional.group_norm(x, groups, weight, bias))
 
 
 def test_it_learns_to_tell_pictures_apart() -> None:

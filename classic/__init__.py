@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from classic.functional.calls import adapt, meta_gradient, predict
     from classic.functional.executors import CapturedExecutor, LoopExecutor, VmapExecutor, build_executor
     from classic.functional.sinusoid import Sinusoids
+    from classic.networks.conv4 import Conv4
     from classic.networks.head import Headed
     from classic.networks.mlp import MLP
+    from classic.networks.resnet import ResNet12, ResNet18
+    from classic.training.tensors import TensorEpisodes, evaluate
 
 _HOME = {
     "ANIL": "classic.algorithms.anil",
@@ -38,6 +41,7 @@ _HOME = {
     "MLP": "classic.networks.mlp",
     "R2D2": "classic.algorithms.r2d2",
     "CapturedExecutor": "classic.functional.executors",
+    "Conv4": "classic.networks.conv4",
     "Headed": "classic.networks.head",
     "LoopExecutor": "classic.functional.executors",
     "Matching": "classic.algorithms.matching",
@@ -47,13 +51,17 @@ _HOME = {
     "ProtoNet": "classic.algorithms.protonet",
     "Relation": "classic.algorithms.relation",
     "Reptile": "classic.algorithms.reptile",
+    "ResNet12": "classic.networks.resnet",
+    "ResNet18": "classic.networks.resnet",
     "Siamese": "classic.algorithms.siamese",
     "Sinusoids": "classic.functional.sinusoid",
     "TasksetTasks": "classic.adapters.tasksets",
+    "TensorEpisodes": "classic.training.tensors",
     "TensorTask": "classic.functional.base",
     "VmapExecutor": "classic.functional.executors",
     "adapt": "classic.functional.calls",
     "build_executor": "classic.functional.executors",
+    "evaluate": "classic.training.tensors",
     "meta_gradient": "classic.functional.calls",
     "predict": "classic.functional.calls",
 }
@@ -64,6 +72,7 @@ __all__ = [
     "MLP",
     "R2D2",
     "CapturedExecutor",
+    "Conv4",
     "Headed",
     "LoopExecutor",
     "Matching",
@@ -73,13 +82,17 @@ __all__ = [
     "ProtoNet",
     "Relation",
     "Reptile",
+    "ResNet12",
+    "ResNet18",
     "Siamese",
     "Sinusoids",
     "TasksetTasks",
+    "TensorEpisodes",
     "TensorTask",
     "VmapExecutor",
     "adapt",
     "build_executor",
+    "evaluate",
     "meta_gradient",
     "predict",
 ]

@@ -188,8 +188,8 @@ def _blocks() -> Iterator[tuple[str, int]]:
 def _fresh(shapes: dict[str, tuple[int, ...]], generator: torch.Generator) -> Params:
     params: Params = {}
     for name, shape in shapes.items():
-        is_norm = len(shape) == 1
-        params |= prefixed(name, norm_params(*shape) if is_norm else conv_params(shape[1], shape[0], shape[2], generator))
+        drawn = norm_params(*shape) if len(shape) == 1 else conv_params(shape[1], shape[0], shape[2], generator)
+        params |= prefixed(name, drawn)
     return params
 
 
@@ -210,7 +210,8 @@ def _pretrained(path: str, shapes: dict[str, tuple[int, ...]]) -> Params:
         raise UsageError(f"weights {path}: cannot be read: {error}; {_CONVERTED}") from error
     params: Params = {}
     for name, shape in shapes.items():
-        keys = [f"{name}.{key}" for key in ("weight", *(("bias", "running_mean", "running_var") if len(shape) == 1 else ()))]
+        held = ("weight", "bias", "running_mean", "running_var") if len(shape) == 1 else ("weight",)
+        keys = [f"{name}.{key}" for key in held]
         if wrong := [key for key in keys if key not in found or tuple(found[key].shape) != shape]:
             raise UsageError(f"weights {path}: {wrong[0]} of shape {shape} is not in it; {_CONVERTED}")
         weight, *statistics = (found[key].float() for key in keys)

@@ -101,6 +101,8 @@ NETWORKS = Registry(
         Entry("cnn", "classic.networks.cnn:TextCNN", "convolutions over subwords", extra="local"),
         Entry("gru", "classic.networks.gru:TextGRU", "a bidirectional GRU over subwords", extra="local"),
         Entry("conv4", "classic.networks.conv4:Conv4", "four convolutions over images", extra="local"),
+        Entry("resnet12", "classic.networks.resnet:ResNet12", "a residual network over images", extra="local"),
+        Entry("resnet18", "classic.networks.resnet:ResNet18", "the same, pretrained or not", extra="local"),
         Entry("transformer", "classic.networks.transformer:TextTransformer", "a small transformer", extra="local"),
         Entry(
             "hub",

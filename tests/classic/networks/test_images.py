@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from classic.functional.executors import build_executor
 from classic.networks.conv4 import Conv4
 from classic.networks.head import Headed
 from classic.networks.images import PixelRows, standardized
+from classic.networks.resnet import ResNet12, ResNet18
 from fewshot.core.errors import UsageError
 from fewshot.core.images import as_image
 from tests.evals.images.pictures import picture
@@ -24,6 +27,8 @@ NETWORKS: dict[str, Any] = {
     "conv4 with strides": Conv4(filters=4, size=12, pooling="stride"),
     "conv4 of colours": Conv4(filters=8, size=16, channels=3),
     "conv4 of any length": Conv4(filters=4, size=16, unit=False),
+    "resnet12": ResNet12(widths=(4, 6, 8), size=16),
+    "resnet18": ResNet18(width=2, size=32, channels=1),
 }
 
 
@@ -57,7 +62,7 @@ def test_gives_features_of_its_width_and_never_nan(network: Any) -> None:
     vectors = network.apply(parameters(network), torch.cat([rows(network), blank]))
     assert vectors.shape == (7, network.features)
     assert vectors.isfinite().all()
-    assert not network.unit or vectors[:-1].norm(dim=1).tolist() == pytest.approx([1.0] * 6)
+    assert not getattr(network, "unit", True) or vectors[:-1].norm(dim=1).tolist() == pytest.approx([1.0] * 6)
 
 
 def test_parameters_depend_on_the_generator_alone(network: Any) -> None:
@@ -129,6 +134,12 @@ def test_what_it_cannot_be_is_refused(arguments: dict[str, Any], told: str) -> N
         Conv4(**arguments).inputs()
 
 
+@pytest.mark.parametrize("network", [ResNet12, ResNet18])
+def test_images_too_small_for_the_poolings_are_refused(network: Any) -> None:
+    with pytest.raises(UsageError, match="is too small; use"):
+        network(size=15)
+
+
 def test_a_text_is_no_row() -> None:
     with pytest.raises(UsageError, match="is a text"):
         PixelRows(16, 1).rows(["my card is lost"])
@@ -138,3 +149,59 @@ def test_rows_are_bytes() -> None:
     found = PixelRows(12, 1).rows([as_image(picture(1))])
     assert found.dtype == torch.uint8
     np.testing.assert_array_equal(found[0, 0].numpy(), picture(1))
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """A ResNet-18 of transformers with statistics, and its weights under torchvision's names."""
+    from safetensors.torch import save_file
+    from transformers import ResNetConfig, ResNetModel
+
+    torch.manual_seed(0)
+    config = ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16, 32, 64], depths=[2, 2, 2, 2], layer_type="basic", num_channels=3
+    )
+    model = ResNetModel(config).eval()
+    for name, value in model.named_buffers():
+        if value.is_floating_point():
+            value.uniform_(0.5, 1.5, generator=generator(len(name)))
+    found = {}
+    for name, value in model.state_dict().items():
+        found[_torchvision_name(name)] = value.clone()
+    path = tmp_path_factory.mktemp("weights") / "resnet18.safetensors"
+    save_file({name: value for name, value in found.items() if "num_batches" not in name}, path)
+    return path, model
+
+
+def _torchvision_name(name: str) -> str:
+    for old, new in (("convolution", "conv"), ("normalization", "bn")):
+        name = name.replace(f"embedder.embedder.{old}", f"{new}1")
+        for at in (0, 1):
+            name = name.replace(f".layer.{at}.{old}", f".{new}{at + 1}")
+    name = name.replace(".shortcut.convolution", ".downsample.0").replace(".shortcut.normalization", ".downsample.1")
+    return re.sub(r"encoder\.stages\.(\d)\.layers\.", lambda found: f"layer{int(found[1]) + 1}.", name)
+
+
+def test_pretrained_weights_give_what_their_own_network_gives(published: tuple[Path, Any]) -> None:
+    path, model = published
+    network = ResNet18(width=8, size=32, weights=str(path))
+    x = network.inputs().rows([as_image(picture(at)) for at in range(3)])
+    mean, std = (torch.tensor(values)[:, None, None] for values in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    with torch.no_grad():
+        theirs = model((x / 255 - mean) / std).pooler_output.flatten(1)
+        ours = network.apply(network.init(generator()), x)
+    torch.testing.assert_close(ours, torch.nn.functional.normalize(theirs), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda path: "model.pth", r"a \.safetensors file is expected; from torchvision"),
+        (lambda path: "none.safetensors", "cannot be read"),
+        (lambda path: str(path), r"conv1\.weight of shape \(16, 3, 7, 7\) is not in it"),
+    ],
+    ids=["a pickle", "not there", "of another width"],
+)
+def test_weights_that_do_not_fit_are_told(make: Any, told: str, published: tuple[Path, Any]) -> None:
+    with pytest.raises(UsageError, match=told):
+        ResNet18(width=16, size=32, weights=make(published[0])).init(generator())

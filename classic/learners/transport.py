@@ -8,8 +8,8 @@ arXiv 1607.05816), by the library POT:
 
     min <z, 1 - cos> + temperature * KL(z | uniform) + balance * KL(sum_q z_q | uniform)     with sum_c z_qc = 1 / n
 
-As balance goes to 0 the shares become those of soft k-means; "inf" is the paper's. The paper's power transform is left
-out: vectors of texts have entries below 0.
+As balance goes to 0 the shares become those of soft k-means; "equal" tells it what the paper does. The paper's power
+transform is left out: vectors of texts have entries below 0.
 
 Traps: with a strong balance, queries of one frequent class are spread over others, and it gains only where all are
 asked equally often. POT imports torch where it is installed.
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -38,23 +38,22 @@ class Transport(TransductiveLearner):
     """Class means refined by optimal transport of the queries.
 
     Attributes:
-        balance: the price of classes that are not asked equally often; above 0, and inf where they are known to be.
+        balance: the price of classes that are not asked equally often, above 0; or "equal" where they are known to be.
         rate: the part of the way that means go in a step, above 0 and at most 1.
         steps: of the means.
     """
 
     name = "transport"
     extra = "transport"
-    balance: float = 0.01
+    balance: float | Literal["equal"] = 0.01
     rate: float = 0.4
     steps: int = 10
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.balance = float(self.balance)
-        if not self.balance > 0:
-            raise UsageError(f"balance={self.balance}: a number above 0 is expected, or inf")
-        require_above_0(rate=self.rate)
+        if isinstance(self.balance, str) and self.balance != "equal":
+            raise UsageError(f"balance={self.balance}: a number above 0 is expected, or equal")
+        require_above_0(rate=self.rate, **({} if isinstance(self.balance, str) else {"balance": self.balance}))
         if self.rate > 1:
             raise UsageError(f"rate={self.rate}: at most 1, the whole way, is expected")
         require_counts(steps=self.steps)
@@ -68,7 +67,8 @@ class Transport(TransductiveLearner):
 
     def _shares(self, queries: np.ndarray, means: np.ndarray) -> np.ndarray:
         """(n_query, n_way): the plan, with rows that sum to 1."""
-        return transported(1 - queries @ unit(means).T, self.temperature, self.balance)
+        balance = float("inf") if isinstance(self.balance, str) else self.balance
+        return transported(1 - queries @ unit(means).T, self.temperature, balance)
 
 
 def transported(costs: np.ndarray, temperature: float, balance: float) -> np.ndarray:

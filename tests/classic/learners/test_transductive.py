@@ -14,7 +14,7 @@ from classic.learners import alpha_tim
 from classic.learners.alpha_tim import AlphaTIM
 from classic.learners.laplacianshot import LaplacianShot, nearest
 from classic.learners.soft_kmeans import SoftKMeans
-from classic.learners.transport import transported
+from classic.learners.transport import Transport, transported
 from evals.types import Example, Label, Problem, Query, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import MissingExtra, UsageError
@@ -222,13 +222,20 @@ def test_the_order_of_queries_changes_nothing(name: str) -> None:
         ("laplacianshot:weight=0", "weight=0"),
         *((f"alpha-tim:alpha={bad}", "alpha=") for bad in ("0", "-2", "nan")),
         ("alpha-tim:lr=0", "lr=0"),
-        *((f"transport:balance={bad}", "balance=") for bad in ("0", "-1", "nan")),
+        *((f"transport:balance={bad}", "balance=") for bad in ("0", "-1", "nan", "inf")),
         *((f"transport:rate={bad}", "rate=") for bad in ("0", "1.5")),
     ],
 )
 def test_arguments_out_of_range_are_refused(spec: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         LEARNERS.build(spec)
+
+
+def test_transport_can_be_told_that_classes_are_equally_frequent() -> None:
+    lopsided = np.array([[0.8, 0.6], [0.96, 0.28], [0.8, 0.6], [0.6, 0.8]])
+    told, untold = (Transport(centre="none", temperature=0.1, **given) for given in ({"balance": "equal"}, {}))
+    assert solved(told, lopsided).sum(axis=0) == pytest.approx([2, 2], abs=0.01)
+    assert solved(untold, lopsided)[:, 0].sum() > 2.5
 
 
 def test_transport_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

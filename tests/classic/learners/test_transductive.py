@@ -235,7 +235,7 @@ def test_transport_can_be_told_that_classes_are_equally_frequent() -> None:
     lopsided = np.array([[0.8, 0.6], [0.96, 0.28], [0.8, 0.6], [0.6, 0.8]])
     told, untold = (Transport(centre="none", temperature=0.1, **given) for given in ({"balance": "equal"}, {}))
     assert solved(told, lopsided).sum(axis=0) == pytest.approx([2, 2], abs=0.01)
-    assert solved(untold, lopsided)[:, 0].sum() > 2.5
+    assert solved(untold, lopsided)[:, 0].sum() > 2.4
 
 
 def test_transport_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+
+import numpy as np
 
 from evals.balance import EQUAL, most_queries, read_balance, require_balance
 from evals.content import content_key
@@ -157,19 +158,23 @@ class EpisodeSampler:
     def _draw(self, index: int) -> Draw:
         """The rows of episode `index`, queries shuffled."""
         seed = [self.task.data_fingerprint, self.class_split, self.part, self.way, self.seed, index]
-        drawn = self._drawn(seed)
+        drawn = self._kind.draw(self._pools, self.labels, self.way, self.shot, self._per_class, seed)
+        drawn = self._balanced(drawn, random_state(*seed, "query balance"))
         order = random_state(*seed, "query order").permutation(len(drawn.queries)).tolist()
         return replace(drawn, queries=tuple(drawn.queries[at] for at in order))
 
-    def _drawn(self, seed: Sequence[Any]) -> Draw:
-        """The rows as the kind draws them; of uneven queries, the first ones of each class."""
+    @property
+    def _per_class(self) -> int:
+        """How many queries of a class there may be."""
+        return self.query if self.query_balance == EQUAL else self.way * self.query
+
+    def _balanced(self, drawn: Draw, random: np.random.RandomState) -> Draw:
+        """The first queries of each class, as many as its share of the episode."""
         balance = read_balance(self.query_balance)
         if balance is None:
-            return self._kind.draw(self._pools, self.labels, self.way, self.shot, self.query, seed)
-        total = self.way * self.query
-        drawn = self._kind.draw(self._pools, self.labels, self.way, self.shot, total, seed)
+            return drawn
         most = [most_queries(self._pools, name, self.way, self.query) for name in drawn.labels]
-        counts = balance.counts(total, most, random_state(*seed, "query balance"))
+        counts = balance.counts(self.way * self.query, most, random)
         of_class = ([row for row in drawn.queries if row.label == name] for name in drawn.labels)
         kept = (row for rows, count in zip(of_class, counts, strict=True) for row in rows[:count])
         return replace(drawn, queries=tuple(kept))

@@ -146,6 +146,9 @@ PROMISES = {
     154: "The service refuses what it cannot read in one line, before the learner sees it.",
     155: "Requests that break off leave nothing behind in the service.",
     151: "No text changes a cloze question: marks in it are read as letters, and it is cut where the pattern is not.",
+    144: "A registry whose writer is killed at any moment holds the old state or the new; readers and writers queue.",
+    145: "What a registry cannot take (a name, an item, another encoder, a foreign file) is one line, nothing changes.",
+    146: "A large registry finds the classes that the product with every prototype would find, however vectors lie.",
     160: "A meta-learner leaves its start only for a gain that is significant on validation tasks that chose nothing.",
 }
 

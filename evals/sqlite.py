@@ -162,8 +162,10 @@ def _explained(path: Path, error: sqlite3.Error) -> str:
         return _damaged(path, error)
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
         return f"cannot use {path} ({error}): is the disk full or read-only? What was stored is safe"
+    if code == sqlite3.SQLITE_BUSY:
+        return f"{path} has been written by another process for long; try again when it is done. Nothing was changed"
     return f"cannot use {path}: {error}"
 
 
 def _damaged(path: Path, error: Exception) -> str:
-    return f"{path} is damaged ({error}); nothing was changed in it. Restore a copy, or begin a new run"
+    return f"{path} is damaged ({error}); nothing was changed in it. Restore a copy, or begin anew"

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from classic.registry import PrototypeRegistry as PrototypeRegistry
     from evals.adapters import EpisodeClassifier as EpisodeClassifier
     from evals.adapters import SklearnLearner as SklearnLearner
     from evals.comparison import Comparison as Comparison
@@ -39,6 +40,7 @@ _HOMES = {
     "ICLLearner": "icl.learner",
     "Problem": "evals.types",
     "PromptBuilder": "icl.prompt",
+    "PrototypeRegistry": "classic.registry",
     "SklearnLearner": "evals.adapters",
     "Template": "icl.template",
     "compare": "evals.comparison",

@@ -10,7 +10,21 @@ import typer
 from typer._click.exceptions import ClickException
 from typer.core import TyperGroup
 
-from fewshot.cli import cache, classic, compare, doctor, icl, learners, models, recommend, report, runs, serve, tasks
+from fewshot.cli import (
+    cache,
+    classic,
+    compare,
+    doctor,
+    icl,
+    learners,
+    models,
+    recommend,
+    registry,
+    report,
+    runs,
+    serve,
+    tasks,
+)
 from fewshot.cli.output import complain
 from fewshot.cli.outputs import guard
 from fewshot.core.errors import FewshotError
@@ -108,6 +122,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(learners.app, name="learners")
 app.add_typer(runs.app, name="runs")
 app.add_typer(cache.app, name="cache")
+app.add_typer(registry.app, name="registry")
 app.command("compare")(compare.compare)
 app.command("recommend")(recommend.recommend)
 app.command("predict")(recommend.predict)

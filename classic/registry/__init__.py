@@ -1,0 +1,6 @@
+"""A registry of prototypes: classes registered by name from a few items each, found again by similarity."""
+
+from classic.registry.records import Class, Event, Found, Match
+from classic.registry.registry import PrototypeRegistry
+
+__all__ = ["Class", "Event", "Found", "Match", "PrototypeRegistry"]

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+_FOREIGN = (
+    "the loss depends on no parameter of this learner: compute it by calling the clone that adapts, outside "
+    "torch.no_grad()"
+)
+
 
 class ModuleMAML(nn.Module):
     """A module that can be cloned and adapted, differentiably. `MAML(module, lr=...)` makes one.
@@ -108,12 +113,14 @@ class ModuleMAML(nn.Module):
         adapted = {name: value for name, value in params.items() if value.requires_grad}
         if not (self.allow_nograd if allow_nograd is None else allow_nograd):
             _require_none(params.keys() - adapted.keys(), "requires no gradient", "allow_nograd=True")
-        if not loss.requires_grad:
-            raise UsageError("the loss depends on no parameter of this learner: compute it by calling the clone")
+        if not adapted or not loss.requires_grad:
+            raise UsageError(_FOREIGN)
         slopes = torch.autograd.grad(
             loss, list(adapted.values()), retain_graph=not first_order, create_graph=not first_order, allow_unused=True
         )
         steps = {name: slope for name, slope in zip(adapted, slopes, strict=True) if slope is not None}
+        if not steps:
+            raise UsageError(_FOREIGN)
         if not (self.allow_unused if allow_unused is None else allow_unused):
             _require_none(adapted.keys() - steps.keys(), "has no part in the loss", "allow_unused=True")
         for name, slope in steps.items():

@@ -266,7 +266,14 @@ def _unused(module: nn.Sequential, x: torch.Tensor) -> torch.Tensor:
         ({"allow_nograd": True}, small(), lambda learner, x: _unused(learner.module, x), None),
         ({}, frozen(), lambda learner, x: learner(x), "'0.bias' requires no gradient; with allow_nograd=True"),
         ({"allow_nograd": True}, frozen(), lambda learner, x: learner(x), None),
-        ({}, small(), lambda learner, x: learner(x).detach(), "depends on no parameter"),
+        ({}, small(), lambda learner, x: learner(x).detach(), "depends on no parameter of this learner"),
+        (
+            {},
+            small(),
+            lambda learner, x: learner.clone()(x).detach().requires_grad_(),
+            "depends on no parameter of this",
+        ),
+        ({}, small(), lambda _, x: MAML(small(), 0.1).clone()(x), "depends on no parameter of this learner"),
         (
             {},
             small(),

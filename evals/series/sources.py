@@ -1,0 +1,51 @@
+"""Which time series there are: a file, or a folder with NAME_TRAIN and NAME_TEST files as the archives have them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from evals.series.arff import read_arff
+from evals.series.arrays import is_of_series, read_arrays
+from evals.series.ts import read_ts
+from evals.sources import PART_NAMES, Row
+from fewshot.core.errors import TaskError
+
+_READERS: Mapping[str, Callable[[Path], list[Row]]] = {".ts": read_ts, ".arff": read_arff, ".npz": read_arrays}
+SUFFIXES = (".ts", ".arff")
+
+
+def holds_series(path: Path) -> bool:
+    """Whether a file or folder of the user is a source of time series."""
+    if path.is_dir():
+        return bool(_files(path))
+    return path.suffix.lower() in SUFFIXES or (path.suffix.lower() == ".npz" and path.is_file() and is_of_series(path))
+
+
+def read_series(source: Path) -> dict[str, Sequence[Row]]:
+    """Rows by part.
+
+    Raises:
+        TaskError: nothing can be read, or parts of different numbers of dimensions.
+    """
+    files = {"all": source} if source.is_file() else _files(source)
+    if not files:
+        raise TaskError(f"{source}: no time series in it; NAME_TRAIN.ts and NAME_TEST.ts (or .arff, .npz) are expected")
+    parts = {part: _READERS[path.suffix.lower()](path) for part, path in files.items()}
+    dimensions = {part: len(rows[0].values["text"].values) for part, rows in parts.items()}
+    if len(set(dimensions.values())) > 1:
+        said = " and ".join(f"{count} in {files[part].name}" for part, count in dimensions.items())
+        raise TaskError(f"{source}: series of different numbers of dimensions: {said}")
+    return dict(parts)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The file of every part, as the last word of its name says it; .ts before .arff before .npz."""
+    found: dict[str, Path] = {}
+    for suffix in _READERS:
+        for path in sorted(folder.iterdir()):
+            word = re.split(r"[^a-z]+", path.stem.lower())[-1]
+            if path.suffix.lower() == suffix and word in PART_NAMES and (suffix != ".npz" or is_of_series(path)):
+                found.setdefault(PART_NAMES[word], path)
+    return found

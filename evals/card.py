@@ -66,6 +66,7 @@ class SourceCard(_Strict):
         separator: between the labels of one cell; | or ; where it is left out.
         archives: of images: zip files of the folder, of which the task consists.
         turned: of images: whether training classes, turned by 90, 180 and 270 degrees, are further training classes.
+        generated: of time series: those that are made, see `evals.series.waves`.
     """
 
     path: str | None = None
@@ -78,6 +79,7 @@ class SourceCard(_Strict):
     separator: str | None = None
     archives: tuple[str, ...] = ()
     turned: bool = False
+    generated: Literal["waves"] | None = None
     hub: HubCard | None = None
 
 

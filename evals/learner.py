@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from evals.types import Answer, Label, Modality, Prediction, Problem, Status, TaskInfo, Usage
+from evals.types import Answer, Label, Modality, Prediction, Problem, Status, TaskInfo, Usage, plural
 from fewshot.core.errors import BudgetReached, UsageError
 from fewshot.core.spec import Spec
 
@@ -303,9 +303,11 @@ def require_modality(who: str, modalities: Sequence[str] | None, task: TaskInfo)
     Raises:
         UsageError: with what can be taken instead.
     """
-    if modalities is not None and task.modality not in modalities:
-        instead = "; --encoder conv4 is trained on images, and pixels takes them as they are"
-        raise UsageError(
-            f"{who} reads {' and '.join(modalities)}, and task {task.name!r} is of {task.modality}s"
-            + (instead if task.modality == "image" else "")
-        )
+    if modalities is None or task.modality in modalities:
+        return
+    instead = {
+        "image": "; --encoder conv4 is trained on images, and pixels takes them as they are",
+        "series": "; --encoder series is trained on time series, and steps takes them as they are",
+    }.get(task.modality, "")
+    read = " and ".join(map(plural, modalities))
+    raise UsageError(f"{who} reads {read}, and task {task.name!r} is of {plural(task.modality)}{instead}")

@@ -27,11 +27,14 @@ from evals.kinds import Kind, kind_named
 from evals.kinds.multilabel import split_labels
 from evals.language import NONE, UNKNOWN, guess_language
 from evals.parts import by_split_column
+from evals.series import SUFFIXES as SERIES
+from evals.series import holds_series, read_series, split_of_series
+from evals.series.waves import wave_rows
 from evals.shape import shaped
 from evals.sources import Row, find_files, missing_column, read_rows, suffix_of, text_of, unknown_kind
 from evals.tagged import with_tokens
 from evals.task import PARTS, ClassSplit, Task
-from evals.types import Example, Label, TaskInfo
+from evals.types import Example, Label, Modality, TaskInfo, plural
 from fewshot.core.errors import OfflineError, TaskError, UsageError, unknown_name
 from fewshot.core.hashing import text_key, without_invisible
 from fewshot.core.paths import data_dir
@@ -88,10 +91,10 @@ def load_task(
     name = str(source)
     path = Path(name)
     is_card = name.lower().endswith((".yaml", ".yml"))
-    if is_own(name) and not is_card and holds_images(path):
-        _refuse_reading_of_images(name, reading, kind)
-        images = Card(name=_stem(path), modality="image", source=SourceCard(path=str(path.absolute())))
-        return _build(images, None, offline, drop)
+    if is_own(name) and not is_card and (modality := _modality_of(path)):
+        _refuse_reading_of_no_texts(name, reading, kind, modality)
+        card = Card(name=_stem(path), modality=modality, source=SourceCard(path=str(path.absolute())))
+        return _build(card, None, offline, drop)
     if kind is not None and (is_card or not is_own(name)):
         raise UsageError(f"--kind says what a file without a card holds, and {name} has a card, which says it")
     if is_card:
@@ -114,9 +117,16 @@ def load_task(
     return replace(task, notes=(f"{name} is the task that is shipped; {other}", *task.notes)) if other else task
 
 
-def _refuse_reading_of_images(name: str, reading: Mapping[str, str], kind: str | None) -> None:
+def _modality_of(path: Path) -> Modality | None:
+    """What a file or folder holds, where that is no texts."""
+    if holds_series(path):
+        return "series"
+    return "image" if holds_images(path) else None
+
+
+def _refuse_reading_of_no_texts(name: str, reading: Mapping[str, str], kind: str | None, modality: Modality) -> None:
     if options := " and ".join(f"--{key}" for key in (*reading, *(["kind"] if kind else []))):
-        raise UsageError(f"{options} say how texts are read, and {name} holds images; leave them out")
+        raise UsageError(f"{options} say how texts are read, and {name} holds {plural(modality)}; leave them out")
 
 
 def is_own(source: str) -> bool:
@@ -126,7 +136,7 @@ def is_own(source: str) -> bool:
     """
     if (
         suffix_of(source)
-        or source.lower().endswith((".yaml", ".yml", *ARRAYS, ARCHIVE))
+        or source.lower().endswith((".yaml", ".yml", *ARRAYS, *SERIES, ARCHIVE))
         or "/" in source
         or os.sep in source
     ):
@@ -255,7 +265,7 @@ class _Place:
 
 def has_local_rows(card: Card) -> bool:
     """Whether the rows of a shipped card can be read without a download."""
-    return _find_rows(card, None)[0] is not None
+    return card.source.generated is not None or _find_rows(card, None)[0] is not None
 
 
 def _find_rows(card: Card, beside: Path | None) -> tuple[_Place | None, list[Path]]:
@@ -270,6 +280,8 @@ def _find_rows(card: Card, beside: Path | None) -> tuple[_Place | None, list[Pat
             tried.append(place)
             if place.is_file():
                 return _Place({"all": place}), tried
+            if card.modality == "series" and holds_series(place):
+                return _Place({}, place), tried
             if card.modality == "image" and (held := _archives(card, place)) is not None:
                 return _Place(held, place), tried
             if files := find_files(place, card.source.prefix):
@@ -288,11 +300,16 @@ def _locate(
 ) -> tuple[_Columns, dict[str, Iterable[Row]], dict[str, ClassSplit]]:
     """Columns, rows by part and class splits, from this machine or from the hub."""
     columns = _columns_of(card)
+    if card.source.generated:
+        return columns, {"all": wave_rows()}, _splits_of(card)
     place, tried = _find_rows(card, beside)
     if place is not None:
         splits = _read_splits(place.folder) if place.folder else {}
         if outside := _outside(beside, place):
             notify(f"the card reads {outside}, which lies outside of its own folder")
+        if card.modality == "series":
+            parts = read_series(place.folder or place.files["all"])
+            return columns, parts, _splits_of(card) | splits or split_of_series(parts)
         if card.modality == "image":
             images = read_images(
                 place.folder or next(iter(place.files.values())),
@@ -500,6 +517,11 @@ def _outside(beside: Path | None, place: _Place) -> Path | None:
     found = (place.folder or next(iter(place.files.values()))).resolve()
     homes = [home.resolve() for home in (beside, data_dir(), Path(str(resources.files("evals")))) if home is not None]
     return None if any(found.is_relative_to(home) for home in homes) else found
+
+
+def _splits_of(card: Card) -> dict[str, ClassSplit]:
+    """The class splits that the card itself names."""
+    return {name: {part: split.get(part, ()) for part in PARTS} for name, split in card.class_splits.items()}
 
 
 def _read_splits(folder: Path) -> dict[str, ClassSplit]:

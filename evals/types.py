@@ -19,7 +19,12 @@ Gold = str | tuple[str, ...]
 Phase = Literal["meta_train", "prepare", "adapt", "predict"]
 ScoreKind = Literal["logprob", "bound", "none"]
 #: What the examples of a task are. An image stands in the place of the text, see `fewshot.core.images`.
-Modality = Literal["text", "image"]
+Modality = Literal["text", "image", "series"]
+
+
+def plural(modality: Modality) -> str:
+    """What examples are called."""
+    return "time series" if modality == "series" else f"{modality}s"
 
 
 class Status(StrEnum):

@@ -44,7 +44,7 @@ class EncoderLearner(LearnerByLanguage):
     """
 
     kinds = ("classification",)
-    modalities = ("text", "image")
+    modalities = ("text", "image", "series")
     names: Names = "auto"
     _told: set[str] = field(default_factory=set, init=False, repr=False)
 

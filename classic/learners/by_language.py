@@ -1,15 +1,15 @@
-"""Learners whose encoder suits the examples, where none is named: the language of texts, or images."""
+"""Learners whose encoder suits the examples, where none is named: the language of texts, or what they are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import ClassVar, Self
 
 from evals.language import UNKNOWN, with_language
 from evals.learner import Background, BaseLearner, Context, require_modality
-from evals.types import Label, Prediction, Problem, TaskInfo
+from evals.types import Label, Prediction, Problem, TaskInfo, plural
 from fewshot.core.catalog import ENCODERS, NETWORKS
 from fewshot.core.embedded import encoder_for
 from fewshot.core.spec import Spec, auto_spec, parse_spec
@@ -25,13 +25,14 @@ class LearnerByLanguage(BaseLearner):
     """
 
     encoder: str | Spec | Encoder = "auto"
-    image_encoder: ClassVar[str] = "pixels"
+    #: What "auto" takes where examples are no texts.
+    by_modality: ClassVar[Mapping[str, str]] = {"image": "pixels", "series": "steps"}
     _background: tuple[str, ...] = field(default=(), init=False, repr=False)
     _chosen: dict[str, Self] = field(default_factory=dict, init=False, repr=False)
     _reason: str = field(default="", init=False, repr=False)
 
     def for_task(self, task: TaskInfo, labels: Sequence[Label] = ()) -> Self:
-        """With the encoder for the task's language, or for images, where it is "auto"; else this one.
+        """With the encoder for the task's language, or modality, where it is "auto"; else this one.
 
         Raises:
             UsageError: the encoder reads no such examples.
@@ -49,16 +50,17 @@ class LearnerByLanguage(BaseLearner):
         spec, language = self._auto, task.language
         if spec is None:
             return self
-        if language not in self._chosen:
-            if task.modality == "image":
-                name, reason = self.image_encoder, f"encoder {self.image_encoder}: {task.name} is of images"
+        known = language if task.modality == "text" else task.modality
+        if known not in self._chosen:
+            if name := self.by_modality.get(task.modality):
+                reason = f"encoder {name}: {task.name} is of {plural(task.modality)}"
             else:
                 name, reason = encoder_for(language)
             settled = replace(self, encoder=str(replace(spec, name=name)))
             settled._reason = reason
             settled._background = self._background
-            self._chosen[language] = settled
-        return self._chosen[language]
+            self._chosen[known] = settled
+        return self._chosen[known]
 
     def _require_readable(self, task: TaskInfo) -> None:
         """Refuse a task of other examples than the encoder reads."""

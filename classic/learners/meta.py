@@ -96,7 +96,7 @@ class MetaLearner(EncoderLearner):
     """
 
     extra = "local"
-    image_encoder = "conv4"
+    by_modality: ClassVar[Mapping[str, str]] = {"image": "conv4", "series": "series"}
     algorithm: ClassVar[Any]
     head: ClassVar[Start | None] = None
     _arguments: ClassVar[tuple[str, ...]] = ()
@@ -319,6 +319,8 @@ class MetaLearner(EncoderLearner):
             from classic.networks.mlp import Residual
 
             return Residual(table.width, self.hidden)
+        if hasattr(network, "fitted"):
+            network = network.fitted(table.inputs)
         if self.precision == "float32":
             return network
         from classic.networks.wrappers import MixedPrecision

@@ -21,7 +21,7 @@ from evals.content import Content
 from fewshot.core.errors import UsageError
 from fewshot.core.hashing import digest
 from fewshot.core.seeds import random_state
-from fewshot.core.series import Series
+from fewshot.core.series import Series, values_of
 
 if TYPE_CHECKING:
     import torch
@@ -65,8 +65,7 @@ class SeriesRows:
 
     def fit(self, texts: Sequence[str]) -> None:
         """Mean and deviation of every dimension."""
-        values = [_values(text) for text in texts]
-        _require_alike(values, len(values[0]))
+        values = values_of(texts)
         steps = np.concatenate(values, axis=1)
         seen = np.isfinite(steps)
         count = np.maximum(seen.sum(axis=1), 1)
@@ -84,8 +83,11 @@ class SeriesRows:
         """
         import torch
 
-        values = [_values(text) for text in texts]
-        _require_alike(values, self.dimensions)
+        values = values_of(texts)
+        if values and len(values[0]) != self.dimensions:
+            raise UsageError(
+                f"series of {len(values[0])} dimensions, where those that were trained on have {self.dimensions}"
+            )
         found = np.full((len(values), self.dimensions, self.length), np.nan, np.float32)
         for row, each in zip(found, values, strict=True):
             short = _thinned(each, self.length)
@@ -105,19 +107,6 @@ class SeriesRows:
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Take up what `state` gave."""
         self._mean, self._deviation = (state[name].numpy() for name in ("mean", "deviation"))
-
-
-def _values(text: Content) -> np.ndarray:
-    if not isinstance(text, Series):
-        raise UsageError(
-            f"time series are read here, and {str(text)[:60]!r} is none; use an encoder of texts, or a task of series"
-        )
-    return text.values
-
-
-def _require_alike(values: Sequence[np.ndarray], dimensions: int) -> None:
-    if (other := next((len(each) for each in values if len(each) != dimensions), None)) is not None:
-        raise UsageError(f"a series has {other} dimensions, and the encoder reads series of {dimensions}")
 
 
 def _thinned(values: np.ndarray, length: int) -> np.ndarray:

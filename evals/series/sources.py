@@ -10,10 +10,14 @@ from evals.series.arff import read_arff
 from evals.series.arrays import is_of_series, read_arrays
 from evals.series.ts import read_ts
 from evals.sources import PART_NAMES, Row
+from evals.task import ClassSplit
 from fewshot.core.errors import TaskError
+from fewshot.core.seeds import random_state
 
 _READERS: Mapping[str, Callable[[Path], list[Row]]] = {".ts": read_ts, ".arff": read_arff, ".npz": read_arrays}
 SUFFIXES = (".ts", ".arff")
+#: Classes from which a source is split, and the name of the split.
+_FEWEST, _OWN_SPLIT = 6, "auto"
 
 
 def holds_series(path: Path) -> bool:
@@ -38,6 +42,20 @@ def read_series(source: Path) -> dict[str, Sequence[Row]]:
         said = " and ".join(f"{count} in {files[part].name}" for part, count in dimensions.items())
         raise TaskError(f"{source}: series of different numbers of dimensions: {said}")
     return dict(parts)
+
+
+def split_of_series(parts: Mapping[str, Sequence[Row]]) -> dict[str, ClassSplit]:
+    """A class split for a source that comes without: about half of the classes to train on, a quarter to stop early on.
+
+    None where there are too few classes for two in each part.
+    """
+    classes = sorted({str(row.values["label"]) for rows in parts.values() for row in rows})
+    if len(classes) < _FEWEST:
+        return {}
+    order = random_state("class split of series", classes).permutation(len(classes))
+    names = [classes[at] for at in order]
+    tested = max(2, len(names) // 4)
+    return {_OWN_SPLIT: {"test": names[:tested], "valid": names[tested : 2 * tested], "train": names[2 * tested :]}}
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -10,6 +10,7 @@ from itertools import product
 
 import numpy as np
 
+from evals.sources import Row
 from fewshot.core.seeds import random_state
 from fewshot.core.series import Series
 
@@ -19,6 +20,16 @@ SHAPES, PERIODS = ("sine", "square", "sawtooth", "pulse"), (8, 12, 18)
 CLASSES = tuple(" ".join(map(str, each)) for each in product(SHAPES, PERIODS, ("first", "second")))
 _NOISE, _MISSING = 0.3, 0.02
 _LENGTHS = (40, 65)
+_PER_CLASS = 20
+
+
+def wave_rows() -> list[Row]:
+    """All series: 20 of each class."""
+    drawn = ((name, number) for name in CLASSES for number in range(_PER_CLASS))
+    return [
+        Row({"id": f"{name} {number}", "text": wave(name, number), "label": name}, f"wave {name!r}", number)
+        for name, number in drawn
+    ]
 
 
 def wave(name: str, number: int, seed: int = 0) -> Series:

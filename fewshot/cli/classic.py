@@ -50,8 +50,8 @@ Algorithm = Annotated[
 Encoder = Annotated[
     str | None,
     typer.Option(
-        help="Frozen: auto, lexical, use-m3, minilm, e5-small, hf:ORG/NAME; of images pixels. Trained: ngrams, cnn, "
-        "gru, transformer, hub:ORG/NAME; of images conv4."
+        help="Frozen: auto, lexical, use-m3, minilm, e5-small, hf:ORG/NAME; of images pixels, of time series steps. "
+        "Trained: ngrams, cnn, gru, transformer, hub:ORG/NAME; of images conv4, of time series series."
     ),
 ]
 Train = Annotated[str | None, typer.Option("--train", help="Tasks to be trained on instead, joined by +.")]

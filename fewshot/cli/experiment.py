@@ -89,14 +89,14 @@ def build_sampler(task: Task, wanted: Episodes) -> EpisodeSampler:
 
 
 def baselines(task: TaskInfo) -> dict[str, Learner]:
-    """Every learner that the registry flags as a baseline and that can answer the task; of images, their pixels too."""
+    """Every learner that the registry flags as a baseline and that can answer the task; those of its values too."""
     found = {
         name: LEARNERS.build(name)
         for name, entry in LEARNERS.entries().items()
         if entry.baseline and _answers(entry, task.kind) and task.modality in (entry.modalities or (task.modality,))
     }
-    if task.modality == "image" and task.kind == "classification":
-        found["pixels"] = LEARNERS.build("prototypes:encoder=pixels")
+    if task.kind == "classification" and (plain := {"image": "pixels", "series": "steps"}.get(task.modality)):
+        found[plain] = LEARNERS.build(f"prototypes:encoder={plain}")
     return found
 
 

@@ -12,6 +12,7 @@ ENCODERS = Registry(
         Entry("minilm", "fewshot.encoders.transformer:MiniLM", "embedded English sentence encoder", extra="local"),
         Entry("e5-small", "fewshot.encoders.transformer:E5Small", "embedded encoder for 93 languages", extra="local"),
         Entry("use-m3", "fewshot.encoders.use:UniversalSentenceEncoder", "embedded encoder for 16 languages, no torch"),
+        Entry("steps", "fewshot.encoders.steps:Steps", "values of time series, as they are"),
         Entry("pixels", "fewshot.encoders.pixels:Pixels", "pixels of small images, as they are", extra="images"),
         Entry(
             "hf",
@@ -100,6 +101,12 @@ NETWORKS = Registry(
         Entry("ngrams", "classic.networks.ngrams:NgramBag", "mean of hashed n-gram embeddings", extra="local"),
         Entry("cnn", "classic.networks.cnn:TextCNN", "convolutions over subwords", extra="local"),
         Entry("gru", "classic.networks.gru:TextGRU", "a bidirectional GRU over subwords", extra="local"),
+        Entry(
+            "series",
+            "classic.networks.series:SeriesEncoder",
+            "convolutions and an LSTM over time series",
+            extra="local",
+        ),
         Entry("conv4", "classic.networks.conv4:Conv4", "four convolutions over images", extra="local"),
         Entry("resnet12", "classic.networks.resnet:ResNet12", "a residual network over images", extra="local"),
         Entry("resnet18", "classic.networks.resnet:ResNet18", "the same, pretrained or not", extra="local"),

@@ -7,6 +7,7 @@ what holds of texts (episodes, pairing, duplicates, leaks, stored runs) holds of
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -56,3 +57,19 @@ class Series(str):
         found.flags.writeable = False
         name = hashlib.sha256(f"{found.shape}".encode() + found.tobytes()).hexdigest()[:_DIGITS]
         return cls(f"series:{name}", found)
+
+
+def values_of(texts: Sequence[Any]) -> list[np.ndarray]:
+    """The values of series that have as many dimensions each.
+
+    Raises:
+        UsageError: a text among them, or series of different numbers of dimensions.
+    """
+    if (text := next((each for each in texts if not isinstance(each, Series)), None)) is not None:
+        raise UsageError(
+            f"time series are read here, and {str(text)[:60]!r} is none; use an encoder of texts, or a task of series"
+        )
+    values = [each.values for each in texts]
+    if len(counts := {len(each) for each in values}) > 1:
+        raise UsageError(f"series of {' and of '.join(map(str, sorted(counts)))} dimensions cannot be compared")
+    return values

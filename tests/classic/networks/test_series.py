@@ -88,7 +88,7 @@ class TestRows:
         ("texts", "message"),
         [
             (["a text"], "'a text' is none; use an encoder of texts, or a task of series"),
-            ([Series.of([[1], [2]])], "a series has 2 dimensions, and the encoder reads series of 1"),
+            ([Series.of([[1], [2]])], "series of 2 dimensions, where those that were trained on have 1"),
         ],
     )
     def test_what_does_not_fit_is_refused(self, texts: list[str], message: str) -> None:

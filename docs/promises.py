@@ -136,6 +136,7 @@ PROMISES = {
     137: "Implicit MAML's meta-gradient is exact on a quadratic, and its memory does not grow with its inner steps.",
     138: "`simpleshot` takes away the mean of the training classes' texts alone, and refuses a task that has none.",
     139: "Learners that read the support as a sequence or by fast weights see a set whose classes have no numbers.",
+    140: "A file of time series that is not as its header says, or that holds code, is refused with its line.",
     141: "An image goes by a hash of its content: that tells no class, and images that move give the same episodes.",
     142: "No zip file is extracted: members outside of it are refused, what unpacks to too much is not unpacked.",
     143: "A pickle of arrays calls nothing: whatever is not plain data is refused in one line, with the way out.",

@@ -309,7 +309,7 @@ def _locate(
             notify(f"the card reads {outside}, which lies outside of its own folder")
         if card.modality == "series":
             parts = read_series(place.folder or place.files["all"])
-            return columns, parts, _splits_of(card) | splits or split_of_series(parts)
+            return columns, {**parts}, _splits_of(card) | splits or split_of_series(parts)
         if card.modality == "image":
             images = read_images(
                 place.folder or next(iter(place.files.values())),

@@ -22,7 +22,7 @@ ScoreKind = Literal["logprob", "bound", "none"]
 Modality = Literal["text", "image", "series"]
 
 
-def plural(modality: Modality) -> str:
+def plural(modality: str) -> str:
     """What examples are called."""
     return "time series" if modality == "series" else f"{modality}s"
 

@@ -89,7 +89,7 @@ def build_sampler(task: Task, wanted: Episodes) -> EpisodeSampler:
 
 
 def baselines(task: TaskInfo) -> dict[str, Learner]:
-    """Every learner that the registry flags as a baseline and that can answer the task; those of its values too."""
+    """Every learner that the registry flags as a baseline and that can answer the task, and its values."""
     found = {
         name: LEARNERS.build(name)
         for name, entry in LEARNERS.entries().items()

@@ -151,6 +151,7 @@ PROMISES = {
     145: "What a registry cannot take (a name, an item, another encoder, a foreign file) is one line, nothing changes.",
     146: "A large registry finds the classes that the product with every prototype would find, however vectors lie.",
     160: "A meta-learner leaves its start only for a gain that is significant on validation tasks that chose nothing.",
+    161: "Every help page ends with an example that its command takes.",
 }
 
 _INTRO = """# Reliability

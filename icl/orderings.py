@@ -94,11 +94,13 @@ class Shared(Part):
 
     Popular is what is chosen for many of the pool's own examples. The queries are not looked at: what is shown to one
     does not depend on the others. What begins alike is computed once by models on this machine, and cached by vendors.
+
+    Args:
+        popularity: example -> for how many others of the pool it is chosen; `over` counts it.
     """
 
     name = "shared"
 
-    #: Example -> for how many others of the pool it is chosen.
     popularity: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
 
     def over(self, selector: Selector, pool: Pool, m: int, seed: Sequence[Any]) -> Shared:

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TapNet(ProtoNet):
-    """Prototypes that weigh their support. Arguments are those of `ProtoNet`, and:
+    """Prototypes that weigh their support. Other arguments are those of `ProtoNet`.
 
-    attention_width: rows of V.
+    Args:
+        attention_width: rows of V.
     """
 
     attention_width: int = 64

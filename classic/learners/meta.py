@@ -78,16 +78,17 @@ class _Model:
 class MetaLearner(EncoderLearner):
     """A learner that meta-trains an algorithm. `meta_learner` makes one of an algorithm: nobody writes a subclass.
 
+    `TrainingOptions` says what the arguments of training mean that are not named here.
+
     Attributes:
         encoder: a frozen encoder (auto, lexical, minilm, e5-small, hf:NAME), or a network that is trained with the
             rest: ngrams, cnn, gru, transformer, or hub:NAME for a Hugging Face encoder.
-        steps, meta_batch, optimizer, schedule, clip, eval_every, patience, n_valid, keep_start, seed: see
-            `TrainingOptions`.
         lr: outer step size. None is 1e-4 on a frozen encoder, whose space larger steps only spoil, and what a network
             that is trained says of itself.
         train_way, train_shot, train_query: shape of the training episodes; None takes the way and shot of the test.
         hidden: width of the adapter on a frozen encoder, x + MLP(x) with the MLP at zero: training starts from the
             vectors as they came.
+        scale: what vectors are multiplied by before the head (see `Scaled`).
         precision: of the forward pass of a trained encoder; "bfloat16" or "float16" for mixed precision.
         train: tasks to be trained on, joined by +; None takes the training classes of the task that is tested.
         from_: folder of a trained learner to use (`from=` in a spec).
@@ -97,6 +98,7 @@ class MetaLearner(EncoderLearner):
 
     extra = "local"
     by_modality: ClassVar[Mapping[str, str]] = {"image": "conv4", "series": "series"}
+    documented_by: ClassVar[tuple[type, ...]] = (TrainingOptions,)
     algorithm: ClassVar[Any]
     head: ClassVar[Start | None] = None
     _arguments: ClassVar[tuple[str, ...]] = ()
@@ -388,6 +390,7 @@ def meta_learner(
         namespace={
             "__doc__": algorithm.__doc__,
             "name": name or cast(Any, algorithm).name,
+            "documented_by": (TrainingOptions, *reversed(algorithm.__mro__)),
             "algorithm": algorithm,
             "head": head,
             "_arguments": tuple(each.name for each in arguments),

@@ -25,6 +25,7 @@ from fewshot.cli import (
     serve,
     tasks,
 )
+from fewshot.cli.examples import add_examples, make_plain, options_of
 from fewshot.cli.output import complain
 from fewshot.cli.outputs import guard
 from fewshot.core.errors import FewshotError
@@ -36,6 +37,16 @@ _EXIT_INTERRUPTED = 130
 
 class _Root(TyperGroup):
     """Shows our errors as one message with their exit code; `--debug` shows the traceback instead."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        add_examples(self)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Asked for before anything is parsed or shown: the options of all commands are complete by then."""
+        for param in options_of(self):
+            make_plain(param)
+        return super().get_params(ctx)
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fewshot.cli.output import show_json, show_table
+from fewshot.cli.output import show, show_json, show_table
 
 if TYPE_CHECKING:
     from fewshot.core.registry import Entry
@@ -33,6 +33,39 @@ def list_learners(
     for name, known in entries.items():
         rows = [[entry.name, entry.summary, ", ".join(entry.flags), entry.extra or ""] for entry in known.values()]
         show_table([name, "what it does", "flags", "extra"], rows)
+
+
+@app.command("show")
+def show_part(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of a learner, selector, readout, encoder, model ...")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Show what a part does, where it comes from, and the options that a spec of it can set, with their defaults."""
+    from fewshot.core.catalog import FAMILIES
+    from fewshot.core.documented import about, arguments
+    from fewshot.core.errors import unknown_name
+
+    found = {family: registry.entry(name) for family, registry in FAMILIES.items() if registry.knows(name)}
+    if not found:
+        raise unknown_name("part", name, [each for registry in FAMILIES.values() for each in registry.entries()])
+    parts = {family: (entry, entry.load()) for family, entry in found.items()}
+    if as_json:
+        show_json(
+            [
+                {**_described(entry), "family": family, "options": [each._asdict() for each in arguments(part)]}
+                for family, (entry, part) in parts.items()
+            ]
+        )
+        return
+    for family, (entry, part) in parts.items():
+        show(f"{family} {entry.name}: {entry.summary}", "bold")
+        show(about(part))
+        show_table(
+            ["option", "default", "what it is"],
+            [[each.name, "" if each.default is None else str(each.default), each.about] for each in arguments(part)],
+        )
+        if entry.extra:
+            show(f"needs: pip install 'fewshot[{entry.extra}]'")
 
 
 def _described(entry: Entry) -> dict[str, Any]:

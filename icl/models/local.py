@@ -392,6 +392,7 @@ def _embedded(
             notify=notify,
         )
 
+    build.__dict__["documented_by"] = (LocalModel,)
     return build
 
 

@@ -7,7 +7,10 @@ through that step, of the same loss on 20 episodes of the adapted policy, by Ada
 
 Gradients do not go through the environment: actions are drawn, and only their probabilities are differentiated.
 
-    python examples/navigation.py
+    python examples/navigation.py       # 60 outer steps of 20 goals: under a minute of one CPU core
+
+    untrained: return -86.22, after one step -75.02: +11.20 [+6.32, +16.09] over 100 goals
+    meta-trained: return -31.73, after one step -7.23: +24.50 [+20.70, +28.29] over 100 goals
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from classic.functional.losses import Loss, task_loss
 from classic.learners.meta import meta_learner
 from classic.networks.head import Headed
 from classic.networks.module import ModuleNetwork
-from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,10 +72,8 @@ class MAML(Described):
 
     def __new__(cls, network: Any = None, *args: Any, **kwargs: Any) -> Any:
         """The algorithm; of a torch module, a `ModuleMAML`."""
-        if not hasattr(network, "named_parameters"):
-            return super().__new__(cls)
-        if cls is not MAML:
-            raise UsageError(f"{cls.__name__} adapts a network: give Network.of(module), or Headed(Network.of(module))")
+        if cls is not MAML or not hasattr(network, "named_parameters"):
+            return super().__new__(cls, network)
         from classic.adapters.modules import ModuleMAML
 
         return ModuleMAML(network, *args, **kwargs)

@@ -6,7 +6,9 @@ params --adapt(support)--> fast --logits(query)--> (n_query, way)
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
+
+from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -167,7 +169,18 @@ class Staged(Protocol):
 
 
 class Described:
-    """Gives a dataclass `describe`: its name and every field, JSON-ready."""
+    """Gives a dataclass `describe`: its name and every field, JSON-ready.
+
+    Raises:
+        UsageError: it is made of a torch module where it takes a network.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse a module, which would fail later and in other words."""
+        for given in (*args, *kwargs.values()):
+            if hasattr(given, "named_parameters"):
+                raise UsageError(f"{cls.__name__} takes a network, not a module: Network.of(module) makes one of it")
+        return super().__new__(cls)
 
     def describe(self) -> dict[str, Any]:
         """Name and constructor arguments."""

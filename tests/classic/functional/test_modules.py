@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from torch.testing import assert_close
 
 import classic
-from classic import ANIL, MAML, Headed, ModuleMAML, Network, ProtoNet, Reptile, TasksetTasks, TensorTask
+from classic import ANIL, MAML, R2D2, Headed, MetaSGD, ModuleMAML, Network, ProtoNet, Reptile, TasksetTasks, TensorTask
 from classic.functional.executors import Executor, build_executor
 from fewshot.core.errors import FewshotError, UsageError
 from tests.classic.functional.toy import INPUTS, WAY, generator, task, tasks
@@ -311,9 +311,10 @@ def test_batch_statistics_and_dropout_are_refused_while_they_are_on(layer: nn.Mo
         maml.clone()
 
 
-def test_other_algorithms_say_how_they_take_a_module() -> None:
-    with pytest.raises(UsageError, match=r"ANIL adapts a network: give Network\.of"):
-        ANIL(small())  # type: ignore[arg-type]
+@pytest.mark.parametrize("kind", [ANIL, Headed, MetaSGD, ProtoNet, R2D2, Reptile])
+def test_what_takes_a_network_says_how_a_module_becomes_one(kind: Any) -> None:
+    with pytest.raises(UsageError, match=rf"{kind.__name__} takes a network, not a module: Network\.of\(module\)"):
+        kind(small())
 
 
 def test_a_meta_gradient_of_nothing_but_nan_is_told() -> None:

@@ -53,9 +53,12 @@ class Reader:
         }
         return np.array([found.get(each, np.inf) for each in texts])
 
-    def label_probabilities(self, picks: Sequence[Pick], queries: Sequence[Query]) -> np.ndarray:
-        """(n_query, n_labels), each row of sum 1."""
-        requests = [ScoreRequest(prompt, self.continuations) for prompt in self.render(picks, queries)]
+    def label_probabilities(self, asked: Sequence[tuple[Sequence[Pick], Query]]) -> np.ndarray:
+        """(len(asked), n_labels), each row of sum 1."""
+        prompts = [prompt for picks, query in asked for prompt in self.render(picks, [query])]
+        requests = [ScoreRequest(prompt, self.continuations) for prompt in prompts]
+        if not requests:
+            return np.zeros((0, len(self.continuations)))
         scores = np.array([[sum(score.logprobs) for score in result.scores] for result in self.model.score(requests)])
         shares = np.exp(scores - scores.max(axis=1, keepdims=True))
         return shares / shares.sum(axis=1, keepdims=True)

@@ -63,23 +63,23 @@ class Entropy(Part):
             if not all(reader.fits(shown, probe) for probe in probes):
                 raise UsageError("ordering 'entropy' needs room for all demonstrations: show fewer, as with --demos 4")
             orders = _orders(shown, self.orders, random)
-            spread = [self._entropy(reader.label_probabilities(each, probes)) for each in orders]
+            spread = [self._entropy(reader.label_probabilities([(each, probe) for probe in probes])) for each in orders]
             self._found[ids] = list(orders[int(np.argmax(np.round(spread, 6)))])
         return self._found[ids]
 
     def _entropy(self, probabilities: np.ndarray) -> float:
         if self.of == "local":
-            return float(np.mean([_entropy(row) for row in probabilities]))
+            return float(np.mean([entropy(row) for row in probabilities]))
         votes = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
-        return _entropy(votes / votes.sum())
+        return entropy(votes / votes.sum())
 
     @cached_property
     def _found(self) -> dict[tuple[str, ...], list[Pick]]:
         return {}
 
 
-def _entropy(shares: np.ndarray) -> float:
-    """In nats."""
+def entropy(shares: np.ndarray) -> float:
+    """Of shares that sum to 1, in nats."""
     there = shares[shares > 0]
     return float(-(there * np.log(there)).sum())
 

@@ -37,6 +37,7 @@ SELECTORS = Registry(
         Entry("bm25", "icl.selectors.bm25:BM25", "the M examples that share the query's rare words"),
         Entry("mmr", "icl.selectors.mmr:MMR", "M examples, similar to the query and unlike each other"),
         Entry("cone", "icl.selectors.cone:ConE", "the M examples that make the query least surprising to the model"),
+        Entry("mdl", "icl.selectors.mdl:MDL", "the M examples, in order, that let the model tell a label briefly"),
         Entry("dpp", "icl.selectors.dpp:DPP", "M examples that span much of the space, near the query or not"),
         Entry("farthest", "icl.selectors.farthest:Farthest", "M examples far from each other, whatever is asked"),
         Entry("facility", "icl.selectors.facility:Facility", "M examples that stand for the pool, whatever is asked"),

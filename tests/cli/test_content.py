@@ -93,6 +93,32 @@ def test_no_row_of_the_shipped_pairs_and_tags_is_lost(name: str, rows: int) -> N
     assert sum(map(len, load_task(name).rows.values())) == rows
 
 
+@pytest.mark.parametrize("name", ["klue-nli", "kornli"])
+def test_inference_in_korean_is_read_from_a_folder_and_from_the_hub(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A premise stands with several hypotheses, and the hub calls both by their names and numbers the labels."""
+    datasets = pytest.importorskip("datasets")
+    relations = ["entailment", "neutral", "contradiction"]
+    rows = [("비가 온다", f"{at}번 가설", relation) for at, relation in enumerate(relations * 2)]
+    folder = tmp_path / name.replace("-", "_")
+    folder.mkdir()
+    table = "".join(f"{json.dumps(dict(zip(('text', 'text_pair', 'label'), row, strict=True)))}\n" for row in rows)
+    (folder / "test.jsonl").write_text(table)
+    columns = dict(zip(("premise", "hypothesis", "label"), map(list, zip(*rows, strict=True)), strict=True))
+    data = datasets.Dataset.from_dict(columns).cast_column("label", datasets.ClassLabel(names=relations))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: data)
+
+    def read() -> list[tuple[str, str, object]]:
+        return [(row.text, row.fields["text_pair"], row.label) for row in load_task(name).rows["test"]]
+
+    monkeypatch.setenv("FEWSHOT_DATA", str(tmp_path))
+    assert read() == rows
+    monkeypatch.setenv("FEWSHOT_DATA", str(tmp_path / "empty"))
+    assert sorted(read()) == sorted(rows)
+    assert [label.verbalizer for label in load_task(name).labels] == ["함의", "중립", "모순"]
+
+
 @pytest.mark.promise(115)
 @pytest.mark.parametrize(
     ("card", "rows", "told"),

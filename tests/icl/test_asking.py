@@ -22,6 +22,8 @@ from icl.models.base import ContinuationScore, Prompt
 from icl.prompt import PromptBuilder
 from icl.selectors import Pick, Pool
 from icl.selectors.cone import ConE
+from icl.selectors.knn import KNN
+from icl.selectors.mdl import MDL
 from tests.icl.fakes import TASK, OverlapModel, flat, overlap, problem
 from tests.icl.test_selectors import Letters
 
@@ -89,6 +91,35 @@ def test_entropy_takes_the_order_that_spreads_the_answers() -> None:
     assert len(ids) == 4
 
 
+@pytest.mark.parametrize("fetch", [2, 30])
+@pytest.mark.parametrize("m", [1, 2])
+def test_mdl_takes_the_set_and_the_order_that_make_the_answer_briefest(m: int, fetch: int) -> None:
+    """The model is the surer the further on in the alphabet the first letter of the first demonstration is."""
+    support = (("dark coffee", "coffee"), ("weak coffee", "coffee"), ("black tea", "tea"), ("cold tea", "tea"))
+
+    def says(before: str, text: str) -> float:
+        first = next(row for row, _ in sorted(support, key=lambda row: before.find(row[0]) % 10**6))
+        return -0.01 * (ord(first[0]) - ord("a")) * ("tea" in text)
+
+    asked, selector = problem(support=support), MDL(Letters(), fetch=fetch, sets=200)
+    shown = demonstrations(ICLLearner(Guided(says=says), selector=selector, demos=m, order="given"), support=support)
+    candidates = KNN(Letters()).select(asked.queries, Pool(asked.support), fetch)
+    for near, ids in zip(candidates, shown * (len(candidates) // len(shown)), strict=True):
+        assert ids[0] == max((pick.example for pick in near), key=lambda row: row.text).id
+        assert len(set(ids)) == m
+
+
+def test_mdl_draws_different_sets_the_nearest_first_and_balanced_where_wanted() -> None:
+    near = [Pick(Example(str(at), "", "ab"[at > 5])) for at in range(8)]
+    sets = MDL(Letters(), sets=30)._sets(near, 4, (0,))
+    assert [pick.example.id for pick in sets[0]] == ["0", "1", "2", "3"]
+    assert len({tuple(pick.example.id for pick in each) for each in sets}) == len(sets) > 20
+    for each in MDL(Letters(), sets=30, balanced=True)._sets(near, 4, (0,)):
+        assert sorted(str(pick.example.label) for pick in each) == ["a", "a", "b", "b"]
+    assert len(MDL(Letters(), sets=30)._sets(near[:2], 4, (0,))) == 2
+    assert MDL(Letters())._sets(near, 0, ()) == [[]]
+
+
 @pytest.mark.parametrize("of", ["global", "local"])
 def test_the_spread_is_that_of_the_definition(of: Any) -> None:
     shares = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]])
@@ -113,6 +144,9 @@ def test_every_order_is_tried_where_there_are_few_and_different_ones_where_there
         ({"order": "entropy"}, Guided(context_length=150), "needs room for all demonstrations"),
         ({"order": "entropy:orders=0"}, Guided(), "orders=0 is too small"),
         ({"order": "entropy:of=both"}, Guided(), "unknown entropy 'both'"),
+        ({"selector": "mdl"}, OverlapModel(scores=False), "asks how probable texts are, which overlap does not tell"),
+        ({"selector": "mdl"}, Guided(context_length=150), "needs room for all demonstrations"),
+        ({"selector": "mdl:sets=0"}, Guided(), "sets=0 is too small"),
         ({"selector": "cone:fetch=0"}, Guided(), "fetch=0 is no number of examples"),
     ],
 )
@@ -124,6 +158,7 @@ def test_what_cannot_be_asked_is_told(parts: dict[str, Any], model: OverlapModel
 def test_without_a_learner_there_is_no_model() -> None:
     for work in (
         lambda: SELECTORS.build("cone", encoder=Letters()).select(["x"], Pool([{"text": "a"}]), 1),
+        lambda: SELECTORS.build("mdl", encoder=Letters()).select(["x"], Pool([{"text": "a"}]), 1),
         lambda: ORDERINGS.build("entropy").order([Pick(Example("s", "a"))], Query("q", "x")),
     ):
         with pytest.raises(UsageError, match="asks a language model: use it in icl run"):

@@ -14,11 +14,14 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.text import accuracies
-from evals.episode import EpisodeSampler
+from evals.episode import Episode, EpisodeSampler
+from evals.kinds import kind_named
+from evals.learner import Context, Learner
 from evals.loading import load_task
+from evals.metatrain import ensure_trained
 from evals.stats import score_interval, t_interval
 from fewshot.core.catalog import LEARNERS
 
@@ -51,12 +54,11 @@ def main() -> int:
         task = load_task(name)
         for shot in wanted.shots:
             sampler = EpisodeSampler.of(task, way=5, shot=shot, query=15)
-            base = _measured(sampler, "prototypes", f"prototypes:{SETS[name].partition(',')[0]}", wanted.episodes)
+            episodes = [sampler[at] for at in range(wanted.episodes)]
+            base = _measured(sampler, episodes, f"prototypes:{SETS[name].partition(',')[0]}")
             _print(name, shot, "prototypes", base, None, comparisons)
             for learner in wanted.learners:
-                found = _measured(
-                    sampler, learner, f"{learner}{',' if ':' in learner else ':'}{SETS[name]}", wanted.episodes
-                )
+                found = _measured(sampler, episodes, f"{learner}{',' if ':' in learner else ':'}{SETS[name]}")
                 if _print(name, shot, learner, found, base, comparisons):
                     below.append(f"{learner} on {name} at {shot}")
     if below:
@@ -64,10 +66,17 @@ def main() -> int:
     return bool(below)
 
 
-def _measured(sampler: EpisodeSampler, name: str, spec: str, episodes: int) -> tuple[list[float], float]:
+def _measured(sampler: EpisodeSampler, episodes: Sequence[Episode], spec: str) -> tuple[list[float], float]:
     """The accuracy of every episode, without the names of labels, and the seconds that training and answering took."""
     started = time.perf_counter()
-    return accuracies(sampler, {name: f"{spec},names=none"}, episodes)[name], time.perf_counter() - started
+    ctx = Context(notify=lambda message: print(f"{spec}: {message}", file=sys.stderr))
+    learner: Learner = ensure_trained(LEARNERS.build(f"{spec},names=none"), sampler, ctx, load_task)
+    answers = {done.problem_id: done.answers for done in learner.predict((each.problem for each in episodes), ctx)}
+    score = kind_named(sampler.task.info.kind).score
+    accuracies = [
+        sum(map(score, answers[episode.problem.id], episode.gold)) / len(episode.gold) for episode in episodes
+    ]
+    return accuracies, time.perf_counter() - started
 
 
 def _print(name: str, shot: int, learner: str, found: tuple[list[float], float], base: Any, comparisons: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import exp, log, tanh
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -228,6 +228,15 @@ class TestFastWeights:
         first = exp(1) / (exp(1) + 1)
         assert_close(found, numbers([3 * first, -3 * first]))
 
+    def test_a_head_of_cosines_does_not_mind_how_long_weights_are(self) -> None:
+        """The query (1, 1) is as near to both classes, although one has rows that half cancel out."""
+        one = plane([[1, 0], [1, 0], [0, 1], [0, 0]], [0, 0, 1, 1], [[1, 1]], [0])
+        algorithm = MetaNet(Identity(2), base="cosine", temperature=1e6)
+        found = algorithm.logits(algorithm.adapt(parameters(algorithm), one), one.query_x)
+        means = numbers([2.0, 0.0], [0.0, 1.0])
+        direction = means - means.flip(0)
+        assert_close(found[0], 10 * torch.nn.functional.cosine_similarity(direction, one.query_x))
+
     def test_the_task_changes_the_embedding(self) -> None:
         """Fast weights of the task are zero before training, and follow the support after it."""
         algorithm = MetaNet(Identity(INPUTS), generator_width=3)
@@ -237,9 +246,10 @@ class TestFastWeights:
         gains = [algorithm.adapt(params, each).gain for each in (one, task(seed=1))]
         assert (gains[0] - gains[1]).abs().max() > 1e-3
 
-    def test_a_rate_that_is_not_positive_is_refused(self) -> None:
-        with pytest.raises(UsageError, match="rate 0 must be above 0"):
-            MetaNet(Identity(2), rate=0)
+    @pytest.mark.parametrize("arguments", [{"rate": 0}, {"temperature": -1}, {"base": "ridge"}])
+    def test_arguments_without_a_meaning_are_refused(self, arguments: dict[str, Any]) -> None:
+        with pytest.raises(UsageError, match=next(iter(arguments))):
+            MetaNet(Identity(2), **arguments)
 
 
 class TestAttentionalPrototypes:

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from classic.functional.base import Params, TensorTask
 
-#: Cosines are divided by it, and attention on labels multiplied by its inverse, where training starts by matching.
-_TEMPERATURE = 0.1
+#: Where training starts by matching: what cosines are divided by, and what attention on labels is multiplied by. An
+#: element attends to itself above all, which leaves labels little at a lower temperature.
+_TEMPERATURE, _SCALE = 0.2, 40.0
 
 
 class Past(NamedTuple):
@@ -101,7 +102,7 @@ class SNAIL(Episodic):
             params[f"{OWN}0.{part}.weight"][:, :d] = torch.eye(d) * (d**0.5 / _TEMPERATURE) ** 0.5
         params[OWN + "0.value.weight"][:, d:] = torch.eye(self.slots)
         at = d + self.slots
-        params[OWN + "out.weight"][:, at : at + self.slots] = torch.eye(self.slots) / _TEMPERATURE
+        params[OWN + "out.weight"][:, at : at + self.slots] = torch.eye(self.slots) * _SCALE
         return params
 
     def adapt(self, params: Params, task: TensorTask) -> Past:

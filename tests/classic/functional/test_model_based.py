@@ -187,7 +187,10 @@ class TestTemporalConvolution:
             support_x=torch.nn.functional.normalize(one.support_x, dim=-1),
             query_x=torch.nn.functional.normalize(one.query_x, dim=-1),
         )
-        algorithm, matching = SNAIL(Identity(INPUTS), slots=5, filters=4, start="matching"), Matching(Identity(INPUTS))
+        algorithm, matching = (
+            SNAIL(Identity(INPUTS), slots=5, filters=4, start="matching"),
+            Matching(Identity(INPUTS), 0.2),
+        )
         found = algorithm.logits(algorithm.adapt(parameters(algorithm), one), one.query_x)
         expected = matching.logits(matching.adapt({}, one), one.query_x).exp()
         assert_close(found / found.sum(-1, keepdim=True), expected)

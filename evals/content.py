@@ -25,6 +25,8 @@ def whole_text(row: Example | Query) -> str:
 
 def content(row: Example | Query) -> Content:
     """What a learner reads that can take a pair apart; with more than one field, the texts as one."""
+    if not row.fields:
+        return row.text
     pieces = _pieces(row)
     return (pieces[0], pieces[1]) if len(pieces) == 2 else whole_text(row)
 

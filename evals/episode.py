@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
+from functools import cached_property
+from typing import Any
 
 from evals.balance import EQUAL, most_queries, read_balance, require_balance
 from evals.content import content_key
@@ -14,7 +14,10 @@ from evals.task import Task
 from evals.types import Example, Gold, Label, Problem, Query
 from fewshot.core.errors import UsageError
 from fewshot.core.hashing import digest
-from fewshot.core.seeds import random_state
+from fewshot.core.seeds import Lots, random_state
+
+#: Version of how episodes are drawn: from one counter-based stream each. Runs of another version are of other episodes.
+SAMPLING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +116,12 @@ class EpisodeSampler:
     def _kind(self) -> Kind:
         return kind_named(self.task.info.kind)
 
-    @property
+    @cached_property
     def labels(self) -> tuple[Label, ...]:
         """The classes that episodes are drawn from."""
         return self.task.labels_in(self.class_split, self.part)
 
-    @property
+    @cached_property
     def _pools(self) -> Pools:
         return self.task.pools(self.class_split, self.part)
 
@@ -126,20 +129,25 @@ class EpisodeSampler:
         """Draw episode `index` (0, 1, 2, ...; there is no last one)."""
         if index < 0:
             raise IndexError("episodes are numbered from 0")
-        drawn = self._draw(index)
-        support, rows = (tuple(map(self.task.visible, rows)) for rows in (drawn.support, drawn.queries))
-        _refuse_leaks(support, rows)
-        by_name = {label.name: label for label in self.labels}
-        contents = [self.task.data_fingerprint, list(drawn.labels), [row.id for row in rows]]
+        drawn = self.draw(index)
+        _refuse_leaks(drawn.support, drawn.queries)
+        query_ids = tuple(row.id for row in drawn.queries)
+        pairing = digest([self.task.data_fingerprint, drawn.labels, query_ids])
         problem = Problem(
-            id=digest([*contents, [row.id for row in support]]),
+            id=digest([pairing, [row.id for row in drawn.support]]),
             task=self.task.info,
-            labels=tuple(by_name[name] for name in drawn.labels),
-            support=support,
-            queries=tuple(Query(f"q{at}", row.text, row.fields) for at, row in enumerate(rows)),
+            labels=tuple(self._by_name[name] for name in drawn.labels),
+            support=drawn.support,
+            queries=tuple(Query(f"q{at}", row.text, row.fields) for at, row in enumerate(drawn.queries)),
         )
-        gold = tuple(row.label for row in rows if row.label is not None)
-        return Episode(index, problem, gold, tuple(row.id for row in rows), digest(contents))
+        gold = tuple(row.label for row in drawn.queries if row.label is not None)
+        return Episode(index, problem, gold, query_ids, pairing)
+
+    def draw(self, index: int) -> Draw:
+        """The rows of episode `index`, as a learner sees them: all that training needs of it."""
+        drawn = self._draw(index)
+        support, queries = (tuple(map(self.task.visible, rows)) for rows in (drawn.support, drawn.queries))
+        return Draw(drawn.labels, support, queries)
 
     def take(self, count: int) -> Iterator[Episode]:
         """The first `count` episodes."""
@@ -155,26 +163,30 @@ class EpisodeSampler:
         """The hashes of the first `count` episodes. Two runs are comparable on the common prefix of theirs."""
         return [episode.id for episode in self.take(count)]
 
+    @cached_property
+    def _by_name(self) -> dict[str, Label]:
+        return {label.name: label for label in self.labels}
+
     def _draw(self, index: int) -> Draw:
         """The rows of episode `index`, queries shuffled."""
         seed = [self.task.data_fingerprint, self.class_split, self.part, self.way, self.seed, index]
-        drawn = self._kind.draw(self._pools, self.labels, self.way, self.shot, self._per_class, seed)
-        drawn = self._balanced(drawn, random_state(*seed, "query balance"))
-        order = random_state(*seed, "query order").permutation(len(drawn.queries)).tolist()
-        return replace(drawn, queries=tuple(drawn.queries[at] for at in order))
+        lots = Lots(*seed)
+        drawn = self._kind.draw(self._pools, self.labels, self.way, self.shot, self._per_class, lots)
+        drawn = self._balanced(drawn, seed)
+        return replace(drawn, queries=tuple(drawn.queries[at] for at in lots.order(len(drawn.queries))))
 
     @property
     def _per_class(self) -> int:
         """How many queries of a class there may be."""
         return self.query if self.query_balance == EQUAL else self.way * self.query
 
-    def _balanced(self, drawn: Draw, random: np.random.RandomState) -> Draw:
+    def _balanced(self, drawn: Draw, seed: Sequence[Any]) -> Draw:
         """The first queries of each class, as many as its share of the episode."""
         balance = read_balance(self.query_balance)
         if balance is None:
             return drawn
         most = [most_queries(self._pools, name, self.way, self.query) for name in drawn.labels]
-        counts = balance.counts(self.way * self.query, most, random)
+        counts = balance.counts(self.way * self.query, most, random_state(*seed, "query balance"))
         of_class = ([row for row in drawn.queries if row.label == name] for name in drawn.labels)
         kept = (row for rows, count in zip(of_class, counts, strict=True) for row in rows[:count])
         return replace(drawn, queries=tuple(kept))

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from evals.balance import EQUAL
-from evals.episode import EpisodeSampler
+from evals.episode import SAMPLING, EpisodeSampler
 from evals.learner import Learner
 from evals.store import Store
 from fewshot.core.differences import differences
@@ -61,6 +61,7 @@ def describe_run(
             "card_fingerprint": task.card_fingerprint,
         },
         "episodes": {
+            "sampling": SAMPLING,
             "count": n_episodes,
             "way": sampler.way,
             "shot": sampler.shot,

@@ -64,6 +64,8 @@ class Task:
 
     def visible(self, row: Example) -> Example:
         """The row as a learner sees it: with only those extra fields that the task declares."""
+        if not row.fields:
+            return row
         return replace(row, fields=declared(row, self.info.fields))
 
     def visible_rows(self) -> Iterator[Example]:

@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any, Protocol
 
 from evals.types import Answer, Example, Gold, Label, Problem
+from fewshot.core.seeds import Lots
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ class Kind(Protocol):
         """
         ...
 
-    def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, seed: Sequence[Any]) -> Draw:
-        """Sample one episode. Each choice depends on `seed` alone: the support of shot k is the beginning of that of
+    def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, lots: Lots) -> Draw:
+        """Sample one episode. Each choice depends on `lots` alone: the support of shot k is the beginning of that of
         shot k + 1, and the queries do not depend on the shot. `query` is per class where there are classes."""
         ...
 

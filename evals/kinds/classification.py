@@ -12,6 +12,7 @@ from evals.kinds.base import Draw, Pools, Scored, label_text
 from evals.kinds.sampling import choose_names, front_and_back, require_rows, require_way
 from evals.types import Answer, Gold, Label, Problem, Status
 from fewshot.core.errors import TaskError, UsageError
+from fewshot.core.seeds import Lots
 
 
 class Classification:
@@ -45,10 +46,10 @@ class Classification:
         for label in labels:
             require_rows(pools, label.name, shot, query, otherwise=_way_out(label.name, len(labels)))
 
-    def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, seed: Sequence[Any]) -> Draw:
+    def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, lots: Lots) -> Draw:
         """Draw classes, then per class the support from the front and the queries from the back of a permutation."""
-        chosen = choose_names(labels, way, seed)
-        per_class = [front_and_back(pools, name, shot, query, seed) for name in chosen]
+        chosen = choose_names(labels, way, lots)
+        per_class = [front_and_back(pools, name, shot, query, lots) for name in chosen]
         support = tuple(rows[0][k] for k in range(shot) for rows in per_class)
         queries = tuple(row for rows in per_class for row in rows[1])
         return Draw(chosen, support, queries)

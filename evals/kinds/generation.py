@@ -12,6 +12,7 @@ from evals.kinds.base import Draw, Pools, Scored
 from evals.kinds.sampling import front_and_back, require_rows
 from evals.types import Answer, Gold, Label, Problem, Status
 from fewshot.core.hashing import text_key
+from fewshot.core.seeds import Lots
 
 
 class Generation:
@@ -36,9 +37,9 @@ class Generation:
         """Enough texts."""
         require_rows(pools, "", shot, query)
 
-    def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, seed: Sequence[Any]) -> Draw:
+    def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, lots: Lots) -> Draw:
         """Draw the support from the front and the queries from the back of a permutation."""
-        support, queries = front_and_back(pools, "", shot, query, seed)
+        support, queries = front_and_back(pools, "", shot, query, lots)
         return Draw((), tuple(support), tuple(queries))
 
     def check(self, decision: Gold, problem: Problem, query: int) -> bool:

@@ -6,22 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from evals.kinds.base import Pool, Pools
 from evals.types import Example, Label
 from fewshot.core.errors import TaskError, UsageError
-from fewshot.core.seeds import random_state
+from fewshot.core.seeds import Lots
 
 
-def permutation(n: int, random: np.random.RandomState) -> list[int]:
-    """A random order of range(n)."""
-    return random.permutation(n).tolist()
-
-
-def choose_names(labels: Sequence[Label], way: int, seed: Sequence[Any]) -> tuple[str, ...]:
+def choose_names(labels: Sequence[Label], way: int, lots: Lots) -> tuple[str, ...]:
     """The names of `way` classes in random order."""
-    return tuple(labels[at].name for at in permutation(len(labels), random_state(*seed, "classes"))[:way])
+    return tuple(labels[at].name for at in lots.ends(len(labels), way, 0)[0])
 
 
 def require_way(labels: Sequence[Label], way: int) -> None:
@@ -67,18 +60,18 @@ def require_covering(pools: Pools, labels: Sequence[Label], way: int, shot: int,
         require_rows(pools, label.name, shot, least * query, least=least, otherwise=otherwise)
 
 
-def front_and_back(
-    pools: Pools, name: str, shot: int, query: int, seed: Sequence[Any]
-) -> tuple[list[Example], list[Example]]:
+def front_and_back(pools: Pools, name: str, shot: int, query: int, lots: Lots) -> tuple[list[Example], list[Example]]:
     """`shot` support and `query` query texts of one class.
 
     Support comes from the front of a permutation and queries from its back, so that neither moves the other.
     """
     support_rows = pools.support.by_label.get(name, ())
     query_rows = pools.query.by_label.get(name, ())
-    front = permutation(len(support_rows), random_state(*seed, "support", name))
-    back = front if pools.shared else permutation(len(query_rows), random_state(*seed, "query", name))
-    return [support_rows[at] for at in front[:shot]], [query_rows[at] for at in back[::-1][:query]]
+    if pools.shared:
+        front, back = lots.ends(len(support_rows), shot, query)
+    else:
+        front, back = lots.ends(len(support_rows), shot, 0)[0], lots.ends(len(query_rows), 0, query)[1]
+    return [support_rows[at] for at in front], [query_rows[at] for at in back]
 
 
 def draw_covering(
@@ -86,18 +79,18 @@ def draw_covering(
     names: Sequence[str],
     shot: int,
     query: int,
-    seed: Sequence[Any],
+    lots: Lots,
     occurrences: Callable[[Example], Mapping[str, int]],
 ) -> tuple[list[Example], list[Example]]:
     """Support and queries for texts that carry several classes, each class occurring at least `shot` (`query`) times.
 
     Queries are drawn first and support goes around them, so the queries do not depend on the shot.
     """
-    queries = cover(_shuffled(pools.query, names, [*seed, "query"]), query, occurrences)
+    queries = cover(_shuffled(pools.query, names, lots), query, occurrences)
     asked = {row.id for row in queries}
     unasked = {
         name: [row for row in rows if row.id not in asked]
-        for name, rows in _shuffled(pools.support, names, [*seed, "support"]).items()
+        for name, rows in _shuffled(pools.support, names, lots).items()
     }
     return cover(unasked, shot, occurrences), queries
 
@@ -133,8 +126,6 @@ def _fits(found: Mapping[str, int], names: Mapping[str, Any], seen: Counter[str]
     return all(seen[name] + times <= at_most for name, times in found.items() if name in names)
 
 
-def _shuffled(pool: Pool, names: Sequence[str], seed: Sequence[Any]) -> dict[str, list[Example]]:
+def _shuffled(pool: Pool, names: Sequence[str], lots: Lots) -> dict[str, list[Example]]:
     rows = {name: pool.by_label.get(name, ()) for name in names}
-    return {
-        name: [group[at] for at in permutation(len(group), random_state(*seed, name))] for name, group in rows.items()
-    }
+    return {name: [group[at] for at in lots.order(len(group))] for name, group in rows.items()}

@@ -12,6 +12,7 @@ from evals import metrics
 from evals.kinds.base import Draw, Pools, Scored
 from evals.kinds.sampling import choose_names, draw_covering, require_covering
 from evals.types import Answer, Example, Gold, Label, Problem, Status
+from fewshot.core.seeds import Lots
 
 #: (type, index of the first token, index after the last token)
 Span = tuple[str, int, int]
@@ -53,10 +54,10 @@ class Tagging:
         """Enough types, and texts with every type even if all queries of an episode carry it."""
         require_covering(pools, labels, way, shot, query)
 
-    def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, seed: Sequence[Any]) -> Draw:
+    def draw(self, pools: Pools, labels: Sequence[Label], way: int, shot: int, query: int, lots: Lots) -> Draw:
         """Draw types, then texts until each type has occurred often enough."""
-        chosen = choose_names(labels, way, seed)
-        support, queries = draw_covering(pools, chosen, shot, query, seed, _occurrences)
+        chosen = choose_names(labels, way, lots)
+        support, queries = draw_covering(pools, chosen, shot, query, lots, _occurrences)
         wanted = set(chosen)
         return Draw(chosen, _reduced(support, wanted), _reduced(queries, wanted))
 

@@ -57,6 +57,14 @@ def test_episodes(kind: str, way: int, shot: int, query: int, index: int) -> Non
             assert len(golds) == times
 
 
+@pytest.mark.parametrize("kind", ["classification", "generation"])
+def test_more_queries_move_neither_the_support_nor_the_queries_before_them(kind: str) -> None:
+    for index in range(5):
+        few, more = draw(kind, 3, 2, 1, index), draw(kind, 3, 2, 3, index)
+        assert few.problem.support == more.problem.support
+        assert set(few.query_ids) < set(more.query_ids)
+
+
 @pytest.mark.parametrize("kind", ["multilabel", "tagging"])
 def test_k_to_2k_sampling_holds_where_the_data_allow_it(kind: str) -> None:
     for index in range(30):

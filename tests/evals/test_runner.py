@@ -219,6 +219,14 @@ def test_a_changed_configuration_is_refused_with_the_difference(
     run(**given, run_dir=tmp_path, resume=True)
 
 
+def test_a_run_of_other_sampling_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as before:
+        before.setattr("evals.rundir.SAMPLING", 1)
+        run(Classifier(), SAMPLER, N, run_dir=tmp_path)
+    with pytest.raises(ResumeMismatch, match=r"episodes\.sampling: 1 -> 2"):
+        run(Classifier(), SAMPLER, N, run_dir=tmp_path, resume=True)
+
+
 def test_other_versions_of_packages_may_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run(Classifier(), SAMPLER, N, run_dir=tmp_path)
     monkeypatch.setattr("evals.rundir._version", lambda package: "99")

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, get_args
 
-from evals.types import Example, Label, Problem
+from evals.types import Example, Label, Problem, TaskInfo
 from fewshot.core.errors import unknown_name
 
 #: Which words of a label are read: "auto" and "verbalizer" its verbalizer, "description" its description where it has
@@ -66,15 +66,20 @@ def unread(labels: Sequence[Label], names: Names) -> str | None:
 def with_names(problem: Problem, names: Names) -> Problem:
     """The problem with the name of every label as the first text of its class.
 
-    Pairs and images get none: a name is neither.
+    Raises:
+        UsageError: an unknown choice.
+    """
+    named = named_examples(problem.labels, problem.task, names)
+    return replace(problem, support=(*named, *problem.support)) if named else problem
+
+
+def named_examples(labels: Sequence[Label], task: TaskInfo, names: Names) -> tuple[Example, ...]:
+    """The name of every label as an example of its class. Pairs and images get none: a name is neither.
 
     Raises:
         UsageError: an unknown choice.
     """
-    texts = named_texts(problem.labels, names)
-    if texts is None or problem.task.fields or problem.task.modality != "text":
-        return problem
-    named = tuple(
-        Example(f"name of {label.name}", text, label.name) for label, text in zip(problem.labels, texts, strict=True)
-    )
-    return replace(problem, support=(*named, *problem.support))
+    texts = named_texts(labels, names)
+    if texts is None or task.fields or task.modality != "text":
+        return ()
+    return tuple(Example(f"name of {label.name}", text, label.name) for label, text in zip(labels, texts, strict=True))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from evals.content import content_key, whole_text
-from evals.episode import Episode, EpisodeSampler
+from evals.episode import Episode, EpisodeSampler, Rows
 from evals.kinds import kind_named
 from evals.learner import Background, Context, Learner, MetaLearner, for_task
 from evals.task import Task
@@ -57,10 +57,20 @@ class Episodes(Sequence[Episode]):
     def __getitem__(self, index: int | slice) -> Episode | Sequence[Episode]:
         if isinstance(index, slice):
             return [self[at] for at in range(*index.indices(self.n_episodes))]
+        sampler, at = self._place(index)
+        return sampler[at]
+
+    def draw(self, index: int) -> Rows:
+        """Episode `index` as rows alone."""
+        sampler, at = self._place(index)
+        return sampler.draw(at)
+
+    def _place(self, index: int) -> tuple[EpisodeSampler, int]:
+        """The sampler whose turn it is, and which of its episodes it gives."""
         if not 0 <= index < self.n_episodes:
             raise IndexError(f"episodes are numbered from 0 to {self.n_episodes - 1}")
-        turn, at = index % len(self.samplers), index // len(self.samplers)
-        return self.samplers[turn][at]
+        at, turn = divmod(index, len(self.samplers))
+        return self.samplers[turn], at
 
 
 @dataclass(frozen=True)

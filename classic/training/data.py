@@ -11,14 +11,15 @@ import numpy as np
 from classic.functional.base import TensorTask
 from classic.training.inputs import Inputs
 from evals.content import Content, content
-from evals.label_names import Names, with_names
-from evals.types import Problem
+from evals.label_names import Names, named_examples
+from evals.metatrain import Episodes
+from evals.types import Example, Label, Problem
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from evals.episode import Episode
+    from evals.episode import Episode, Rows
 
 
 class TaskSource(Protocol):
@@ -54,8 +55,8 @@ class TextTable:
 
     def indices(self, texts: Sequence[Content]) -> np.ndarray:
         """(len(texts),) int64 positions of the texts; unseen ones are computed together."""
-        fresh = [text for text in dict.fromkeys(texts) if text not in self._index]
-        if fresh:
+        if unseen := [text for text in texts if text not in self._index]:
+            fresh = list(dict.fromkeys(unseen))
             self._append(self.inputs.rows(fresh))
             self._index.update({text: len(self._index) + at for at, text in enumerate(fresh)})
         return np.fromiter((self._index[text] for text in texts), np.int64, len(texts))
@@ -98,47 +99,47 @@ class IndexedTask:
 
 def index_problem(problem: Problem, table: TextTable) -> IndexedTask:
     """A problem to be answered; its queries count as class 0."""
-    numbers = {label.name: at for at, label in enumerate(problem.labels)}
+    numbers = _numbered(problem.labels)
     queries = table.indices([content(query) for query in problem.queries])
-    return _indexed(problem, table, numbers, queries, np.zeros(len(queries), np.int64), len(numbers))
+    support, support_y = _labelled(problem.support, table, numbers)
+    return IndexedTask(support, support_y, queries, np.zeros(len(queries), np.int64), len(numbers))
 
 
-def index_episode(
-    episode: Episode, table: TextTable, numbers: Mapping[str, int] | None = None, names: Names = "none"
-) -> IndexedTask:
-    """An episode to be trained on.
+def index_rows(
+    episodes: Sequence[Rows], table: TextTable, numbers: Mapping[str, int] | None = None, names: Names = "none"
+) -> list[IndexedTask]:
+    """Episodes to be trained on. Their texts that the table has not seen are computed together.
 
     Args:
-        numbers: label name -> class number; None numbers the classes in the order of the problem.
+        numbers: label name -> class number; None numbers the classes in the order of each episode.
         names: which words of a label count as one more text of its class.
 
     Raises:
         UsageError: a text is both in the support and in the queries.
     """
-    problem = with_names(episode.problem, names)
-    numbers = numbers or {label.name: at for at, label in enumerate(problem.labels)}
-    queries = table.indices([content(query) for query in problem.queries])
-    gold = np.array([numbers[str(label)] for label in episode.gold], np.int64)
-    task = _indexed(problem, table, numbers, queries, gold, len(numbers))
-    # A query may well be written like the name of its class.
-    shared = np.intersect1d(task.support[len(problem.support) - len(episode.problem.support) :], task.query)
-    if len(shared):
-        text = next(query.text for query, at in zip(problem.queries, queries, strict=True) if at in shared)
-        raise UsageError(f"training episode {episode.id[:12]} both shows and asks the text {text[:60]!r}")
-    return task
+    shown = [(*named_examples(each.labels, each.task, names), *each.support) for each in episodes]
+    table.indices([content(row) for rows in (*shown, *(each.queries for each in episodes)) for row in rows])
+    tasks = []
+    for episode, rows in zip(episodes, shown, strict=True):
+        known = numbers or _numbered(episode.labels)
+        support, support_y = _labelled(rows, table, known)
+        query, query_y = _labelled(episode.queries, table, known)
+        # A query may well be written like the name of its class.
+        if shared := {*support[len(rows) - len(episode.support) :].tolist()}.intersection(query.tolist()):
+            text = next(row.text for row, at in zip(episode.queries, query, strict=True) if at in shared)
+            raise UsageError(f"a training episode of {episode.task.name} both shows and asks the text {text[:60]!r}")
+        tasks.append(IndexedTask(support, support_y, query, query_y, len(known)))
+    return tasks
 
 
-def _indexed(
-    problem: Problem,
-    table: TextTable,
-    numbers: Mapping[str, int],
-    queries: np.ndarray,
-    query_y: np.ndarray,
-    way: int,
-) -> IndexedTask:
-    support = table.indices([content(example) for example in problem.support])
-    support_y = np.array([numbers[str(example.label)] for example in problem.support], np.int64)
-    return IndexedTask(support, support_y, queries, query_y, way)
+def _numbered(labels: Sequence[Label]) -> dict[str, int]:
+    return {label.name: at for at, label in enumerate(labels)}
+
+
+def _labelled(rows: Sequence[Example], table: TextTable, numbers: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of labelled rows, and the numbers of their classes."""
+    classes = np.fromiter((numbers[str(row.label)] for row in rows), np.int64, len(rows))
+    return table.indices([content(row) for row in rows]), classes
 
 
 def stack(tasks: Sequence[IndexedTask], table: TextTable) -> TensorTask:
@@ -174,6 +175,8 @@ def stack(tasks: Sequence[IndexedTask], table: TextTable) -> TensorTask:
 class EpisodeTasks:
     """Episodes as a task source. After the last episode the first comes again; each is drawn and indexed once.
 
+    Episodes of samplers are drawn as rows alone: training reads neither problems nor their hashes.
+
     Args:
         episodes: of classes to train on (or to stop early on).
         table: where their texts are rows.
@@ -196,9 +199,11 @@ class EpisodeTasks:
 
     def batch(self, start: int, stop: int) -> TensorTask:
         """Tasks start, ..., stop - 1."""
-        return stack([self._task(at % len(self.episodes)) for at in range(start, stop)], self.table)
+        wanted = [at % len(self.episodes) for at in range(start, stop)]
+        unknown = [at for at in dict.fromkeys(wanted) if at not in self._known]
+        drawn = index_rows([self._rows(at) for at in unknown], self.table, self.numbers, self.names)
+        self._known.update(zip(unknown, drawn, strict=True))
+        return stack([self._known[at] for at in wanted], self.table)
 
-    def _task(self, at: int) -> IndexedTask:
-        if at not in self._known:
-            self._known[at] = index_episode(self.episodes[at], self.table, self.numbers, self.names)
-        return self._known[at]
+    def _rows(self, at: int) -> Rows:
+        return self.episodes.draw(at) if isinstance(self.episodes, Episodes) else self.episodes[at].rows

@@ -14,7 +14,7 @@ from classic.learners.lora import LoRA
 from classic.learners.probe import Probe
 from classic.learners.prototypes import Prototypes
 from classic.learners.setfit import SetFit
-from classic.training.data import TextTable, index_episode
+from classic.training.data import TextTable, index_rows
 from classic.training.inputs import FrozenFeatures
 from evals.episode import Episode
 from evals.learner import Context, for_task
@@ -137,6 +137,7 @@ def test_training_episodes_carry_names_and_a_query_may_be_written_like_one() -> 
     problem = replace(PROBLEM, queries=(Query("q1", "light"), Query("q2", "some music")))
     table = TextTable(FrozenFeatures(build_encoder("lexical")))
     episode = Episode(0, problem, ("light", "music"), ("q1", "q2"), "pairing")
-    task = index_episode(episode, table, names="auto")
-    assert task.support_y.tolist() == [0, 1, 0, 1]
-    assert len(index_episode(episode, table).support) == 2
+    (named,) = index_rows([episode.rows], table, names="auto")
+    assert named.support_y.tolist() == [0, 1, 0, 1]
+    (bare,) = index_rows([episode.rows], table)
+    assert len(bare.support) == 2

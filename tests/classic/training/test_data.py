@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from classic.training.data import EpisodeTasks, TextTable, index_episode, index_problem, stack
+from classic.training.data import EpisodeTasks, TextTable, index_problem, index_rows, stack
 from classic.training.inputs import FrozenFeatures
+from evals.content import content
 from evals.episode import Episode
+from evals.label_names import Names, with_names
+from evals.metatrain import Episodes
+from evals.task import Task
 from fewshot.core.errors import FewshotError, UsageError
 from fewshot.encoders.lexical import Lexical
 from tests.classic.toys import ToyEncoder, data, sampler, toy_task
@@ -43,7 +47,7 @@ def test_a_text_is_one_row_and_is_encoded_once() -> None:
 def test_stacked_problems_hold_every_row_at_its_place_and_padding_is_masked() -> None:
     table = toy_table()
     small, large = sampler(way=2, shot=1, query=3)[0], sampler(way=3, shot=2, query=4)[0]
-    batch = stack([index_episode(small, table), index_episode(large, table)], table)
+    batch = stack(index_rows([small.rows, large.rows], table), table)
     assert batch.support_x.shape == (2, 6, 24)
     assert batch.support_mask.sum(dim=1).tolist() == [2, 6]
     assert batch.query_mask.sum(dim=1).tolist() == [6, 12]
@@ -65,7 +69,7 @@ def test_duplicated_text_across_support_and_query_is_refused() -> None:
     queries = (replace(episode.problem.queries[0], text=shown), *episode.problem.queries[1:])
     leaking = replace(episode, problem=replace(episode.problem, queries=queries))
     with pytest.raises(UsageError, match="both shows and asks"):
-        index_episode(leaking, toy_table())
+        index_rows([leaking.rows], toy_table())
 
 
 def test_nan_in_features_names_encoder_and_text() -> None:
@@ -115,9 +119,33 @@ def test_after_the_last_episode_the_first_comes_again_without_being_drawn_again(
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
 
 
+PAIRS = replace(
+    toy_task(),
+    info=replace(toy_task().info, fields=("second",)),
+    rows={"all": tuple(replace(row, fields={"second": row.text[::-1], "unseen": 1}) for row in toy_task().rows["all"])},
+)
+NAMED = replace(toy_task(), labels=tuple(replace(label, verbalizer=f"say {label.name}") for label in toy_task().labels))
+
+
+@pytest.mark.promise(133)
+@pytest.mark.parametrize("names", ["none", "verbalizer"])
+@pytest.mark.parametrize("numbered", [False, True], ids=["by episode", "among all"])
+@pytest.mark.parametrize("task", [toy_task(), NAMED, PAIRS], ids=["texts", "names", "pairs"])
+def test_training_draws_the_tasks_that_its_episodes_are(task: Task, numbered: bool, names: Names) -> None:
+    """Rows that are drawn alone, against whole episodes, and against the texts of a problem."""
+    wide, narrow = (data(task, way=way, shot=shot).train.samplers[0] for way, shot in ((4, 1), (2, 3)))
+    episodes = Episodes([wide, narrow], 6)
+    numbers = {label.name: at for at, label in enumerate(task.labels)} if numbered else None
+    tasks = [EpisodeTasks(each, toy_table(), numbers, names).batch(1, 8) for each in (episodes, list(episodes))]
+    assert all(torch.equal(one, other) for one, other in zip(*tasks, strict=True))
+    shown = FrozenFeatures(ToyEncoder()).rows([content(row) for row in with_names(episodes[1].problem, names).support])
+    assert tasks[0].support_mask[0].sum() == len(shown)
+    assert torch.equal(tasks[0].support_x[0, : len(shown)], shown)
+
+
 def test_classes_may_be_numbered_among_all_of_training() -> None:
     numbers: Mapping[str, int] = {f"c{at}": at for at in range(6)}
-    task = index_episode(data().train[0], toy_table(), numbers)
+    (task,) = index_rows([data().train.draw(0)], toy_table(), numbers)
     assert task.way == 6
     assert set(task.support_y.tolist()) == {numbers[label.name] for label in data().train[0].problem.labels}
 

@@ -60,6 +60,7 @@ reproduce: $(READY)
 	mkdir -p benchmarks/results
 	( $(BIN)/python benchmarks/sinusoid.py && $(BIN)/python benchmarks/text.py && $(BIN)/python benchmarks/text.py --transfer ) \
 		| tee benchmarks/results/reproduce.jsonl
+	$(BIN)/python benchmarks/family.py | tee benchmarks/results/family.jsonl
 	( $(BIN)/python benchmarks/languages.py && $(BIN)/python benchmarks/languages.py --choice --episodes 50 ) \
 		| tee benchmarks/results/languages.jsonl
 	$(BIN)/python benchmarks/praise.py | tee benchmarks/results/praise.jsonl

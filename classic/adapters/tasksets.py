@@ -75,7 +75,7 @@ class TasksetTasks:
             raise UsageError(f"{this} has {len(data)} rows of data and {len(labels)} labels")
         if data.is_floating_point() and not data.isfinite().all():
             raise UsageError(f"{this} has values that are not finite (NaN or infinite)")
-        classes, y = labels.unique(return_inverse=True)
+        classes, y = labels.to(data.device).unique(return_inverse=True)
         support, queries = self._split(y, classes, this)
         return TensorTask.of(data[support], y[support], data[queries], y[queries], len(classes))
 
@@ -83,7 +83,7 @@ class TasksetTasks:
         """Positions of support and queries, in the order of the rows."""
         import torch
 
-        chosen = torch.zeros(len(y), dtype=torch.bool)
+        chosen = torch.zeros_like(y, dtype=torch.bool)
         for number, label in enumerate(classes.tolist()):
             rows = (y == number).nonzero()[:, 0]
             if len(rows) < 2 * self.shot:

@@ -72,7 +72,7 @@ class MAML(Described):
 
     def __new__(cls, network: Any = None, *args: Any, **kwargs: Any) -> Any:
         """The algorithm; of a torch module, a `ModuleMAML`."""
-        if cls is not MAML or not hasattr(network, "named_parameters"):
+        if cls is not MAML or not hasattr(network, "named_parameters") or not (args or "lr" in kwargs):
             return super().__new__(cls, network)
         from classic.adapters.modules import ModuleMAML
 

@@ -104,8 +104,11 @@ class Headed(Described):
 
     def embed(self, params: Params, x: Tensor) -> Tensor:
         """(n, ...) -> (n, features)."""
-        body = {name.removeprefix(BODY): value for name, value in params.items() if name.startswith(BODY)}
-        return self.backbone.apply(body, x)
+        return self.backbone.apply(self.body(params), x)
+
+    def body(self, params: Params) -> Params:
+        """The parameters of the backbone, by its own names."""
+        return {name.removeprefix(BODY): value for name, value in params.items() if name.startswith(BODY)}
 
     def classify(self, params: Params, features: Tensor) -> Tensor:
         """(n, features) -> (n, outputs)."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from classic.functional.inner import descend
 from classic.functional.safety import PURE, require_pure, second_order
+from classic.networks.head import BODY
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,13 +90,18 @@ class ModuleNetwork:
             found = state_dict.get(name)
             if found is None or found.shape != value.shape:
                 here = "it is missing" if found is None else f"its shape is {tuple(found.shape)}"
-                raise UsageError(f"weights of another module: {name!r} should be {tuple(value.shape)}, and {here}")
+                hint = "; those under a head are headed.body(params)" if BODY + name in state_dict else ""
+                raise UsageError(f"weights of another module: {name!r} should be {tuple(value.shape)}, {here}{hint}")
         return {name: state_dict[name].detach().clone() for name in trained}
 
     def state_dict(self, params: Params) -> dict[str, Tensor]:
-        """All that the module's own `load_state_dict` takes, with these parameters."""
+        """All that the module's own `load_state_dict` takes, with these parameters.
+
+        Raises:
+            UsageError: they are those of another module, or of `Headed` around this one: give `Headed.body(params)`.
+        """
         filled = deepcopy(self.module)
-        filled.load_state_dict(params, strict=False)
+        filled.load_state_dict(self.params(params), strict=False)
         return dict(filled.state_dict())
 
     def describe(self) -> dict[str, Any]:
@@ -178,7 +184,8 @@ def _trial(module: nn.Module, x: Tensor) -> Tensor:
     with torch.no_grad(), torch.random.fork_rng():
         outputs, again, alone = (functional_call(module, state, (rows,)) for rows in (x, x, x[:1]))
     if not isinstance(outputs, torch.Tensor):
-        raise UsageError(f"{_title(module)} gives {type(outputs).__name__}, not a tensor (n, features)")
+        kind = type(outputs).__name__
+        raise UsageError(f"{_title(module)} gives {kind}, not a tensor (n, features): wrap it in one that does")
     if outputs.ndim != 2 or len(outputs) != len(x):
         raise UsageError(
             f"{_title(module)} makes {tuple(outputs.shape)} of {tuple(x.shape)}; one vector per row is needed, "

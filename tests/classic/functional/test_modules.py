@@ -175,8 +175,17 @@ def test_what_is_frozen_stays_and_weights_go_in_and_out() -> None:
     x = task().query_x
     assert_close(module(x), network.apply(changed, x))
     assert_close(out["0.weight"], small()[0].weight.detach())
-    with pytest.raises(UsageError, match=r"'2.weight' should be \(3, 8\), and it is missing"):
+    with pytest.raises(UsageError, match=r"'2.weight' should be \(3, 8\), it is missing"):
         network.params(nn.Linear(2, 2).state_dict())
+
+
+def test_weights_under_a_head_have_names_of_their_own() -> None:
+    network = Network.of(small())
+    headed = Headed(network)
+    params = headed.init(generator())
+    assert_close(network.state_dict(headed.body(params)), dict(small().state_dict()))
+    with pytest.raises(UsageError, match=r"'0.weight' should be \(8, 6\), it is missing; .* headed\.body\(params\)"):
+        network.state_dict(params)
 
 
 def test_weights_of_a_tied_module_stand_under_all_its_names() -> None:
@@ -311,10 +320,11 @@ def test_batch_statistics_and_dropout_are_refused_while_they_are_on(layer: nn.Mo
         maml.clone()
 
 
-@pytest.mark.parametrize("kind", [ANIL, Headed, MetaSGD, ProtoNet, R2D2, Reptile])
+@pytest.mark.parametrize("kind", [ANIL, Headed, MAML, MetaSGD, ProtoNet, R2D2, Reptile])
 def test_what_takes_a_network_says_how_a_module_becomes_one(kind: Any) -> None:
-    with pytest.raises(UsageError, match=rf"{kind.__name__} takes a network, not a module: Network\.of\(module\)"):
-        kind(small())
+    for options in ({}, {"inner_lr": 0.1} if kind in (ANIL, MAML, MetaSGD, Reptile) else {}):
+        with pytest.raises(UsageError, match=rf"{kind.__name__} takes a network, not a module: Network\.of\(module\)"):
+            kind(small(), **options)
 
 
 def test_a_meta_gradient_of_nothing_but_nan_is_told() -> None:

@@ -18,6 +18,7 @@ from torch.testing import assert_close
 import classic
 from classic import ANIL, MAML, R2D2, Headed, MetaSGD, ModuleMAML, Network, ProtoNet, Reptile, TasksetTasks, TensorTask
 from classic.functional.executors import Executor, build_executor
+from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import FewshotError, UsageError
 from tests.classic.functional.toy import INPUTS, WAY, generator, task, tasks
 
@@ -431,3 +432,9 @@ def test_public_names_are_found_and_importing_them_is_light() -> None:
 def test_replacing_an_argument_of_an_algorithm_keeps_the_rest() -> None:
     maml = MAML(Network.of(small()), 0.3)
     assert replace(maml, test_steps=7).network is maml.network
+
+
+def test_every_algorithm_that_is_a_learner_has_a_public_name() -> None:
+    learners = [entry.load() for entry in LEARNERS.entries().values() if "classic.algorithms." in entry.target]
+    assert len(learners) > 10
+    assert {each.algorithm.__name__ for each in learners} <= set(classic.__all__), "add it to classic/__init__.py"

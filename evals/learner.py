@@ -306,8 +306,8 @@ def require_modality(who: str, modalities: Sequence[str] | None, task: TaskInfo)
     if modalities is None or task.modality in modalities:
         return
     instead = {
-        "image": "; --encoder conv4 is trained on images, and pixels takes them as they are",
-        "series": "; --encoder series is trained on time series, and steps takes them as they are",
+        "image": "; of fewshot classic, --encoder conv4 is trained on images, and pixels takes them as they are",
+        "series": "; of fewshot classic, --encoder series is trained on such, and steps takes them as they are",
     }.get(task.modality, "")
     read = " and ".join(map(plural, modalities))
     raise UsageError(f"{who} reads {read}, and task {task.name!r} is of {plural(task.modality)}{instead}")

@@ -151,7 +151,9 @@ def _read_so(card: Card, reading: Mapping[str, str]) -> Card:
 
 def _stem(path: Path) -> str:
     """The name of a task by that of its file or folder, in whatever script."""
-    name = unicodedata.normalize("NFC", path.absolute().name).lower().removesuffix(suffix_of(path.name) or "")
+    name = unicodedata.normalize("NFC", path.absolute().name).lower()
+    ends = (suffix_of(name) or "", *ARRAYS, *SERIES, ARCHIVE)
+    name = name.removesuffix(next((end for end in ends if end and name.endswith(end)), ""))
     return "".join(char if char.isalnum() or char in "._-" else "-" for char in name).strip("-._") or "data"
 
 

@@ -11,6 +11,7 @@ from evals.comparison.study import Study
 from evals.learner import Learner, MetaLearner
 from evals.relevance import answered_kinds
 from evals.task import Task
+from evals.types import plural
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import ModelUnavailable, UsageError
 from fewshot.core.spec import Spec, parse_spec
@@ -76,7 +77,8 @@ def why_left_out(contestant: Contestant, task: Task, study: Study) -> str | None
     if not contestant.answers(task.info.kind):
         return f"it answers {' and '.join(contestant.kinds or ())} tasks; {task.name} is of kind {task.info.kind}"
     if contestant.modalities is not None and task.info.modality not in contestant.modalities:
-        return f"it reads {' and '.join(contestant.modalities)}, and {task.name} is of {task.info.modality}s"
+        read = " and ".join(map(plural, contestant.modalities))
+        return f"it reads {read}, and {task.name} is of {plural(task.info.modality)}"
     try:
         learner = contestant.build(study.seed[0])
         if isinstance(learner, MetaLearner) and learner.trained:

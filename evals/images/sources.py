@@ -13,7 +13,7 @@ from evals.images.members import Member, members
 from evals.sources import PART_NAMES, Row
 from evals.task import PARTS, ClassSplit
 from fewshot.core.errors import TaskError
-from fewshot.core.images import SUFFIXES, Image
+from fewshot.core.images import SUFFIXES, Image, InFile
 
 ARCHIVE = ".zip"
 #: Name of the class split that follows the folders or files of a source.
@@ -65,6 +65,23 @@ def read_images(
     if class_splits:
         found = ImageRows(found.parts, {name: _expanded(split, found, name) for name, split in class_splits.items()})
     return _with_turned(found) if turned else found
+
+
+def unlabelled(source: Path) -> Iterator[tuple[str, Image | TaskError]]:
+    """The images of a folder or zip file, or a single one: the name of each, and the image or what is wrong with it."""
+    single = source.is_file() and source.suffix.lower() in SUFFIXES
+    found = [Member((source.name,), InFile(source))] if single else members(source)[0]
+    for member in found:
+        try:
+            yield "/".join(member.parts), Image.at(member.place)
+        except TaskError as error:
+            yield "/".join(member.parts), error
+
+
+def is_unlabelled(source: Path) -> bool:
+    """Whether a file or folder of the user is one that `unlabelled` reads."""
+    single = source.is_file() and source.suffix.lower() in (ARCHIVE, *SUFFIXES)
+    return single or (source.is_dir() and holds_images(source))
 
 
 def _read(source: Path, notify: Callable[[str], None], archives: Sequence[str]) -> ImageRows:

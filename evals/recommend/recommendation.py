@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.comparison.contestants import Contestant, contestants, lacks_training
-from evals.learner import Context, KnowsLimits, Learner, without_repeats
+from evals.learner import Context, KnowsLimits, Learner, require_modality, without_repeats
 from evals.loading import load_task
 from evals.predictor import Predictor
 from evals.recommend.alarms import Doubt, alarms, doubts
@@ -164,6 +164,7 @@ def recommend(
     if minutes is not None and not minutes > 0:
         raise UsageError(f"--budget {minutes:g}: give more than 0 minutes")
     task = task if isinstance(task, Task) else load_task(task, text=None if text_column == "text" else text_column)
+    require_modality("recommend", ("text",), task.info)
     ctx = ctx or Context()
     splits = make_splits(task, max_rows=max_rows, seed=ctx.seed)
     specs, left_out = (list(learners), []) if learners is not None else ladder(task.info.language)

@@ -248,13 +248,14 @@ def preview(
 ) -> None:
     """Show the exact prompt, its demonstrations and the tokens where the label begins. Runs no model."""
     from evals.content import TOKENS
-    from evals.learner import Context
+    from evals.learner import Context, require_modality
     from evals.relevance import Decisions, decisions
     from evals.types import Query as QueryText
     from fewshot.cli import experiment
     from icl.learner import ICLLearner
 
     loaded = experiment.prepare_task(task, reading=ReadingBesideText.of(ctx.params, task))
+    require_modality("a prompt", ("text",), loaded.info)
     sampler = experiment.build_sampler(loaded, experiment.Episodes(way, shot, query, 1, seed, class_split, part))
     problem = sampler[episode].problem
     if text is not None:
@@ -309,6 +310,7 @@ def select(
 
     Of a task that has a split, these are its train rows.
     """
+    from evals.learner import require_modality
     from fewshot.cli.experiment import prepare_task
     from fewshot.core.catalog import SELECTORS
     from icl.selectors import Pick, Pool
@@ -316,6 +318,7 @@ def select(
     if count < 1:
         raise UsageError(f"--count {count} is too small; use 1 or more")
     loaded = prepare_task(task, reading=ReadingBesideText.of(ctx.params, task))
+    require_modality("a selector", ("text",), loaded.info)
     pool = loaded.rows.get("train") or next(iter(loaded.rows.values()))
     chosen = SELECTORS.build(selector, encoder=encoder)
     examples = Pool(tuple(pool), loaded.info.language)

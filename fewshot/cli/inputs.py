@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from evals.encodings import known_encoding
+from evals.images import is_unlabelled, unlabelled
 from evals.sources import SPREADSHEETS, read_lines, read_rows, suffix_of, text_of, unknown_kind
+from evals.types import plural
 from fewshot.cli.output import say
 from fewshot.cli.reading import USUAL, Reading, TaskReading
-from fewshot.core.errors import TaskError
+from fewshot.core.errors import TaskError, UsageError
 
 if TYPE_CHECKING:
     from evals.learner import Learner
@@ -67,6 +69,8 @@ def label_texts(
     reading = TaskReading.of(options, support, source)
     task = prepare_task(support, output=output, reading=reading)
     refuse_kind(task, learner)
+    if task.info.modality != "image" and is_unlabelled(Path(source)):
+        raise UsageError(f"{source} holds images, and {task.name} is a task of {plural(task.info.modality)}")
     labeller = Labeller(learner, task.info, task.labels, task.to_be_shown(), batch_size=BATCH, seed=seed, device=device)
     write_predictions(labeller, read_texts(source, sys.stdin.buffer, reading=reading), output)
 
@@ -76,7 +80,7 @@ def read_texts(source: str, stdin: IO[bytes], column: str = "text", reading: Rea
 
     Args:
         source: a data file, a .txt file with one text per line, or "-" for stdin: JSON objects with a key `text`, or
-            plain lines.
+            plain lines. Of images a file, a folder or a zip file; one that cannot be read is told and left blank.
         column: of a data file or of JSON objects, that holds the texts, where `reading` names none.
         reading: encoding and sheet are found out where it says nothing; stdin is UTF-8 then.
 
@@ -93,12 +97,25 @@ def read_texts(source: str, stdin: IO[bytes], column: str = "text", reading: Rea
     elif suffix_of(source):
         for row in read_rows(path, say, encoding=encoding, sheet=sheet, columns=(column,)):
             yield NewText(row.number, text_of(row, column), column, row.values)
+    elif is_unlabelled(path):
+        yield from _images(path)
     elif not path.is_file():
         raise TaskError(f"{path}: no such file")
     elif path.suffix.lower() in SPREADSHEETS:
         raise unknown_kind(path)
     else:
         yield from _texts(read_lines(path, say, encoding), str(path), column)
+
+
+def _images(path: Path) -> Iterator[NewText]:
+    """The images of a source, each with its name."""
+    number = 0
+    for number, (name, image) in enumerate(unlabelled(path), start=1):
+        if isinstance(image, TaskError):
+            say(str(image))
+        yield NewText(number, "" if isinstance(image, TaskError) else image, "text", {"image": name})
+    if not number:
+        raise TaskError(f"{path}: there are no images in it")
 
 
 def _decoded(stdin: IO[bytes], encoding: str | None) -> Generator[tuple[int, str]]:

@@ -10,7 +10,8 @@ maml        One meta-gradient of MAML: 32 tasks, 5-way 1-shot, 15 queries, 5 sec
 prototypes  1,000 problems, 5-way 5-shot, 10 queries, from index tensors into 5,000 cached vectors of 384 numbers.
 frozen      600 episodes, 5-way 5-shot, 25 queries, of learners on a frozen encoder whose vectors are cached, from
             drawing them to the stored predictions (goal: 5 s each).
-memory      Peak memory of one meta-gradient at growing meta-batch sizes, in chunks of 8 tasks and in one piece.
+memory      Peak memory of one meta-gradient: at growing meta-batch sizes, in chunks of 8 tasks and in one piece; of
+            MAML and of implicit MAML with 5 and with 50 inner steps.
 
 Times are the smallest and the median of the repeats, after the first call, which is reported apart.
 """
@@ -19,16 +20,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from classic.algorithms.imaml import IMAML
 from classic.algorithms.maml import MAML
 from classic.functional.base import TensorTask
 from classic.functional.executors import CapturedExecutor, build_executor
@@ -174,31 +175,39 @@ def measure_frozen(device: str, repeats: int) -> Iterator[dict[str, Any]]:
 
 
 def measure_memory(device: str, repeats: int) -> Iterator[dict[str, Any]]:
-    """Peak memory, each figure from a process of its own."""
+    """Peak memory as tasks and as inner steps grow."""
+    named = {"benchmark": "meta", "measurement": "memory"}
     for chunk_size in (8, None):
         for n_tasks in (8, 32, 128):
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                peak = pool.apply(_peak_mib, (device, n_tasks, chunk_size))
-            size = {"meta_batch": n_tasks, "chunk_size": chunk_size}
-            yield {"benchmark": "meta", "measurement": "memory", **size, "peak_mib": round(peak, 1)}
+            peak = peak_mib(partial(_meta_gradient, MAML_5, device, n_tasks, chunk_size), device)
+            yield named | {"meta_batch": n_tasks, "chunk_size": chunk_size, "peak_mib": round(peak, 2)}
+    for kind in (MAML, IMAML):
+        for steps in (5, 50):
+            algorithm = kind(MAML_5.network, RATE, steps)
+            peak = peak_mib(partial(_meta_gradient, algorithm, device, 8, None), device)
+            yield named | {"algorithm": kind.name, "meta_batch": 8, "steps": steps, "peak_mib": round(peak, 2)}
 
 
-def _peak_mib(device: str, n_tasks: int, chunk_size: int | None) -> float:
-    """What a meta-gradient adds to the peak of a process that has run one of a single task, in MiB."""
+def _meta_gradient(algorithm: MAML, device: str, n_tasks: int, chunk_size: int | None) -> None:
+    build_executor("vmap", chunk_size).meta_gradient(algorithm, parameters(device), tasks(n_tasks, device))
+
+
+def peak_mib(function: Callable[[], object], device: str = "cpu") -> float:
+    """The most MiB that tensors made by a function hold at once, in its second call."""
     import torch
 
-    torch.set_num_threads(1)
-    executor, params = build_executor("vmap", chunk_size), parameters(device)
-    batch = tasks(n_tasks, device)
-    executor.meta_gradient(MAML_5, params, tasks(1, device))
+    function()
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        executor.meta_gradient(MAML_5, params, batch)
+        function()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    executor.meta_gradient(MAML_5, params, batch)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    with torch.profiler.profile(profile_memory=True) as profile:
+        function()
+    # The resident set of the process tells less: it hardly grows where memory that was freed is used again.
+    traced: Any = profile.profiler
+    changes = (event.nbytes() for event in traced.kineto_results.events() if event.name() == "[memory]")
+    return max(accumulate(changes, initial=0)) / 2**20
 
 
 MEASUREMENTS = {

@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import cross_entropy, mse_loss
 from torch.testing import assert_close
 
+from benchmarks.meta import peak_mib
 from classic.algorithms.boil import BOIL
 from classic.algorithms.cavia import CAVIA, SCALE, SHIFT
 from classic.algorithms.imaml import IMAML, conjugate_gradient
@@ -236,24 +237,16 @@ def test_conjugate_gradient_solves_and_then_stands_still(steps: int) -> None:
     assert torch.equal(conjugate_gradient(lambda at: {"x": matrix @ at["x"]}, nothing, steps)["x"], nothing["x"])
 
 
-def peak_bytes(algorithm: MAML) -> int:
-    """The most that tensors hold at once while a meta-gradient of two tasks is computed."""
-    params, batch, executor = parameters(algorithm), tasks(2), build_executor("vmap")
-    executor.meta_gradient(algorithm, params, batch)  # what is built once is not counted
-    with torch.profiler.profile(profile_memory=True) as profile:
-        executor.meta_gradient(algorithm, params, batch)
-    held = most = 0
-    for event in profile.profiler.kineto_results.events():  # type: ignore[union-attr]
-        if event.name() == "[memory]":
-            held += event.nbytes()
-            most = max(most, held)
-    return most
+def memory(algorithm: MAML) -> float:
+    """What tensors hold at most while a meta-gradient of two tasks is computed."""
+    params, batch = parameters(algorithm), tasks(2)
+    return peak_mib(lambda: build_executor("vmap").meta_gradient(algorithm, params, batch))
 
 
 @pytest.mark.promise(137)
 def test_the_memory_of_implicit_maml_does_not_grow_with_its_inner_steps() -> None:
-    implicit = [peak_bytes(IMAML(headed(), 0.1, steps, cg_steps=2)) for steps in (5, 50)]
-    explicit = [peak_bytes(MAML(headed(), 0.1, steps)) for steps in (2, 10)]
+    implicit = [memory(IMAML(headed(), 0.1, steps, cg_steps=2)) for steps in (5, 50)]
+    explicit = [memory(MAML(headed(), 0.1, steps)) for steps in (2, 10)]
     assert implicit[1] == implicit[0]
     assert explicit[1] > 2 * explicit[0]
 

@@ -265,6 +265,11 @@ class BaseLearner:
         }
         return {"name": self.name, **params}
 
+    def _repr_html_(self) -> str:
+        from fewshot.core.notebook import html_table
+
+        return html_table(self.name, ["argument", "value"], [*list(self.describe().items())[1:]])
+
     def estimate(self, problems: Sequence[Problem], n_problems: int, ctx: Context) -> Estimate:
         """Time and tokens unknown, and nothing to pay."""
         return Estimate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -43,6 +44,13 @@ class Task:
     @property
     def name(self) -> str:
         return self.info.name
+
+    def _repr_html_(self) -> str:
+        from fewshot.core.notebook import html_table
+
+        counts = Counter(str(row.label) for rows in self.rows.values() for row in rows)
+        rows = [[label.name, label.verbalizer, counts[label.name]] for label in self.labels]
+        return html_table(self.name, ["class", "in prompts", "rows"], rows, self.notes)
 
     @cached_property
     def data_fingerprint(self) -> str:

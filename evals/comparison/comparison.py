@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from evals.comparison.analysis import Analysis, analyse
 from evals.comparison.conduct import NAME, Conducted, Step, conduct, make_plan, read_conducted
@@ -88,6 +88,24 @@ class Comparison:
         """
         verdicts = [verdict_sentence(analysis, language) for analysis in self.analyses]
         return [*verdicts, *(lead_sentence(lead, language) for lead in self.leads)]
+
+    def plot(self, kind: str = "forest", *, shot: int | None = None, task: str | None = None) -> Any:
+        """A chart that notebooks show and `save` writes; see `evals.report.plot.draw`.
+
+        Args:
+            kind: "forest", "curve", "pareto", "reliability" or "confusion".
+            shot: which table; None takes the most shots. task: which task; None takes the only one.
+        """
+        from evals.report.plot import draw
+
+        return draw(self, cast(Any, kind), shot=shot, task=task)
+
+    def _repr_html_(self) -> str:
+        from fewshot.core.notebook import html_table
+
+        columns = ["task", "way", "shot", "learner", "accuracy", "low", "high", "seconds"]
+        rows = [[row[name] for name in columns] for row in self.rows()]
+        return html_table("Comparison", columns, rows, self.sentences())
 
     def to_pandas(self) -> Any:
         """The standings as a pandas DataFrame. Raises MissingExtra without pandas."""

@@ -69,6 +69,16 @@ class Recommendation:
         """
         return recommendation_sentence(self.findings, self.splits, language)
 
+    def _repr_html_(self) -> str:
+        from fewshot.core.notebook import html_table
+
+        rows = [
+            [score.learner, score.accuracy.mean, score.accuracy.low, score.accuracy.high, score.seconds]
+            for score in self.findings.scores
+        ]
+        columns = ["learner", self.findings.metric, "low", "high", "seconds"]
+        return html_table(self.task.name, columns, rows, [self.sentence("en"), self.sentence("ko")])
+
     @property
     def document(self) -> dict[str, Any]:
         """Everything that was found, JSON-ready."""

@@ -13,6 +13,15 @@ _PAINTS = {INK: "ink", MUTED: "muted", GRID: "grid", ACCENT: "accent"} | {
     colour: f"series-{at}" for at, colour in enumerate(SERIES, start=1)
 }
 
+#: What the style sheet of pages makes of them by day.
+_BY_DAY = {"ink": "#1b2330", "muted": "#647084", "grid": "#e4e8ee", "accent": "#2f6fd0"} | {
+    f"series-{at}": colour
+    for at, colour in enumerate(
+        ("#2f6fd0", "#c75f1c", "#25805a", "#8457c4", "#c43d52", "#127f93", "#86632f", "#b5488b"), start=1
+    )
+}
+_VARIABLE = re.compile(r"var\(--([\w-]+)\)")
+
 _ELEMENTS = {"svg", "g", "path", "line", "rect", "text", "tspan"}
 _ATTRIBUTES = {
     *("d", "transform", "x", "y", "x1", "x2", "y1", "y2", "width", "height", "viewBox"),
@@ -41,6 +50,17 @@ def inline(svg: str, label: str) -> str:
     _reduce(root)
     root.set("role", "img")
     root.set("aria-label", label)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def standalone(element: str) -> str:
+    """An element that `inline` made as a document of its own: by day, on white, with a font of its own."""
+    drawn = _VARIABLE.sub(lambda found: _BY_DAY[found[1]], element)
+    root = ElementTree.fromstring(drawn)
+    root.set("xmlns", "http://www.w3.org/2000/svg")
+    root.set("font-family", "Helvetica, Arial, 'Noto Sans KR', sans-serif")
+    ground = ElementTree.Element("rect", {"width": "100%", "height": "100%", "fill": "#ffffff"})
+    root.insert(0, ground)
     return ElementTree.tostring(root, encoding="unicode")
 
 

@@ -16,6 +16,7 @@ EXAMPLES: Mapping[str, str] = {
     "serve": "messages-predictor --port 8000",
     "power": "--task intents-ko --delta 0.05 -l tfidf -l prototypes",
     "report": "runs/compare-intents-ko -o report.html",
+    "plot": "runs/compare-intents-ko --kind curve -o curve.svg",
     "view": "--run-dir runs",
     "doctor": "",
     "serve-fake": "--port 8001",

@@ -47,6 +47,24 @@ def report(
     say(f"written: {output}")
 
 
+def plot(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of comparisons or of single runs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help=".svg, .png or .pdf")],
+    kind: Annotated[
+        str, typer.Option("--kind", help="forest, curve (score against shots), pareto, reliability or confusion.")
+    ] = "forest",
+    shot: Annotated[int | None, typer.Option("--shot", help="Which table.  [default: the most shots]")] = None,
+    task: Annotated[str | None, typer.Option("--task", "-t", help="Which task.  [default: the only one]")] = None,
+) -> None:
+    """Draw one chart of what runs came to, for a paper or a slide."""
+    from evals.comparison import Comparison
+    from evals.report.plot import require_picture
+
+    require_picture(output)
+    Comparison.read(runs).plot(kind, shot=shot, task=task).save(output)
+    say(f"written: {output}")
+
+
 def default_name() -> str:
     """Name of a report: a page, or a text where the packages of a page's charts are not here."""
     return "report.html" if is_installed("report") else "report.md"

@@ -32,6 +32,9 @@ from classic.learners.transductive import (
 )
 from fewshot.core.errors import MissingExtra, UsageError
 
+#: Of Sinkhorn, at most. A weak balance takes ten; where it is strong, means move before the last digits settle.
+_ITERATIONS = 100
+
 
 @dataclass(eq=False, kw_only=True)
 class Transport(TransductiveLearner):
@@ -91,7 +94,8 @@ def transported(costs: np.ndarray, temperature: float, balance: float) -> np.nda
     with warnings.catch_warnings():
         # It warns where an underflow ends it; the plan of the step before is as good as there is.
         warnings.simplefilter("ignore")
-        plan = solve(np.full(n, 1 / n), np.full(n_way, 1 / n_way), costs, temperature, (float("inf"), balance))
+        rows, columns, price = np.full(n, 1 / n), np.full(n_way, 1 / n_way), (float("inf"), balance)
+        plan = solve(rows, columns, costs, temperature, price, numItermax=_ITERATIONS)
     # The last step fits the columns; rows are put right to the last digit.
     return plan / plan.sum(axis=1, keepdims=True)
 

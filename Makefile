@@ -66,6 +66,8 @@ reproduce: $(READY)
 	$(BIN)/python benchmarks/praise.py | tee benchmarks/results/praise.jsonl
 	$(BIN)/python benchmarks/coverage.py | tee benchmarks/results/coverage.jsonl
 	$(BIN)/python benchmarks/readouts.py | tee benchmarks/results/readouts.jsonl
+	( $(BIN)/python benchmarks/transductive.py && $(BIN)/python benchmarks/transductive.py --choice ) \
+		| tee benchmarks/results/transductive.jsonl
 	$(BIN)/python docs/generate.py
 
 # The packed model goes where the package looks for it; repeat the command after an interruption.

@@ -59,6 +59,11 @@ def written(text: str) -> str:
     return str(_parsed(text) or EQUAL)
 
 
+def in_words(balance: str) -> str:
+    """What to say of uneven queries after their number; nothing where every class is asked equally often."""
+    return "" if balance == EQUAL else f", classes asked in proportions of {balance}"
+
+
 def _parsed(text: str) -> Dirichlet | None:
     name, colon, given = text.partition(":")
     if text == EQUAL:

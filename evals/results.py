@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from evals.balance import EQUAL
 from evals.kinds import Kind, Scored, kind_named
 from evals.metrics import mean
 from evals.records import EpisodeRecord
@@ -47,6 +48,7 @@ def summarise(store: Store) -> dict[str, Any]:
         "model": _model_name(described),
         "way": planned["way"],
         "shot": planned["shot"],
+        "query_balance": planned.get("query_balance", EQUAL),
         "seed": planned["seed"],
         "n_episodes": len(main.scored),
         "n_queries": sum(len(episode.gold) for episode in main.scored),

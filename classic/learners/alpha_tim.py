@@ -1,12 +1,12 @@
 """alpha-TIM: prototypes that make the answers to the queries both sure and varied.
 
-Veilleux et al., NeurIPS 2021, arXiv 2204.11181, beginning at the class means, the prototypes w minimise, by Adam,
+Veilleux et al., NeurIPS 2021, arXiv 2204.11181. Beginning at the class means, the prototypes w minimise, by Adam,
 
     cross-entropy of the support - (H(mean_q p_q) - mean_q H(p_q)),     p_q = softmax_c(-|q - w_c|^2 / (2 temperature))
 
-H is the alpha-entropy of Tsallis, (1 - sum_c p_c^alpha) / (alpha - 1). With alpha = 1 it is Shannon's, and this is TIM
-(Boudiaf et al. 2020), which ends in equally frequent classes whatever is asked; above 1, the sum over classes is pulled
-less towards that, and sure answers count.
+H is the alpha-entropy of Tsallis, (1 - sum_c p_c^alpha) / (alpha - 1); with alpha = 1 it is Shannon's, and this is TIM
+(Boudiaf et al., NeurIPS 2020, arXiv 2008.11297), whose first H asks for equally frequent answers. The higher alpha, the
+less that H gains from the last step towards equal frequencies. The support keeps Shannon's cross-entropy.
 
 Traps: alpha above 1 is no cure for queries that all belong to one class: they are still pulled apart, the more the
 longer one steps. Prototypes are not made of length 1 again: their length says how often a class is given.

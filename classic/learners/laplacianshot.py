@@ -4,7 +4,7 @@ Ziko et al., ICML 2020, arXiv 2006.15486. Assignments y of the queries minimise
 
     sum_q y_q . (log y_q - cos(q, p) / temperature) - weight / 2 * sum_qr w_qr y_q . y_r
 
-where w_qr is 1 for the `neighbours` queries r that are most similar to q. Every step (eq. 12) minimises a bound of it,
+where w_qr is 1 for the `neighbours` queries r that are most similar to q. Every step minimises a bound of it,
 for all queries at once:
 
     y_q <- softmax(cos(q, p) / temperature + weight * sum_r w_qr y_r)

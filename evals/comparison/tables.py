@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.balance import EQUAL
+from evals.balance import EQUAL, in_words
 from evals.stats import Design
 from evals.types import Status, Usage
 
@@ -136,8 +136,8 @@ class Table:
 
     @property
     def uneven(self) -> str:
-        """What to say of uneven queries after their number; nothing where every class is asked equally often."""
-        return "" if self.query_balance == EQUAL else f", classes asked in proportions of {self.query_balance}"
+        """What to say of uneven queries after their number."""
+        return in_words(self.query_balance)
 
     @property
     def n_texts(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from evals.balance import EQUAL
+from evals.balance import EQUAL, in_words
 from evals.episode import EpisodeSampler
 from evals.kinds import Kind, kind_named
 from evals.learner import Context, Estimate, Learner, MetaLearner, for_task
@@ -231,7 +231,8 @@ def describe_plan(task: Task, sampler: EpisodeSampler, n_episodes: int, learner:
     problems = [sampler[at].problem for at in range(min(2, n_episodes))]
     estimate = for_task(learner, task.info, task.labels).estimate(problems, n_episodes, ctx)
     queries = n_episodes * len(problems[0].queries)
-    say(f"{task.name}: {sampler.way}-way {sampler.shot}-shot, {n_episodes} episodes, {queries} queries")
+    balance = in_words(sampler.query_balance)
+    say(f"{task.name}: {sampler.way}-way {sampler.shot}-shot, {n_episodes} episodes, {queries} queries{balance}")
     parts = [
         f"about {duration(estimate.seconds)}" if estimate.seconds is not None else "time unknown",
         f"{estimate.tokens:,} tokens" if estimate.tokens is not None else "tokens unknown",
@@ -376,6 +377,7 @@ def show_summary(summary: Mapping[str, Any], as_json: bool) -> None:
     rows = [_row(name, entry, kind) for name, entry in entries.items()]
     way = f"{summary['way']}-way " if summary["way"] and kind.name != "generation" else ""
     title = f"{summary['task']}: {way}{summary['shot']}-shot, {summary['n_episodes']} episodes"
+    title += in_words(summary["query_balance"])
     columns = ["learner", metric_name(kind.metric), "95% interval", "over ok", *kind.shown, "non-ok"]
     show_table(columns, rows, title=title, right=columns[1:])
     chance = "" if summary["chance"] is None else f"chance {summary['chance']:.3f}, "

@@ -38,7 +38,9 @@ def _checked(answer: Answer, problem: Problem, query: int, kind: Kind) -> Answer
     if fault:
         bare = replace(answer, scores=None, raw=None, score_kind="none")
         return _failed(bare, Status.BAD_RESPONSE, fault)
-    answer = replace(answer, scores=_floats(answer.scores), raw=_floats(answer.raw))
+    scores, raw = _floats(answer.scores), _floats(answer.raw)
+    if scores is not answer.scores or raw is not answer.raw:
+        answer = replace(answer, scores=scores, raw=raw)
     if answer.status is not Status.OK:
         return replace(answer, decision=None)
     if answer.decision is None:
@@ -54,12 +56,14 @@ def _fault(scores: Sequence[float] | None, n_labels: int) -> str:
         return ""
     if len(scores) != n_labels:
         return f"{len(scores)} scores for {n_labels} labels"
-    return "" if all(math.isfinite(score) for score in scores) else f"scores are not finite: {list(scores)}"
+    return "" if all(map(math.isfinite, scores)) else f"scores are not finite: {list(scores)}"
 
 
 def _floats(scores: Sequence[float] | None) -> tuple[float, ...] | None:
-    """Python floats: learners may give NumPy's."""
-    return None if scores is None else tuple(float(score) for score in scores)
+    """Python floats in a tuple, as they are if they are: learners may give NumPy's."""
+    if scores is None or (type(scores) is tuple and all(type(score) is float for score in scores)):
+        return scores
+    return tuple(map(float, scores))
 
 
 def _failed(answer: Answer, status: Status, why: str) -> Answer:

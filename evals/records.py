@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from pydantic_core import from_json
@@ -56,7 +56,7 @@ class EpisodeRecord:
 
 def write_episode(record: EpisodeRecord) -> str:
     """An episode record as JSON."""
-    return canonical_json(asdict(record))
+    return canonical_json({field.name: getattr(record, field.name) for field in fields(record)})
 
 
 def read_episode(text: str) -> EpisodeRecord:

@@ -94,7 +94,7 @@ def _answered(store: Store, learner: str, episodes: Iterable[EpisodeRecord]) -> 
     seconds = 0.0
     for prediction, took in store.predictions(learner):
         # Raw scores and texts are most of the bytes, and no metric reads them.
-        answers[prediction.problem_id] = tuple(replace(answer, raw=None, detail="") for answer in prediction.answers)
+        answers[prediction.problem_id] = tuple(map(_scored, prediction.answers))
         seconds += took
         for phase, used in prediction.usage.items():
             usage[phase] = usage.get(phase, Usage()) + used
@@ -104,6 +104,10 @@ def _answered(store: Store, learner: str, episodes: Iterable[EpisodeRecord]) -> 
         if episode.problem_id in answers
     ]
     return _Answered(scored, usage, seconds)
+
+
+def _scored(answer: Answer) -> Answer:
+    return answer if answer.raw is None and not answer.detail else replace(answer, raw=None, detail="")
 
 
 def _figures(answered: _Answered, kind: Kind, transductive: bool) -> dict[str, Any]:

@@ -61,9 +61,10 @@ class EncoderLearner(LearnerByLanguage):
                 yield Prediction(problem.id, answered, {"predict": usage})
 
     def _answer(self, problems: Sequence[Problem], ctx: Context) -> list[tuple[Answer, ...]]:
+        for task in dict.fromkeys(problem.task for problem in problems):
+            self._require_readable(task)
         for problem in problems:
             require_kind(problem, "classification", self.name)
-            self._require_readable(problem.task)
             if problem.task.modality == "text":
                 self._tell_once(unread(problem.labels, self.names), ctx)
         named = [with_names(problem, self.names) for problem in problems]

@@ -190,6 +190,8 @@ class Registry:
         """Look up one entry. Raises UsageError with the nearest names."""
         if ".py:" in name:
             return Entry(name, name, f"from {name}")
+        if name in self._builtin:
+            return self._builtin[name]  # entry points are read from files: only where they are needed
         known = self.entries()
         if name not in known:
             raise unknown_name(self.family, name, known)
@@ -260,7 +262,7 @@ class Registry:
     def knows(self, source: str | Mapping[str, Any] | Spec) -> bool:
         """Whether a spec names a part of this family."""
         name = self._parse(source).name
-        return ".py:" in name or name in self.entries()
+        return ".py:" in name or self.is_builtin(name) or name in self.entries()
 
     def _parse(self, source: str | Mapping[str, Any] | Spec) -> Spec:
         spec = parse_spec(source)

@@ -57,9 +57,15 @@ def class_means(vectors: Vectors, classes: np.ndarray, n_way: int) -> Vectors:
     Returns:
         (n_way, d), dense or CSR like `vectors`; not normalised.
     """
+    counts = np.bincount(classes, minlength=n_way)
+    if isinstance(vectors, np.ndarray):
+        order = classes.argsort(kind="stable")
+        present, starts = np.unique(classes[order], return_index=True)
+        means = np.zeros((n_way, vectors.shape[1]), vectors.dtype)
+        means[present] = np.add.reduceat(vectors[order], starts) / counts[present, None]
+        return means
     from scipy.sparse import csr_array
 
-    counts = np.bincount(classes, minlength=n_way)
     weights = (1.0 / counts[classes]).astype(np.float32)
     average = csr_array((weights, (classes, np.arange(len(classes)))), shape=(n_way, len(classes)))
     return cast("Vectors", average @ vectors)

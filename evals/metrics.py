@@ -32,6 +32,11 @@ class Counts:
     fp: int = 0
     fn: int = 0
 
+    @classmethod
+    def of(cls, gold: set[Any], predicted: set[Any]) -> Counts:
+        """Those of one text."""
+        return cls(len(gold & predicted), len(predicted - gold), len(gold - predicted))
+
     def __add__(self, other: Counts) -> Counts:
         return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
 

@@ -29,6 +29,7 @@ class Standing:
         accuracy: mean over episodes with the t interval: it speaks of episodes from this pool of texts.
         new_texts: the same mean with the interval of the jackknife over texts: it speaks of new texts, shown and
             asked, and holds `accuracy`.
+        pooled: where the kind counts items (entities, labels), their F1 over all episodes together.
         accuracy_ok: over the answers with status ok alone, or None where there are none.
         status: "ok"; "stopped" where an early stop was asked for and reached; "partial" where episodes of the table
             have no answer.
@@ -44,6 +45,7 @@ class Standing:
     transductive: bool
     accuracy: Interval
     new_texts: Interval
+    pooled: Interval | None
     accuracy_ok: float | None
     non_ok_rate: float
     statuses: Mapping[str, int]
@@ -174,10 +176,11 @@ def analyse(table: Table, *, seed: int = 0) -> Analysis:
     pairs = _pairs(table, ranked, means, estimator, seed)
     letters = _letters(ranked, pairs)
     # They are ranked last, so the two fronts, one after the other, are in the order of the ranking.
+    pooled = [stats.pooled_f1(table.episode_counts(each), seed) if table.pooled else None for each in ranked]
     front = [*_front([o for o in ranked if not o.transductive]), *_front([o for o in ranked if o.transductive])]
     standings = tuple(
-        _standing(table, outcome, means[outcome.learner], statuses[outcome.learner], estimator, letter, on_front)
-        for outcome, letter, on_front in zip(ranked, letters, front, strict=True)
+        _standing(table, outcome, means[outcome.learner], statuses[outcome.learner], estimator, items, letter, on_front)
+        for outcome, items, letter, on_front in zip(ranked, pooled, letters, front, strict=True)
     )
     return Analysis(table, standings, tuple(pairs), _verdict(standings, pairs, table.chance))
 
@@ -190,7 +193,14 @@ def _status(outcome: Outcome, means: Floats) -> str:
 
 
 def _standing(
-    table: Table, outcome: Outcome, means: Floats, status: str, estimator: _Estimator, letters: str, on_front: bool
+    table: Table,
+    outcome: Outcome,
+    means: Floats,
+    status: str,
+    estimator: _Estimator,
+    pooled: Interval | None,
+    letters: str,
+    on_front: bool,
 ) -> Standing:
     answered = outcome.answered
     scored = means[np.isfinite(means)]
@@ -203,6 +213,7 @@ def _standing(
         transductive=outcome.transductive,
         accuracy=accuracy,
         new_texts=estimator.mean(outcome).interval().around(accuracy),
+        pooled=pooled,
         accuracy_ok=float(outcome.score[ok].mean()) if ok.any() else None,
         non_ok_rate=1 - float(ok[answered].mean()),
         statuses=dict(sorted(statuses.items())),

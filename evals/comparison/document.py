@@ -96,6 +96,7 @@ def entry(analysis: Analysis, standing: Standing) -> dict[str, Any]:
         "transductive": standing.transductive,
         "accuracy": _interval(standing.accuracy),
         "accuracy_new_texts": _interval(standing.new_texts),
+        "pooled": standing.pooled and {"metric": analysis.table.pooled, **_interval(standing.pooled)},
         "accuracy_ok": standing.accuracy_ok,
         "chance": analysis.table.chance,
         "non_ok_rate": standing.non_ok_rate,

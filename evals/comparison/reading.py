@@ -13,12 +13,12 @@ import numpy as np
 
 from evals.balance import EQUAL
 from evals.comparison.tables import STATUSES, UNANSWERED, Cell, Floats, Outcome, Source, Table
-from evals.kinds import Kind, kind_named
+from evals.kinds import CountsItems, Kind, kind_named
 from evals.metatrain import LEARNER_FOLDER, trained_seconds
 from evals.records import EpisodeRecord
 from evals.rundir import MAIN, read_config
 from evals.store import Store
-from evals.types import Answer, Usage
+from evals.types import Answer, Gold, Usage
 from fewshot.core.errors import UsageError
 from fewshot.core.hashing import canonical_json, digest
 
@@ -63,7 +63,7 @@ _Cells = Mapping[_CellKey, list[_Stored]]
 
 #: A column of the compact form of answers, and a row of it where there is no answer.
 _DECISION = 1
-_BLANK = np.array([math.nan, -1, math.nan, UNANSWERED])
+_BLANK = np.array([math.nan, -1, math.nan, UNANSWERED, 0, 0, 0])
 _CODES = {status: code for code, status in enumerate(STATUSES)}
 
 
@@ -214,6 +214,9 @@ def _table(key: _TableKey, cells: _Cells) -> Table:
         text_class=np.asarray([position.get(class_of.get(row, ""), -1) for row in texts], dtype=np.int64),
         gold=np.asarray(gold, dtype=np.int64),
         outcomes=outcomes,
+        pooled=next(name for name, key in kind.shown.items() if key == kind.pooled)
+        if isinstance(kind, CountsItems)
+        else None,
         notes=tuple(notes),
     )
 
@@ -267,7 +270,7 @@ def _outcome(
             found[:, _DECISION].astype(int)
         ]
         rows.append(found)
-    score, decision, confidence, status = np.concatenate(rows).T if rows else np.empty((4, 0))
+    score, decision, confidence, status, *counts = np.concatenate(rows).T if rows else np.empty((7, 0))
     usage: dict[str, Usage] = {}
     for phase, spent in ((phase, spent) for run in used.values() for phase, spent in run.usage.items()):
         usage[phase] = usage.get(phase, Usage()) + spent
@@ -281,6 +284,7 @@ def _outcome(
         decision=decision.astype(np.int64),
         confidence=confidence,
         status=status.astype(np.int64),
+        counts=np.stack(counts, axis=-1),
         seconds=sum(run.seconds for run in used.values()),
         usage=usage,
         until_ci=first.until_ci,
@@ -288,8 +292,16 @@ def _outcome(
     )
 
 
+def _counts(answer: Answer, gold: Gold, kind: Kind) -> tuple[int, int, int]:
+    """Items found, found wrongly and missed; none of a kind that does not count them."""
+    if not isinstance(kind, CountsItems):
+        return 0, 0, 0
+    found = kind.count(answer, gold)
+    return found.tp, found.fp, found.fn
+
+
 def _compact(answers: Sequence[Answer], episode: EpisodeRecord, kind: Kind) -> Floats:
-    """(n_queries, 4): score, position of the decision among the episode's labels, confidence, status."""
+    """(n_queries, 7): score, position of the decision among the episode's labels, confidence, status, and `_counts`."""
     position = {label: at for at, label in enumerate(episode.labels)}
     return np.array(
         [
@@ -298,6 +310,7 @@ def _compact(answers: Sequence[Answer], episode: EpisodeRecord, kind: Kind) -> F
                 position.get(answer.decision, -1) if isinstance(answer.decision, str) else -1,
                 math.exp(max(answer.scores)) if answer.scores else math.nan,
                 _CODES[answer.status],
+                *_counts(answer, gold, kind),
             )
             for answer, gold in zip(answers, episode.gold, strict=True)
         ]

@@ -55,6 +55,7 @@ class Outcome:
         decision: index into `Table.labels`, or -1.
         confidence: probability that the learner gave its decision, or NaN where it gave none.
         status: index into STATUSES, or UNANSWERED.
+        counts: (n_observations, 3) items of a text found, found wrongly and missed, where the kind counts them.
         scores: per observation, n_way probabilities are summed up in `confidence`; nothing else is kept of them.
         seconds: wall clock, training and preparation included. usage: by phase, all cells together.
         until_ci: the half-width in points at which it was to stop early, or None.
@@ -69,6 +70,7 @@ class Outcome:
     decision: Ints
     confidence: Floats
     status: Ints
+    counts: Floats
     seconds: float
     usage: Mapping[str, Usage]
     until_ci: float | None
@@ -100,6 +102,7 @@ class Table:
         shown_episode, shown: (n_shown,) an episode, and the index of a text that it shows.
         text_ids, text_class: (n_texts,) row of every text, and the index of its class in `labels`, or -1.
         gold: (n_observations,) index into `labels`, or -1 for kinds without labels.
+        pooled: the figure that is told over all items together, by its heading, or None.
         notes: what was left out when runs were joined.
         query_balance: how the queries of an episode are spread over its classes.
     """
@@ -127,6 +130,7 @@ class Table:
     text_class: Ints
     gold: Ints
     outcomes: tuple[Outcome, ...]
+    pooled: str | None = None
     notes: tuple[str, ...] = ()
     query_balance: str = EQUAL
 
@@ -158,6 +162,12 @@ class Table:
     def outcome(self, learner: str) -> Outcome:
         """The outcome of the learner with this name."""
         return next(outcome for outcome in self.outcomes if outcome.learner == learner)
+
+    def episode_counts(self, outcome: Outcome) -> Floats:
+        """(n, 3) items found, found wrongly and missed in each of the n episodes that were answered."""
+        totals = np.zeros((self.n_episodes, 3))
+        np.add.at(totals, self.episode[outcome.answered], outcome.counts[outcome.answered])
+        return totals[np.unique(self.episode[outcome.answered])]
 
     def episode_means(self, outcome: Outcome) -> Floats:
         """(n_episodes,) mean score of every episode; NaN where it was not answered."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 
-from evals.kinds.base import Draw, Kind, Pool, Pools, Scored
+from evals.kinds.base import CountsItems, Draw, Kind, Pool, Pools, Scored
 from fewshot.core.errors import unknown_name
 
-__all__ = ["KINDS", "Draw", "Kind", "Pool", "Pools", "Scored", "kind_named"]
+__all__ = ["KINDS", "CountsItems", "Draw", "Kind", "Pool", "Pools", "Scored", "kind_named"]
 
 KINDS = ("classification", "multilabel", "tagging", "generation")
 

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from math import isfinite
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from evals.types import Answer, Example, Gold, Label, Problem
 from fewshot.core.seeds import Lots
+
+if TYPE_CHECKING:
+    from evals.metrics import Counts
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,22 @@ class Pools:
     @property
     def shared(self) -> bool:
         return self.support is self.query
+
+
+@runtime_checkable
+class CountsItems(Protocol):
+    """A kind of which a figure is also told over all texts together: each entity, or each label, counts the same.
+
+    Attributes:
+        pooled: name of that figure, an F1, among the kind's `metrics`.
+    """
+
+    @property
+    def pooled(self) -> str: ...
+
+    def count(self, answer: Answer, gold: Gold) -> Counts:
+        """The items of one text that were found, found wrongly and missed. Non-ok answers find nothing."""
+        ...
 
 
 class Kind(Protocol):

@@ -25,6 +25,7 @@ class MultiLabel:
 
     name = "multilabel"
     metric = "example_f1"
+    pooled = "micro_f1"
     shown = MappingProxyType({"micro-F1": "micro_f1", "macro-F1": "macro_f1"})
 
     def names(self, gold: Gold) -> tuple[str, ...]:
@@ -64,10 +65,14 @@ class MultiLabel:
             return 0.0
         return metrics.set_f1(set(gold), set(answer.decision))
 
+    def count(self, answer: Answer, gold: Gold) -> metrics.Counts:
+        """The labels of one text."""
+        return metrics.Counts.of(set(gold), _given(answer))
+
     def metrics(self, episodes: Sequence[Scored]) -> dict[str, Any]:
         """Micro- and macro-F1 and recall per class, all episodes pooled. An answer that is not ok gives no label."""
         pairs = [
-            (set(gold), set(answer.decision or ()) if answer.status is Status.OK else set())
+            (set(gold), _given(answer))
             for episode in episodes
             for gold, answer in zip(episode.gold, episode.answers, strict=True)
         ]
@@ -81,6 +86,10 @@ class MultiLabel:
     def chance(self, problem: Problem) -> float | None:
         """None: a blind guess depends on how many labels hold, which the labels alone do not tell."""
         return None
+
+
+def _given(answer: Answer) -> set[str]:
+    return set(answer.decision or ()) if answer.status is Status.OK else set()
 
 
 def split_labels(value: str, column: str, separator: str | None = None) -> list[str]:

@@ -26,6 +26,7 @@ class Tagging:
 
     name = "tagging"
     metric = "span_f1"
+    pooled = "entity_f1"
     shown = MappingProxyType(
         {"entity-F1": "entity_f1", "precision": "entity_precision", "recall": "entity_recall", "macro-F1": "macro_f1"}
     )
@@ -77,10 +78,14 @@ class Tagging:
             return 0.0
         return metrics.set_f1(set(spans(gold)), set(spans(answer.decision)))
 
+    def count(self, answer: Answer, gold: Gold) -> metrics.Counts:
+        """The entities of one text, type and both ends right."""
+        return metrics.Counts.of(set(spans(gold)), _found(answer))
+
     def metrics(self, episodes: Sequence[Scored]) -> dict[str, Any]:
         """Precision, recall and F1 of entities, pooled over all episodes as by seqeval, and recall per type."""
         pairs = [
-            (set(spans(gold)), set(spans(answer.decision or ())) if answer.status is Status.OK else set())
+            (set(spans(gold)), _found(answer))
             for episode in episodes
             for gold, answer in zip(episode.gold, episode.answers, strict=True)
         ]
@@ -114,6 +119,10 @@ def spans(tags: Sequence[str]) -> list[Span]:
         if tag != "O" and not continues:
             open_type, start = tag[2:], at
     return found
+
+
+def _found(answer: Answer) -> set[Span]:
+    return set(spans(answer.decision or ())) if answer.status is Status.OK else set()
 
 
 def is_tag(tag: str) -> bool:

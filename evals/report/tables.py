@@ -79,8 +79,9 @@ def to_markdown(comparison: Comparison) -> str:
         blocks.append(f"## {_markdown_text(_title(analysis))}")
         for standings in filter(None, analysis.blocks):
             cells = [[_markdown_text(cell) for cell in _cells(analysis, standing)] for standing in standings]
-            ruler = [":--", *["--:"] * (len(_COLUMNS) - 1)]
-            blocks.append("\n".join(f"| {' | '.join(row)} |" for row in ([*_COLUMNS], ruler, *cells)))
+            columns = _columns(analysis)
+            ruler = [":--", *["--:"] * (len(columns) - 1)]
+            blocks.append("\n".join(f"| {' | '.join(row)} |" for row in (columns, ruler, *cells)))
         blocks.append(_markdown_text(_legend(analysis)))
     return "\n\n".join([*blocks, *_absences(comparison)]) + "\n"
 
@@ -95,11 +96,12 @@ def to_latex(comparison: Comparison) -> str:
             for standings in filter(None, analysis.blocks)
         )
         body = "\n\\midrule\n".join("\n".join(f"{' & '.join(row)} \\\\" for row in block) for block in cells)
-        head = " & ".join(map(_latex_text, _COLUMNS))
+        columns = _columns(analysis)
+        head = " & ".join(map(_latex_text, columns))
         blocks.append(
             "\\begin{table}\n\\centering\n"
             f"\\caption{{{_latex_text(_title(analysis))}. {_latex_text(_legend(analysis))}}}\n"
-            f"\\begin{{tabular}}{{l{'r' * (len(_COLUMNS) - 1)}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body}\n"
+            f"\\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body}\n"
             "\\bottomrule\n\\end{tabular}\n\\end{table}"
         )
     return "\n\n".join(blocks) + "\n"
@@ -164,9 +166,16 @@ def _title(analysis: Analysis) -> str:
     return f"{table.task}, {table.way}-way {table.shot}-shot"
 
 
+def _columns(analysis: Analysis) -> list[str]:
+    """The headings, with two more where a figure is told over all items together."""
+    pooled = analysis.table.pooled
+    return [*_COLUMNS[:4], *([pooled, f"95 % {pooled}"] if pooled else []), *_COLUMNS[4:]]
+
+
 def _legend(analysis: Analysis) -> str:
     table = analysis.table
     chance = "" if table.chance is None else f" Chance {percent(table.chance)}."
+    chance += f" {table.pooled}: all texts of all episodes together." if table.pooled else ""
     return (
         f"{table.metric} in percent over {table.n_episodes} episodes of {table.n_texts} texts{table.uneven}.{chance} "
         "Behind: points to the best learner; p: on new texts, Holm-adjusted. Learners that share a letter are not told "
@@ -179,11 +188,13 @@ def _cells(analysis: Analysis, standing: Standing) -> list[str]:
     if standing.n_episodes != analysis.table.n_episodes:
         marks.append(f"{standing.n_episodes} of {analysis.table.n_episodes} episodes")
     gap = analysis.behind(standing.learner)
+    pooled = ["-", "-"] if standing.pooled is None else [percent(standing.pooled.mean), _range(standing.pooled)]
     return [
         cleaned(standing.learner) + (f" ({', '.join(marks)})" if marks else ""),
         percent(standing.accuracy.mean),
         _range(standing.accuracy),
         _range(standing.new_texts),
+        *(pooled if analysis.table.pooled else []),
         *_behind(gap),
         standing.letters,
         percent(standing.non_ok_rate),

@@ -15,6 +15,7 @@ from evals.stats.paired import (
     wilcoxon_test,
 )
 from evals.stats.pareto import pareto_front
+from evals.stats.pooled import pooled_f1
 from evals.stats.power import detectable_difference, required_episodes, required_texts
 from evals.stats.resampling import corrected_interval, corrected_test
 from evals.stats.stopping import looks, narrow_enough
@@ -39,6 +40,7 @@ __all__ = [
     "narrow_enough",
     "paired_difference",
     "pareto_front",
+    "pooled_f1",
     "required_episodes",
     "required_texts",
     "score_interval",

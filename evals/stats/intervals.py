@@ -24,7 +24,7 @@ class Interval:
     low: float
     high: float
     n: int
-    method: Literal["t", "wilson", "text jackknife", "identical", "corrected t"]
+    method: Literal["t", "wilson", "text jackknife", "identical", "corrected t", "bootstrap"]
 
     @property
     def half_width(self) -> float:

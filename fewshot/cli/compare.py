@@ -20,7 +20,7 @@ from fewshot.core.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from evals.comparison import Comparison
-    from evals.comparison.analysis import Analysis
+    from evals.comparison.analysis import Analysis, Standing
     from evals.comparison.conduct import Job, Plan, Step
     from evals.comparison.study import Study
     from evals.learner import Context
@@ -319,6 +319,7 @@ def _show_table(analysis: Analysis) -> None:
                 f"{standing.accuracy.mean:.3f}",
                 f"{standing.accuracy.low:.3f} to {standing.accuracy.high:.3f}",
                 f"{standing.new_texts.low:.3f} to {standing.new_texts.high:.3f}",
+                *([_pooled(standing)] if table.pooled else []),
                 standing.letters,
                 _against(analysis, standing.learner),
                 f"{standing.non_ok_rate:.1%}",
@@ -330,6 +331,7 @@ def _show_table(analysis: Analysis) -> None:
         metric_name(table.metric),
         "this pool",
         "new texts",
+        *([table.pooled] if table.pooled else []),
         "group",
         "behind best (p)",
         "non-ok",
@@ -345,9 +347,16 @@ def _show_table(analysis: Analysis) -> None:
     show(
         f"{chance}learners that share a letter are not told apart; p: new texts, Holm over {len(analysis.pairs)} pairs"
     )
+    if table.pooled:
+        show(f"{table.pooled}: all texts of all episodes together; its interval: episodes drawn again")
     for line in intervals(analysis):
         show(line)
     show()
+
+
+def _pooled(standing: Standing) -> str:
+    found = standing.pooled
+    return "-" if found is None else f"{found.mean:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 
 def _against(analysis: Analysis, learner: str) -> str:

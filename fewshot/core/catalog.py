@@ -199,6 +199,7 @@ LEARNERS = Registry(
         Entry("mann", "classic.algorithms.mann:Learner", "an LSTM with a memory that reads the support"),
         Entry("snail", "classic.algorithms.snail:Learner", "causal convolutions and attention over the support"),
         Entry("metanet", "classic.algorithms.metanet:Learner", "fast weights from the gradients of the support"),
+        Entry("idmn", "classic.algorithms.idmn:Learner", "class means of images, and of such that are fused of two"),
         Entry("tapnet", "classic.algorithms.tapnet:Learner", "class means weighted by meta-learned attention"),
         Entry("contrastnet", "classic.algorithms.contrastnet:Learner", "texts near their class, by a contrastive loss"),
         Entry("protaugment", "classic.algorithms.protaugment:Learner", "protonet that also learns from paraphrases"),

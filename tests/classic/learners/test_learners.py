@@ -22,7 +22,7 @@ from tests.classic.toys import ToyEncoder, accuracy, context, data, fitted, samp
 META = [
     name
     for name, entry in LEARNERS.entries().items()
-    if entry.needs_meta_training and entry.target.startswith("classic.")
+    if entry.needs_meta_training and entry.target.startswith("classic.") and "text" in (entry.modalities or ())
 ]
 FROZEN = ["prototypes", "probe"]
 #: Enough for the toy world, and a second or two.

@@ -154,6 +154,7 @@ PROMISES = {
     152: "`compare` tells the F1 of all entities, or labels, together beside the mean over episodes, with an interval.",
     160: "A meta-learner leaves its start only for a gain that is significant on validation tasks that chose nothing.",
     161: "Every help page ends with an example that its command takes.",
+    162: "An accuracy that `predict --abstain` promises holds on new texts like those of the splits.",
 }
 
 _INTRO = """# Reliability

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import exp
 from typing import Any
 
+from evals.confidence import calibrated
 from evals.content import TOKENS, declared
 from evals.learner import Background, Context, Learner, for_task
 from evals.rounds import in_rounds
-from evals.types import Answer, Example, Label, Problem, Query, TaskInfo
+from evals.types import Answer, Example, Label, Problem, Query, Status, TaskInfo
 from fewshot.core.errors import FewshotError, TaskError, UsageError
 from fewshot.core.hashing import digest
 
@@ -26,6 +29,8 @@ class Labeller:
         support: labelled texts.
         batch_size: queries per problem. A transductive learner sees one batch at a time; a message says so.
         seed: for learners that draw at random. device: a torch device name, or "auto".
+        temperature: log-probabilities are divided by it (see `Confidence`).
+        abstain: answers of a lower probability become "unsure"; None keeps all.
 
     Raises:
         UsageError: nothing to show, or a single class to choose from.
@@ -41,6 +46,8 @@ class Labeller:
         batch_size: int = 64,
         seed: int = 0,
         device: str = "auto",
+        temperature: float = 1.0,
+        abstain: float | None = None,
     ) -> None:
         from evals.kinds import kind_named
 
@@ -54,6 +61,7 @@ class Labeller:
         shown = (Example(f"s{at}", row.text, row.label, declared(row, task.fields)) for at, row in enumerate(known))
         self.support = in_rounds(shown) if task.kind == "classification" else tuple(shown)
         self._size, self._seed, self._device = batch_size, seed, device
+        self._temperature, self._abstain = temperature, abstain
         if learner.transductive:
             self._context().notify(
                 f"{learner.name} reads the texts it is asked together, {batch_size} at a time: the answer to one may "
@@ -98,7 +106,16 @@ class Labeller:
         answers = {done.problem_id: done.answers for done in self._learner.predict(problems, self._context())}
         if len(answers) < len(problems):
             raise FewshotError(f"learner {self._learner.name!r} answered {len(answers)} of {len(problems)} batches")
-        return [answer for problem in problems for answer in answers[problem.id]]
+        return [self._judged(answer) for problem in problems for answer in answers[problem.id]]
+
+    def _judged(self, answer: Answer) -> Answer:
+        """With probabilities that can be trusted, and unsure where that is what they say."""
+        answer = calibrated(answer, self._temperature)
+        if self._abstain is None or answer.decision is None or answer.scores is None:
+            return answer
+        if exp(max(answer.scores)) >= self._abstain:
+            return answer
+        return replace(answer, decision=None, status=Status.UNSURE, detail=f"most likely {answer.decision}")
 
     def _tokens(self, text: str, given: Any) -> list[str]:
         """The tokens of a text: those that its row has, else cut as the support is, into characters or words."""

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from evals.adapters.inputs import known_texts
+from evals.confidence import Confidence
 from evals.labeller import Labeller
 from evals.language import UNKNOWN, guess_language
 from evals.learner import Learner, MetaLearner
@@ -38,7 +39,7 @@ NAME = "predictor.json"
 _SUPPORT = "support.jsonl"
 #: Key of the checksum of everything else in that file. It tells of damage: whoever changes the file can write it anew.
 _CHECKSUM = "sha256"
-_FORMAT = 2
+_FORMAT, _READ = 3, (2, 3)
 #: Texts that are asked together.
 _BATCH = 64
 #: Where a meta-learner's training came from: what it came to is in the folder.
@@ -57,6 +58,7 @@ class Predictor:
         text_column: in files of new texts, as it was in that of the support.
         versions: of the packages that it was made with.
         learner: the learner as it was built and, where it has to be, trained.
+        confidence: what its probabilities are worth; None where that was not measured, or it gives none.
     """
 
     spec: str
@@ -69,16 +71,51 @@ class Predictor:
     text_column: str = "text"
     versions: Mapping[str, str | None] = field(default_factory=versions)
     learner: Learner | None = field(default=None, compare=False, repr=False)
+    confidence: Confidence | None = None
 
     def predict(self, texts: Iterable[str]) -> list[Answer]:
         """The answer to each text, failures included."""
         labeller = self.labeller()
         return labeller.answer([labeller.query(text) for text in known_texts(texts)])
 
-    def labeller(self, device: str = "auto") -> Labeller:
-        """The learner with the support."""
+    def labeller(self, device: str = "auto", *, abstain: float | None = None) -> Labeller:
+        """The learner with the support.
+
+        Args:
+            abstain: probability below which an answer is "unsure".
+        """
         learner = self.learner or LEARNERS.build(self.spec, seed=self.seed)
-        return Labeller(learner, self.task, self.labels, self.support, batch_size=_BATCH, seed=self.seed, device=device)
+        return Labeller(
+            learner,
+            self.task,
+            self.labels,
+            self.support,
+            batch_size=_BATCH,
+            seed=self.seed,
+            device=device,
+            temperature=1.0 if self.confidence is None else self.confidence.temperature,
+            abstain=abstain,
+        )
+
+    def threshold(self, wanted: str) -> float:
+        """The probability below which to be unsure: a number as it is, "accuracy=0.95" by what the splits showed.
+
+        Raises:
+            UsageError: neither; no such accuracy can be promised; nothing was measured.
+        """
+        name, _, value = wanted.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if name not in ("", "accuracy") or not 0 < number < 1:
+            raise UsageError(f"--abstain {wanted}: give a probability such as 0.8, or accuracy=0.95")
+        if self.confidence is None:
+            raise UsageError(
+                f"--abstain {wanted}: nothing is known of the probabilities of this predictor. Its learner gives none, "
+                "or it was made of fewer than 20 texts, or by an earlier version"
+            )
+        return self.confidence.threshold_for(number) if name else number
 
     def save(self, folder: Path) -> None:
         """Write the predictor into a new folder.
@@ -106,6 +143,7 @@ class Predictor:
             "text_column": self.text_column,
             "versions": dict(self.versions),
             "support_sha256": digest(support),
+            "confidence": None if self.confidence is None else self.confidence.record(),
         }
         write_atomically(folder / _SUPPORT, support)
         summed = {**content, _CHECKSUM: digest(content)}
@@ -148,6 +186,7 @@ class Predictor:
             text_column=content["text_column"],
             versions=content["versions"],
             learner=_built(spec, content["seed"], folder, trust),
+            confidence=None if content.get("confidence") is None else Confidence.restored(content["confidence"]),
         )
 
     @property
@@ -225,6 +264,7 @@ class _Task(BaseModel):
     input_name: str
     output_name: str
     fields: list[str]
+    modality: str = "text"
 
 
 class _Label(BaseModel):
@@ -233,6 +273,17 @@ class _Label(BaseModel):
     name: str
     verbalizer: str
     description: str = ""
+
+
+class _Confidence(BaseModel):
+    """A `Confidence` as it is stored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    temperature: Annotated[float, Field(gt=0)]
+    log_loss: tuple[float, float]
+    calibration_error: tuple[float, float]
+    points: Annotated[list[tuple[float, float]], Field(min_length=1)]
 
 
 class _Stored(BaseModel):
@@ -250,6 +301,7 @@ class _Stored(BaseModel):
     text_column: str
     versions: dict[str, str | None]
     support_sha256: str
+    confidence: _Confidence | None = None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -259,9 +311,9 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path.parent} holds no predictor: there is no {NAME} in it. Make one: fewshot recommend FILE"
         )
     content = read_object(path)
-    if content.get("format") != _FORMAT:
+    if content.get("format") not in _READ:
         raise UsageError(
-            f"{path.parent} holds a predictor of format {content.get('format')!r}; this version reads {_FORMAT}. "
+            f"{path.parent} holds a predictor of format {content.get('format')!r}; this version reads {_FORMAT} and 2. "
             "Use the version of fewshot that made it"
         )
     if content.pop(_CHECKSUM, None) != digest(content):

@@ -42,6 +42,8 @@ class Status(StrEnum):
     TIMEOUT = "timeout"
     AUTH = "auth"
     ERROR = "error"
+    #: Of new texts: the learner answered, and was less sure than was asked for.
+    UNSURE = "unsure"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from evals.comparison.contestants import Contestant, contestants, lacks_training
+from evals.confidence import Confidence
 from evals.learner import Context, KnowsLimits, Learner, require_modality, without_repeats
 from evals.loading import load_task
 from evals.predictor import Predictor
@@ -22,6 +23,7 @@ from evals.recommend.trial import Trial, attempt
 from evals.runner import interruptible
 from evals.stats import Interval
 from evals.task import Task
+from evals.types import Answer
 from fewshot.core.errors import BudgetReached, FewshotError, ModelUnavailable, UsageError
 from fewshot.core.paths import write_atomically
 
@@ -204,7 +206,7 @@ def recommend(
     if all(trial.transductive for trial in trials):
         raise _nothing_tried(left_out)
     findings = weigh(trials, splits)
-    learner = next(trial.learner for trial in trials if trial.spec == findings.advice.learner)
+    best = next(trial for trial in trials if trial.spec == findings.advice.learner)
     return Recommendation(
         task=task,
         splits=splits,
@@ -212,7 +214,7 @@ def recommend(
         left_out=tuple(left_out),
         alarms=tuple(alarms(findings, splits)),
         doubts=tuple(doubts(trials, findings, splits)),
-        predictor=_predictor(task, splits, findings, learner, ctx.seed, text_column),
+        predictor=_predictor(task, splits, findings, best, ctx.seed, text_column),
         usd=ctx.budget.spent.usd,
     )
 
@@ -257,9 +259,7 @@ def _unless_unsuited(
     return learner if why is None else LeftOut(contestant.name, why)
 
 
-def _predictor(
-    task: Task, splits: Splits, findings: Findings, learner: Learner, seed: int, text_column: str
-) -> Predictor:
+def _predictor(task: Task, splits: Splits, findings: Findings, best: Trial, seed: int, text_column: str) -> Predictor:
     advice = findings.advice
     shown = held_names(task, splits.rows)
     return Predictor(
@@ -271,8 +271,18 @@ def _predictor(
         expected={"accuracy": _interval(advice.accuracy), "texts": len(splits.rows)},
         data_fingerprint=task.data_fingerprint,
         text_column=text_column,
-        learner=learner,
+        learner=best.learner,
+        confidence=_confidence(best, splits) if task.info.kind == "classification" else None,
     )
+
+
+def _confidence(best: Trial, splits: Splits) -> Confidence | None:
+    """What the probabilities of the best learner are worth, by the rows that it was not shown."""
+    told: list[tuple[str, Answer, int]] = []
+    for split, answers in zip(splits.splits, best.answers, strict=True):
+        names = [label.name for label in split.problem.labels]
+        told += [(row.id, answer, names.index(str(row.label))) for row, answer in zip(split.rows, answers, strict=True)]
+    return Confidence.measure(told)
 
 
 def _build(contestant: Contestant, seed: int, kind: str) -> Learner | LeftOut:

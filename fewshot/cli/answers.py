@@ -32,11 +32,15 @@ class Tally:
     decisions: Counter[str] = field(default_factory=Counter)
     causes: Counter[str] = field(default_factory=Counter)
     blank: int = 0
+    unsure: int = 0
 
     def add(self, answer: Answer | None) -> None:
         """Count one; None is a row without text."""
         if answer is None:
             self.blank += 1
+            return
+        if answer.status == "unsure":
+            self.unsure += 1
             return
         self.statuses[str(answer.status)] += 1
         if answer.decision is not None:
@@ -57,6 +61,9 @@ class Tally:
 
         if self.blank:
             say(f"rows without text, which were not asked: {self.blank}")
+        if self.unsure:
+            total = self.unsure + sum(self.statuses.values())
+            say(f"unsure about {self.unsure} of {total} texts: they have no label, and the most likely one as detail")
         found = one_label([(self.decisions, Counter(shown))])
         if found is not None and found.implausible:
             tell_alarm(
@@ -64,7 +71,7 @@ class Tally:
                 "labelled texts. Unless these texts are all alike, the learner hardly reads them, and its labels are "
                 "worth little: label some of them by hand, and compare"
             )
-        if not self.statuses:
+        if not self.statuses and not self.unsure:
             require_answers(f"no row has a text (rows: {self.blank})")
         require_answers(tell_failures("the learner", self.statuses, self.causes.elements()))
 

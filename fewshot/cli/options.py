@@ -66,6 +66,10 @@ def _labels_file(path: Path | None) -> Path | None:
     return require_labels_format(path)
 
 
+Abstain = Annotated[
+    str | None,
+    typer.Option("--abstain", metavar="P", help="Say unsure below this probability: 0.8, or accuracy=0.95."),
+]
 Labels = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="Write there (.jsonl, .csv, .xlsx) instead of stdout.", callback=_labels_file),

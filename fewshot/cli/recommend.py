@@ -12,7 +12,7 @@ import typer
 
 from fewshot.cli.answers import tell_alarm
 from fewshot.cli.groups import with_options
-from fewshot.cli.options import AsJson, ClassSplit, Device, Labels, Part, Query, Shot, Task, Texts, Trust, Way
+from fewshot.cli.options import Abstain, AsJson, ClassSplit, Device, Labels, Part, Query, Shot, Task, Texts, Trust, Way
 from fewshot.cli.output import left_out, offline, say, show, show_json, show_table
 from fewshot.cli.reading import Reading, TaskReading
 from fewshot.core.errors import UsageError
@@ -109,6 +109,7 @@ def predict(
     ctx: typer.Context,
     texts: Texts,
     source: Annotated[Path, typer.Option("--from", help="Folder of a predictor, made by fewshot recommend.")],
+    abstain: Abstain = None,
     trust: Trust = False,
     device: Device = "auto",
     output: Labels = None,
@@ -125,8 +126,13 @@ def predict(
     predictor = Predictor.load(source, trust=trust)
     if changed := predictor.changed_versions:
         say(f"made with other versions ({', '.join(changed)}): answers may differ a little from those that were tested")
+    threshold = None if abstain is None else predictor.threshold(abstain)
+    if threshold is not None and predictor.confidence is not None:
+        coverage, right = predictor.confidence.at(threshold)
+        of = "none" if right is None else f"{right.mean:.1%} ({right.low:.1%} to {right.high:.1%}) of them right"
+        say(f"unsure below {threshold:.3f}: in the splits {coverage:.0%} of the texts were answered, {of}")
     found = read_texts(texts, sys.stdin.buffer, predictor.text_column, reading)
-    write_predictions(predictor.labeller(device), found, output)
+    write_predictions(predictor.labeller(device, abstain=threshold), found, output)
 
 
 @with_options(TaskReading)
@@ -268,6 +274,12 @@ def _show(found: Recommendation) -> None:
         )
     if found.usd != 0:
         show(f"spent: {'unknown' if found.usd is None else f'{found.usd:.2f}'} USD")
+    if (trusted := found.predictor.confidence) is not None:
+        before, after = trusted.calibration_error
+        show(
+            f"probabilities of the predictor: {100 * after:.1f} points off on average, {100 * before:.1f} before they "
+            f"were calibrated (temperature {trusted.temperature:.2f}); predict --abstain says where it is unsure"
+        )
     for note in found.task.notes:
         show(f"note: {note}")
     for line in left_out({missing.learner: missing.why for missing in found.left_out}):

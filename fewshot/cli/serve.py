@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fewshot.cli.options import Device, Trust
+from fewshot.cli.options import Abstain, Device, Trust
 from fewshot.cli.output import say, show
 from fewshot.core.errors import UsageError
 
@@ -23,6 +23,7 @@ def serve(
         float | None, typer.Option("--rate", min=0.001, help="Requests per second of one address.  [default: no limit]")
     ] = None,
     max_body: Annotated[float, typer.Option("--max-body", min=0.001, help="Megabytes of one request.")] = 2.0,
+    abstain: Abstain = None,
     trust: Trust = False,
     device: Device = "auto",
 ) -> None:
@@ -58,7 +59,7 @@ def serve(
         raise UsageError(f"{host}:{port} cannot be listened on: {error.strerror}; --port 0 takes a free one") from error
     if not local and key is None:
         say(f"anyone who reaches {host} can ask, without a key; set {_KEY} to have one")
-    service = Service(predictor, settings, device)
+    service = Service(predictor, settings, device, None if abstain is None else predictor.threshold(abstain))
     show(f"http://{host}:{listening.getsockname()[1]}/")
     say("POST /predict, GET /ready, /metrics, /openapi.json; Ctrl-C ends it")
     with suppress(KeyboardInterrupt):  # the server has ended by then: requests at hand were answered

@@ -112,13 +112,20 @@ class Service:
     Args:
         predictor: what answers. settings: how the service guards itself.
         device: a torch device name, or "auto".
+        abstain: probability below which an answer is "unsure".
     """
 
-    def __init__(self, predictor: Predictor, settings: Settings | None = None, device: str = "auto") -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        settings: Settings | None = None,
+        device: str = "auto",
+        abstain: float | None = None,
+    ) -> None:
         self.predictor = predictor
         self.settings = settings or Settings()
         self._device = device
-        self._labeller = predictor.labeller(device)
+        self._labeller = predictor.labeller(device, abstain=abstain)
         self._batches = self._new_batches()
         self._is_ready = False
         self._metrics = Metrics(lambda: self._batches.waiting)

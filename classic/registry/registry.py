@@ -21,7 +21,7 @@ from classic.registry.names import checked_name, key_of
 from classic.registry.records import Class, Event, Found, Match
 from classic.registry.search import Index
 from classic.registry.storage import RegistryFile, Stored, Transaction
-from classic.registry.vectors import Items, Space, embed, means_of, require_direction, shape_of
+from classic.registry.vectors import Items, Space, embed, is_blank, means_of, modality_of, require_direction, shape_of
 from fewshot.core.consent import require_consent
 from fewshot.core.errors import UsageError, unknown_name
 from fewshot.core.spec import AUTO, Spec, parse_spec
@@ -215,16 +215,26 @@ class PrototypeRegistry:
         if k < 1:
             raise UsageError(f"k {k}: at least one class is shown")
         least = self.threshold if threshold is None else _similarity(threshold)
-        vectors = embed(items, self._encoder, "query")
+        if isinstance(items, np.ndarray | str) or not len(items):
+            return self._nearest(embed(items, self._encoder, "query"), k, least)
+        found = [Found(None, ())] * len(items)
+        if asked := [at for at, item in enumerate(items) if not is_blank(item)]:
+            vectors = embed([items[at] for at in asked], self._encoder, "query")
+            for at, each in zip(asked, self._nearest(vectors, k, least), strict=True):
+                found[at] = each
+        return found
+
+    def _nearest(self, vectors: Vectors, k: int, least: float | None) -> list[Found]:
+        """What is found for vectors (n, d); nothing for one that is zero."""
+        found = [Found(None, ())] * shape_of(vectors)[0]
         with self._loading:
             self.load()
             if not self._names:
                 raise UsageError(f"{self.path} holds no class. Add one with: fewshot registry add {self.path}")
             _require_same(Space.of(vectors), self._space)
-            readable = np.flatnonzero(squared_lengths(vectors) > 0)
-            found = [Found(None, ())] * shape_of(vectors)[0]
-            nearest = self._index.nearest(vectors[readable], min(k, len(self._names)))
-            for at, (places, similarities) in zip(readable, nearest, strict=True):
+            read = np.flatnonzero(squared_lengths(vectors) > 0)
+            nearest = self._index.nearest(vectors[read], min(k, len(self._names)))
+            for at, (places, similarities) in zip(read, nearest, strict=True):
                 matches = tuple(
                     Match(self._names[place], min(1.0, max(-1.0, similarity)))
                     for place, similarity in zip(places.tolist(), similarities.tolist(), strict=True)
@@ -277,6 +287,11 @@ class PrototypeRegistry:
         """Similarity below which a query is rejected if it names no other; None rejects nothing."""
         noted = self._file.facts()["threshold"]
         return None if noted is None else float(noted)
+
+    @property
+    def modality(self) -> str:
+        """What the encoder reads: "text", "image" or "series"."""
+        return modality_of(self._encoder())
 
     @property
     def _space(self) -> Space:

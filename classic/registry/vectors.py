@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from fewshot.core.errors import UsageError
 from fewshot.core.hashing import text_key
+from fewshot.core.images import Image
+from fewshot.core.series import Series
 from fewshot.encoders.prototypes import class_means, normalized, squared_lengths
 
 if TYPE_CHECKING:
@@ -93,14 +96,20 @@ def embed(items: Items, encoder: Callable[[], Encoder], what: str) -> Vectors:
     return normalized(vectors)
 
 
+def modality_of(encoder: Encoder) -> str:
+    """What an encoder reads: texts, unless it says otherwise."""
+    return getattr(encoder, "modality", "text")
+
+
 def _encoded(items: Sequence[Any], encoder: Encoder) -> Vectors:
-    """What the encoder makes of items; of blank texts nothing, even where it reads a prefix of its own."""
-    vectors = encoder.encode(list(items))
-    blank = [at for at, item in enumerate(items) if isinstance(item, str) and not text_key(item)]
-    if blank and isinstance(vectors, np.ndarray):
-        vectors = vectors.copy()
-        vectors[blank] = 0
-    return vectors
+    if modality_of(encoder) == "text" and any(isinstance(item, Image | Series) for item in items):
+        raise UsageError(f"encoder {encoder.name} reads texts, and there is an image or a series among the items")
+    return encoder.encode(list(items))
+
+
+def is_blank(item: object) -> bool:
+    """Whether an item is a text without anything to read, which no encoder is asked about."""
+    return isinstance(item, str) and not text_key(item)
 
 
 def means_of(classes: Mapping[str, Items], encoder: Callable[[], Encoder]) -> tuple[Vectors, list[int]]:
@@ -112,24 +121,33 @@ def means_of(classes: Mapping[str, Items], encoder: Callable[[], Encoder]) -> tu
     for name, items in classes.items():
         if isinstance(items, str) or len(items) == 0:
             embed(items, encoder, f"class {name!r}")
-    groups, names = list(classes.values()), list(classes)
+        if not isinstance(items, np.ndarray):
+            _refuse_unread(name, items, [at for at, item in enumerate(items) if is_blank(item)])
+    groups = list(classes.values())
     given = [items for items in groups if isinstance(items, np.ndarray)]
     if given and len(given) < len(groups):
         raise UsageError("give vectors of every class, or items of every class")
-    together = np.concatenate(given) if given else [item for items in groups for item in items]
-    vectors = embed(together, encoder, "items")
+    vectors = embed(np.concatenate(given) if given else list(chain.from_iterable(groups)), encoder, "items")
     counts = [len(items) for items in groups]
+    ends = np.cumsum(counts)
+    zero = squared_lengths(vectors) == 0
+    if zero.any():
+        for name, items, end in zip(classes, groups, ends, strict=True):
+            _refuse_unread(name, items, np.flatnonzero(zero[end - len(items) : end]).tolist())
     of_class = np.repeat(np.arange(len(counts)), counts)
-    for at in np.flatnonzero(squared_lengths(vectors) == 0):
-        number = at - int(np.searchsorted(of_class, of_class[at])) + 1
-        shown = "" if given else f" ({str(together[int(at)])[:_SHOWN]!r})"
-        raise UsageError(
-            f"class {names[of_class[at]]!r}: the encoder reads nothing in item {number}{shown}: its vector is zero. "
-            "Leave it out"
-        )
     means = class_means(vectors, of_class, len(counts))
-    require_direction(means, names)
+    require_direction(means, list(classes))
     return means, counts
+
+
+def _refuse_unread(name: str, items: Items, unread: Sequence[int]) -> None:
+    """Raises UsageError for the first of the items of a class that hold nothing for the encoder."""
+    for at in unread:
+        item: Any = items[at]
+        shown = item.place if isinstance(item, Image) else repr(str(item)[:_SHOWN])
+        raise UsageError(
+            f"class {name!r}: the encoder reads nothing in item {at + 1} ({shown}): its vector is zero. Leave it out"
+        )
 
 
 def require_direction(means: Vectors, names: Sequence[str]) -> None:

@@ -1,10 +1,10 @@
-"""`fewshot registry`: classes registered by name from a few texts, and the nearest of them for new texts."""
+"""`fewshot registry`: classes registered by name from a few texts or images, and the nearest of them for new ones."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,18 +19,25 @@ if TYPE_CHECKING:
     from classic.registry import Found, PrototypeRegistry
     from fewshot.cli.inputs import NewText
 
-app = typer.Typer(no_args_is_help=True, help="Classes by name from a few texts each, in one file; the nearest of them.")
+app = typer.Typer(
+    no_args_is_help=True, help="Classes by name from a few texts or images each, in one file; the nearest of them."
+)
 
 _Path = Annotated[Path, typer.Argument(metavar="REGISTRY", help="File of the registry.")]
 _Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Class; needed where no file has labels.")]
-_Texts = Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Its texts.")]
+_Texts = Annotated[
+    list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts; files, where the encoder reads images.")
+]
 _From = Annotated[
     str | None,
     typer.Option(
         "--from",
-        help="File of texts (.txt, .csv, .jsonl ...), or - for stdin. Without NAME, the column `label` names classes.",
+        help="File of texts (.txt, .csv, .jsonl ...), - for stdin, or folder or .zip of images. Without NAME, the "
+        "column `label`, or the folder of an image, names the class.",
     ),
 ]
+#: Column of the name of an image.
+_IMAGE = "image"
 #: Characters of a text that a table shows.
 _SHOWN = 60
 
@@ -63,8 +70,9 @@ def add(
     device: Device = "auto",
 ) -> None:
     """Register new classes from texts: NAME TEXT..., NAME --from FILE, or --from FILE with labels. All or none."""
-    classes = _classes(name, texts, source, Reading.of(ctx.params, source))
+    reading = Reading.of(ctx.params, source)
     with _open(path, device, trust) as registry:
+        classes = _classes(registry, name, texts, source, reading)
         registry.add(classes)
     _tell_done("added", classes)
 
@@ -83,8 +91,9 @@ def update(
     device: Device = "auto",
 ) -> None:
     """Move registered classes by new texts: by their exact mean, or by an exponential moving average. All or none."""
-    classes = _classes(name, texts, source, Reading.of(ctx.params, source))
+    reading = Reading.of(ctx.params, source)
     with _open(path, device, trust) as registry:
+        classes = _classes(registry, name, texts, source, reading)
         registry.update(classes, rule, rate)  # pyright: ignore[reportArgumentType] - it checks the name
     _tell_done("updated", classes)
 
@@ -95,7 +104,7 @@ def query(
     ctx: typer.Context,
     path: _Path,
     texts: _Texts = None,
-    source: Annotated[str | None, typer.Option("--from", help="File of texts, or - for stdin.")] = None,
+    source: Annotated[str | None, typer.Option("--from", help="File of texts, - for stdin, or images.")] = None,
     k: Annotated[int, typer.Option("-k", help="Classes shown for each text.")] = 3,
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="Similarity below which a text is rejected.")
@@ -107,18 +116,21 @@ def query(
     """Show the nearest classes of texts, with their similarities. A text whose nearest is too far has no class."""
     from fewshot.cli.inputs import read_texts
 
-    asked = list(texts or ())
-    if source is not None:
-        asked += [new.text for new in read_texts(source, sys.stdin.buffer, reading=Reading.of(ctx.params, source))]
-    if not asked:
+    reading = Reading.of(ctx.params, source)
+    if not texts and source is None:
         raise UsageError("there is nothing to ask: give texts, or --from FILE")
     with _open(path, device, trust, read_only=True) as registry:
-        found = registry.query(asked, k, threshold)
+        asked = _named(registry, texts)
+        if source is not None:
+            asked += read_texts(source, sys.stdin.buffer, reading=reading)
+        found = registry.query([new.text for new in asked], k, threshold)
+    answered = [(new.values.get(_IMAGE, new.text), each) for new, each in zip(asked, found, strict=True)]
     if as_json:
-        show_json([_document(text, each) for text, each in zip(asked, found, strict=True)])
+        show_json([_document(text, each) for text, each in answered])
         return
-    rows = [[_short(text), each.label or "-", _nearest(each)] for text, each in zip(asked, found, strict=True)]
-    show_table(["text", "class", "nearest"], rows)
+    show_table(
+        ["text", "class", "nearest"], [[_short(text), each.label or "-", _nearest(each)] for text, each in answered]
+    )
 
 
 @app.command("ls")
@@ -186,27 +198,43 @@ def _context(device: str) -> dict[str, Any]:
     return {"device": device, "offline": offline(), "notify": say}
 
 
-def _classes(name: str | None, texts: list[str] | None, source: str | None, reading: Reading) -> dict[str, list[str]]:
-    """The texts of each class that is named on the command line or in a file.
+def _classes(
+    registry: PrototypeRegistry, name: str | None, texts: list[str] | None, source: str | None, reading: Reading
+) -> dict[str, list[str]]:
+    """The texts or images of each class that is named on the command line or in a file.
 
     Raises:
         UsageError: no texts, or no class for them.
     """
     if not texts and source is None:
         raise UsageError("there are no texts: give NAME TEXT..., NAME --from FILE, or --from FILE with a column label")
-    given = [] if source is None else list(_with_text(source, reading))
+    given = [*_named(registry, texts), *(() if source is None else _with_text(source, reading))]
     if name is not None:
-        return {name: [*(texts or ()), *(new.text for new in given)]}
+        return {name: [new.text for new in given]}
     classes: dict[str, list[str]] = {}
     for new in given:
         classes.setdefault(_label(new, reading.label_column or "label", source), []).append(new.text)
     return classes
 
 
+def _named(registry: PrototypeRegistry, texts: list[str] | None) -> list[NewText]:
+    """What is named on the command line: texts, or files where the encoder reads images."""
+    from fewshot.cli.inputs import NewText
+    from fewshot.core.images import as_image
+
+    if registry.modality != "image":
+        return [NewText(at, text) for at, text in enumerate(texts or (), start=1)]
+    return [NewText(at, as_image(file), values={_IMAGE: file}) for at, file in enumerate(texts or (), start=1)]
+
+
 def _label(new: NewText, column: str, source: str | None) -> str:
-    """The class that a row names."""
+    """The class that a row names; of an image, its folder."""
     label = new.values.get(column)
-    if column not in new.values:
+    if _IMAGE in new.values and column not in new.values:
+        label = str(PurePath(new.values[_IMAGE]).parent)
+        if label == ".":
+            raise UsageError(f"{source}: the folder of an image is its class; name one class for all images as NAME")
+    elif column not in new.values:
         raise UsageError(
             f"{source}, row {new.row}: there is no column {column!r} that says of which class the text is; name the "
             "column with --label, or one class for all texts as NAME"
@@ -232,7 +260,7 @@ def _with_text(source: str, reading: Reading) -> Iterator[NewText]:
 
 
 def _tell_done(done: str, classes: Mapping[str, list[str]]) -> None:
-    say(f"classes {done}: {len(classes)}, of texts: {sum(map(len, classes.values()))}")
+    say(f"classes {done}: {len(classes)}, of items: {sum(map(len, classes.values()))}")
 
 
 def _document(text: str, found: Found) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.evals.images.pictures import files, picture, png, write_folder, write_zip
+
 PAGE = (Path(__file__).parents[2] / "docs" / "registry.md").read_text(encoding="utf-8")
 
 
@@ -128,3 +130,46 @@ def test_what_cannot_be_done_is_one_line(fewshot: Callable, args: list[str], tol
     assert done.stderr.count("\n") == 1
     assert fewshot("registry", "history", "r", "--json").stdout == before
     assert not Path("new").exists()
+
+
+@pytest.fixture
+def pets(fewshot: Callable) -> None:
+    """`r` holds three classes of images."""
+    fewshot("registry", "create", "r", "--encoder", "pixels:size=12")
+    write_folder(Path("pets"), files(3))
+    assert fewshot("registry", "add", "r", "--from", "pets").code == 0
+
+
+@pytest.mark.usefixtures("pets")
+def test_images_are_classes_by_their_folders_and_asked_by_their_names(fewshot: Callable) -> None:
+    new = {f"new{kind}.png": png(picture(kind, 20)) for kind in range(3)}
+    write_folder(Path(), new)
+    write_zip(Path("new.zip"), {"a/" + name: content for name, content in new.items()} | {"a/torn.png": b"no image"})
+    for asked, names in (([*new], [*new]), (["--from", "new.zip"], [*(f"a/{name}" for name in new), "a/torn.png"])):
+        document = json.loads(fewshot("registry", "query", "r", *asked, "-k", 1, "--json").stdout)
+        assert [each["text"] for each in document] == names
+        assert [each["label"] for each in document][:3] == ["class0", "class1", "class2"]
+        assert [len(each["nearest"]) for each in document] == [1, 1, 1, 0][: len(names)]
+    assert fewshot("registry", "update", "r", "class1", "new1.png").code == 0
+    assert json.loads(fewshot("registry", "ls", "r", "--json").stdout)["classes"][1]["items"] == 5
+
+
+@pytest.mark.promise(145)
+@pytest.mark.usefixtures("pets")
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["add", "r", "x", "a text"], "a text: cannot be read"),
+        (["add", "r", "x", "blank.png"], "the encoder reads nothing in item 1 (blank.png)"),
+        (["add", "r", "--from", "flat"], "the folder of an image is its class"),
+        (["add", "texts", "x", "--from", "pets"], "encoder lexical reads texts"),
+        (["query", "r", "--from", "lines.txt"], "images are read here"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_images_for_texts_and_texts_for_images_are_refused(fewshot: Callable, args: list[str], told: str) -> None:
+    fewshot("registry", "create", "texts", "--encoder", "lexical")
+    write_folder(Path(), {"blank.png": png(picture(0) * 0), "flat/1.png": png(picture(0)), "lines.txt": b"a line\n"})
+    done = fewshot("registry", *args)
+    assert (done.code, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert told in done.stderr

@@ -48,13 +48,15 @@ class FastFit(TrainedOnSupport):
     """The class whose texts have the tokens that are most like those of the query.
 
     Attributes:
-        steps: optimiser steps; 0 compares the tokens of the encoder as it was published.
+        steps: optimiser steps; 0 compares the tokens of the encoder as it was published, which is the default since a
+            dozen validation episodes of 5 classes showed no gain for thirty times the time.
         temperature: similarities are divided by it.
         aggregate: a class scores the "mean" or the "max" over its documents.
         names: which words of a label count as one more document of its class, as for other learners.
     """
 
     name = "fastfit"
+    steps: int = 0
     temperature: float = 0.07
     aggregate: Aggregate = "mean"
     names: Names = "auto"

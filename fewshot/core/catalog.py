@@ -207,7 +207,7 @@ LEARNERS = Registry(
         Entry("finetune", "classic.learners.finetune:FineTune", "an encoder fine-tuned on the support"),
         Entry("lora", "classic.learners.lora:LoRA", "low-rank adapters trained on the support"),
         Entry("setfit", "classic.learners.setfit:SetFit", "pairs of the support, then a probe"),
-        Entry("fastfit", "classic.learners.fastfit:FastFit", "the most similar tokens, trained on the support"),
+        Entry("fastfit", "classic.learners.fastfit:FastFit", "the most similar tokens, trained on the support or not"),
         Entry("pet", "classic.learners.pet:PET", "a cloze question to a masked language model, tuned on the support"),
         Entry("nli", "classic.learners.entailment:Entailment", "the label whose hypothesis follows from the text"),
         Entry("token-nn", "classic.learners.token_nn:TokenNeighbours", "entities by the nearest tokens of the support"),

@@ -16,7 +16,8 @@ from evals.comparison import Comparison, compare
 from evals.comparison.analysis import Verdict
 from evals.comparison.document import Absent
 from evals.learner import Context
-from evals.report.page import cost, percent, render
+from evals.report.html import cost, percent
+from evals.report.page import render
 from evals.types import Prediction, Problem, Usage
 from tests.evals.comparison.toys import riddles
 from tests.evals.fakes import FirstLabel, learner_of, task_of

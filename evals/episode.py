@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,12 +13,14 @@ from evals.content import content_key
 from evals.kinds import Draw, Kind, Pools, kind_named
 from evals.task import Task
 from evals.types import Example, Gold, Label, Problem, Query, TaskInfo
-from fewshot.core.errors import UsageError
+from fewshot.core.errors import TaskError, UsageError
 from fewshot.core.hashing import digest
 from fewshot.core.seeds import Lots, random_state
 
 #: Version of how episodes are drawn: from one counter-based stream each. Runs of another version are of other episodes.
 SAMPLING = 2
+#: Query texts per class where nothing else is said, as in the literature; fewer where a class has no more.
+QUERIES = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class EpisodeSampler:
         task: Task,
         way: int | None,
         shot: int,
-        query: int,
+        query: int | None,
         seed: int = 0,
         class_split: str | None = None,
         part: str = "test",
@@ -118,6 +121,7 @@ class EpisodeSampler:
 
         Args:
             way: None takes all classes, at most 5.
+            query: None takes 15, or as many as every class has.
             class_split: None takes the task's first one, where it has some; "all" every class.
             part: "test" stands for the valid rows of a task that publishes no test rows.
         """
@@ -128,7 +132,7 @@ class EpisodeSampler:
             part = "valid"
         if way is None:
             way = max(1, min(5, len(task.labels_in(class_split, part))))
-        return cls(task, way, shot, query, seed, class_split, part, query_balance)
+        return with_queries(lambda query: cls(task, way, shot, query, seed, class_split, part, query_balance), query)
 
     @property
     def _kind(self) -> Kind:
@@ -208,6 +212,14 @@ class EpisodeSampler:
         of_class = ([row for row in drawn.queries if row.label == name] for name in drawn.labels)
         kept = (row for rows, count in zip(of_class, counts, strict=True) for row in rows[:count])
         return replace(drawn, queries=tuple(kept))
+
+
+def with_queries(build: Callable[[int], EpisodeSampler], query: int | None) -> EpisodeSampler:
+    """A sampler with `query` query texts per class; None takes 15, or as many as every class has."""
+    for count in range(QUERIES, 1, -1) if query is None else ():
+        with suppress(TaskError):
+            return build(count)
+    return build(1 if query is None else query)
 
 
 def _refuse_leaks(support: tuple[Example, ...], queries: tuple[Example, ...]) -> None:

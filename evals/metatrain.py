@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from evals.content import content_key, whole_text
-from evals.episode import Episode, EpisodeSampler, Rows
+from evals.episode import Episode, EpisodeSampler, Rows, with_queries
 from evals.kinds import kind_named
 from evals.learner import Background, Context, Learner, MetaLearner, for_task
 from evals.task import Task
@@ -28,6 +28,8 @@ from fewshot.core.seeds import seed_of
 N_EPISODES = 10_000
 #: Where a task has neither class splits nor valid rows, one text in this many of a class is kept for early stopping.
 _HELD_OUT = 10
+#: Query texts that a class must have to be trained on, where nothing else is said.
+_FEWEST = 10
 #: Folder inside that of a run, where the learner that was trained for it is kept.
 LEARNER_FOLDER = "learner"
 #: File in the folder of a trained learner that says what it is; written last.
@@ -92,12 +94,20 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Shape:
-    """Way, shot and query texts per class of training episodes, and the seed that draws them."""
+    """Way, shot and query texts per class of training episodes, and the seed that draws them.
+
+    Without a number of query texts they are 15, or as many as every class has.
+    """
 
     way: int
     shot: int
-    query: int
+    query: int | None = None
     seed: int = 0
+
+    @property
+    def least(self) -> int:
+        """Texts that a class must have to take part."""
+        return self.shot + (_FEWEST if self.query is None else self.query)
 
 
 def training_data(
@@ -228,7 +238,7 @@ def shapes(learner: Learner, way: int, shot: int) -> tuple[Shape, Shape]:
     """Shapes of training and validation episodes: those of the test, but for what the learner wishes."""
     wishes: dict[str, Any] = {name: getattr(learner, f"train_{name}", None) for name in ("way", "shot", "query")}
     seed = getattr(learner, "seed", 0)
-    query = wishes["query"] or 10
+    query = wishes["query"]
     return Shape(wishes["way"] or way, wishes["shot"] or shot, query, seed), Shape(way, shot, query, seed)
 
 
@@ -266,7 +276,7 @@ def _across_tasks(train: Shape, valid: Shape, tested: Task | None, sources: Sequ
         if tested is not None:
             notes.append(f"{source.name}: {dropped} training texts occur in {tested.name} and are left out")
         if tested is not None and dropped:
-            task, emptied = _without_small_classes(task, max(train.shot + train.query, valid.shot + valid.query))
+            task, emptied = _without_small_classes(task, max(train.least, valid.least))
             if len(task.labels) < min(2, len(source.labels)):
                 raise TaskError(
                     f"{source.name} has too few texts to train on without the {dropped} that occur in {tested.name}; "
@@ -294,8 +304,9 @@ def _with_held_out(task: Task, valid: Shape) -> Task:
     classes: dict[tuple[str, ...], list[Example]] = {}
     for row in sorted(rows, key=lambda row: seed_of(content_key(task.visible(row)), "held out")):
         classes.setdefault(kind.names(row.label)[:1] if row.label is not None else (), []).append(row)
-    needed = valid.shot + valid.query
-    held_out = {row.id for members in classes.values() for row in members[: max(len(members) // _HELD_OUT, needed)]}
+    held_out = {
+        row.id for members in classes.values() for row in members[: max(len(members) // _HELD_OUT, valid.least)]
+    }
     split = {
         "train": tuple(row for row in rows if row.id not in held_out),
         "valid": tuple(row for row in rows if row.id in held_out),
@@ -308,7 +319,9 @@ def _sampler(task: Task, class_split: str | None, part: str, shape: Shape) -> Ep
     if class_split is None and part == "valid":
         # Support and queries from the held-out rows alone: validation must not show what training has seen.
         task = replace(task, rows={"all": task.rows["valid"]})
-    return EpisodeSampler(task, way, shape.shot, shape.query, shape.seed, class_split, part)
+    return with_queries(
+        lambda query: EpisodeSampler(task, way, shape.shot, query, shape.seed, class_split, part), shape.query
+    )
 
 
 def _texts(task: Task, class_split: str | None) -> tuple[str, ...]:

@@ -85,7 +85,8 @@ class MetaLearner(EncoderLearner):
             rest: ngrams, cnn, gru, transformer, or hub:NAME for a Hugging Face encoder.
         lr: outer step size. None is 1e-4 on a frozen encoder, whose space larger steps only spoil, and what a network
             that is trained says of itself.
-        train_way, train_shot, train_query: shape of the training episodes; None takes the way and shot of the test.
+        train_way, train_shot, train_query: shape of the training episodes; None takes the way and shot of the test,
+            and 15 query texts per class, or as many as every class has.
         hidden: width of the adapter on a frozen encoder, x + MLP(x) with the MLP at zero: training starts from the
             vectors as they came.
         scale: what vectors are multiplied by before the head (see `Scaled`).
@@ -115,7 +116,7 @@ class MetaLearner(EncoderLearner):
     seed: int = 0
     train_way: int | None = None
     train_shot: int | None = None
-    train_query: int = 10
+    train_query: int | None = None
     hidden: int = 256
     precision: str = "float32"
     train: str | None = None

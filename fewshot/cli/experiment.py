@@ -14,7 +14,7 @@ from typing import Any
 import typer
 
 from evals.balance import EQUAL, in_words
-from evals.episode import EpisodeSampler
+from evals.episode import QUERIES, EpisodeSampler
 from evals.kinds import Kind, kind_named
 from evals.learner import Context, Estimate, Learner, MetaLearner, for_task
 from evals.relevance import answered_kinds
@@ -39,11 +39,11 @@ _LOOKED_AT = 20
 
 @dataclass(frozen=True)
 class Episodes:
-    """Which episodes a run draws. `class_split` and `way` may be None: the task decides."""
+    """Which episodes a run draws. Where `class_split`, `way` or `query` is None the task decides."""
 
     way: int | None
     shot: int
-    query: int
+    query: int | None
     episodes: int
     seed: int
     class_split: str | None
@@ -76,7 +76,7 @@ def prepare_task(
 
 def build_sampler(task: Task, wanted: Episodes) -> EpisodeSampler:
     """The sampler of a run."""
-    return EpisodeSampler.of(
+    sampler = EpisodeSampler.of(
         task,
         wanted.way,
         wanted.shot,
@@ -86,6 +86,9 @@ def build_sampler(task: Task, wanted: Episodes) -> EpisodeSampler:
         wanted.part,
         wanted.query_balance,
     )
+    if wanted.query is None and sampler.query < QUERIES:
+        say(f"{sampler.query} texts to label per class, not {QUERIES}: some class of {task.name} has no more")
+    return sampler
 
 
 def baselines(task: TaskInfo) -> dict[str, Learner]:

@@ -13,6 +13,9 @@ Task = Annotated[str, typer.Option("--task", "-t", help="Task name, card (.yaml)
 Way = Annotated[int | None, typer.Option("--way", help="Classes per episode; default: all, at most 5.")]
 Shot = Annotated[int, typer.Option("--shot", help="Labelled texts per class.")]
 Query = Annotated[int, typer.Option("--query", help="Texts to label per class.")]
+Queries = Annotated[
+    int | None, typer.Option("--query", help="Texts to label per class; default: 15, or as many as every class has.")
+]
 Episodes = Annotated[int, typer.Option("--episodes", "-n", help="How many episodes.")]
 ClassSplit = Annotated[
     str | None, typer.Option("--class-split", "--split", help="Class split such as 01; all for every class.")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from evals.episode import EpisodeSampler
-from fewshot.core.errors import UsageError
+from fewshot.core.errors import TaskError, UsageError
 from tests.evals.fakes import KINDS, classification_task, sampler_of
 
 #: Episode hashes of sampling version 2. They change with that version alone: stored runs are compared by them.
@@ -124,6 +124,18 @@ def test_valid_rows_stand_in_where_no_test_rows_are_published(parts: tuple[str, 
     rows = tuple(row for each in task.rows.values() for row in each)
     drawn = EpisodeSampler.of(replace(task, rows=dict.fromkeys(parts, rows), class_splits={}), 2, 1, 1)
     assert drawn.part == part
+
+
+@pytest.mark.parametrize(
+    ("per_class", "shot", "query"), [(40, 5, 15), (20, 5, 15), (19, 5, 14), (8, 5, 3), (3, 0, 3), (6, 5, 1)]
+)
+def test_fifteen_texts_of_a_class_are_asked_or_as_many_as_there_are(per_class: int, shot: int, query: int) -> None:
+    assert EpisodeSampler.of(classification_task(per_class=per_class), 3, shot, None).query == query
+
+
+def test_a_class_without_a_text_to_ask_is_refused_with_the_way_out() -> None:
+    with pytest.raises(TaskError, match="lower --shot"):
+        EpisodeSampler.of(classification_task(per_class=5), 3, 5, None)
 
 
 def _walk(value: Any) -> Any:

@@ -194,7 +194,11 @@ LEARNERS = Registry(
         Entry("imaml", "classic.algorithms.imaml:Learner", "MAML by its solution: memory flat in inner steps"),
         Entry("reptile", "classic.algorithms.reptile:Learner", "meta-learned start, towards every task's solution"),
         Entry("r2d2", "classic.algorithms.r2d2:Learner", "ridge regression on meta-learned features"),
-        Entry("metaoptnet", "classic.algorithms.metaoptnet:Learner", "ridge regression, trained on more shots"),
+        Entry(
+            "metaoptnet",
+            "classic.algorithms.metaoptnet:Learner",
+            "ridge regression with smoothed labels, its penalty given",
+        ),
         Entry("metabaseline", "classic.algorithms.metabaseline:Learner", "classify, then meta-learn class means"),
         Entry("mann", "classic.algorithms.mann:Learner", "an LSTM with a memory that reads the support"),
         Entry("snail", "classic.algorithms.snail:Learner", "causal convolutions and attention over the support"),

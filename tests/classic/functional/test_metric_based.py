@@ -181,7 +181,7 @@ def test_metaoptnet_smooths_over_the_classes_that_exist() -> None:
 
 def test_metabaseline_classifies_among_all_base_classes_and_then_among_those_of_the_episode() -> None:
     """The episode's three classes have the numbers 6, 0 and 3 among seven base classes."""
-    algorithm = MetaBaseline(MLP(INPUTS, (5,)), base_classes=7, classification=0.4)
+    algorithm = MetaBaseline(MLP(INPUTS, (5,)), base_classes=7, base_scale=10.0, classification=0.4)
     params, one = parameters(algorithm), task()
     base = torch.tensor([6, 0, 3])
     numbered = TensorTask(

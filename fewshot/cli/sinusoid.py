@@ -62,7 +62,7 @@ def sinusoid(
             raise unknown_name("algorithm", name, METHODS)
     predicted = {}
     for name in names:
-        say(f"{name}: {steps:,} steps of {META_BATCH} tasks, {shot} points each")
+        say(f"{name}: training on {META_BATCH} waves per step, {shot} points of each")
         params = meta_train(METHODS[name], shot, seed, steps, build_executor(), _LR)
         predicted[name] = predict(METHODS[name], params, waves)
     found = {name: _scores(each, waves) for name, each in predicted.items()}
@@ -71,8 +71,9 @@ def sinusoid(
     else:
         _show(found, shot, len(waves.query_y))
     say(
-        f"one training of {steps:,} steps each, with outer rate {_LR:g}; the paper takes {PAPER_ITERATIONS:,} with "
-        f"{PAPER_LR:g}, so figures are not those of its table. Intervals are over the test waves, not over trainings"
+        f"one training each, of {steps:,} meta-steps by Adam with rate {_LR:g} (Reptile has its own); the paper takes "
+        f"{PAPER_ITERATIONS:,} with {PAPER_LR:g}, so these are not the figures of its table. Intervals are over the "
+        "test waves, not over trainings"
     )
     if plot is not None:
         _draw(plot, predicted, waves)

@@ -17,7 +17,7 @@ def test_it_trains_tests_and_draws_every_algorithm(fewshot: Callable, tmp_path: 
     command = ("classic", "sinusoid", "--algorithm", "maml, pretrained", "--steps", 30, "--shot", 7, "--plot", plot)
     done = fewshot(*command, "--json")
     assert done.code == 0, done.stderr
-    assert "one training of 30 steps" in done.stderr
+    assert "of 30 meta-steps" in done.stderr
     assert "the paper takes 70,000" in done.stderr
     document = json.loads(done.stdout)
     assert list(document["mse"]) == ["maml", "pretrained"]
@@ -57,4 +57,4 @@ def test_what_cannot_be_done_is_refused_before_training(
     done = fewshot("classic", "sinusoid", *options)
     assert done.code == 2
     assert told in done.stderr
-    assert "steps of 25 tasks" not in done.stderr
+    assert "training on 25 waves" not in done.stderr

@@ -24,7 +24,8 @@ def holds_series(path: Path) -> bool:
     """Whether a file or folder of the user is a source of time series."""
     if path.is_dir():
         return bool(_files(path))
-    return path.suffix.lower() in SUFFIXES or (path.suffix.lower() == ".npz" and path.is_file() and is_of_series(path))
+    suffix = path.suffix.lower()
+    return path.is_file() and (suffix in SUFFIXES or (suffix == ".npz" and is_of_series(path)))
 
 
 def read_series(source: Path) -> dict[str, Sequence[Row]]:

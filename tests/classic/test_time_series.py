@@ -40,7 +40,7 @@ def waves() -> Task:
 
 def test_a_file_is_a_task(tmp_path: Path) -> None:
     task = load_task(ts(tmp_path, 6))
-    assert task.info.modality == "series"
+    assert (task.name, task.info.modality) == ("made", "series")
     assert (task.info.language, len(task.labels)) == ("zxx", 6)
     split = task.class_splits["auto"]
     assert {part: len(names) for part, names in split.items()} == {"train": 2, "valid": 2, "test": 2}
@@ -59,6 +59,11 @@ def test_a_folder_has_the_parts_of_its_files(tmp_path: Path) -> None:
 def test_how_texts_are_read_does_not_concern_series(tmp_path: Path, options: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=r"how texts are read, and .*made\.ts holds time series; leave them out"):
         load_task(ts(tmp_path, 2), **options)  # type: ignore[arg-type]
+
+
+def test_a_file_that_is_not_there_is_told() -> None:
+    with pytest.raises(TaskError, match=r"nowhere\.ts: no such file"):
+        load_task("nowhere.ts")
 
 
 def test_a_single_class_is_refused(tmp_path: Path) -> None:

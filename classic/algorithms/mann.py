@@ -8,14 +8,16 @@ Traps: a cell is written before it is read, with the weights of the step before 
 that tie for the least use must not all be chosen, or the first write fills the whole memory; the softmax over cosines
 has no temperature in the paper, and is then almost flat over 128 cells. In the paper every row of the sequence is also
 a query; here the loss is that of the queries alone, as for every other learner.
-The controller starts from random parameters, so that on a frozen encoder it has to learn everything that a nearest
-class mean does unasked: the paper trains on 100,000 episodes.
+The paper trains a controller that is random at first on 100,000 episodes. On intents by a frozen encoder, such a one is
+right in 46 % after 100 steps of 8 episodes on the classes that it is trained on, and by chance on others. With
+start="matching" the controller begins so that its first head writes the row before with its label, and its second looks
+up the present one: a matching network in the paper's own memory.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from classic.functional.base import OWN, Network, network_params, own_params
 from classic.functional.distances import require_metric
@@ -24,6 +26,7 @@ from classic.functional.sequence import Sequence, as_sequence
 from classic.learners.meta import meta_learner
 from classic.networks.lstm import cell_params, step
 from classic.networks.mlp import linear_params
+from fewshot.core.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
 #: Squared length below which a cell counts as empty; a cosine with an empty cell is 0, and so is its slope.
 _EMPTY = 1e-8
+#: Where training starts by matching: the bias of a gate that is open; the size of a label beside an embedding; of the
+#: key that reads, which is added to cells too, but compared by its direction alone; of attention as a logit.
+_OPEN, _LABEL, _WHISPER, _SCALE = 5.0, 0.3, 0.01, 20.0
 
 
 class State(NamedTuple):
@@ -70,11 +76,13 @@ class MANN(Episodic):
     Args:
         network: embeds texts.
         slots: labels that can be told apart: the largest way.
-        hidden_state: width of the LSTM.
-        cells: rows of the memory. width: columns.
+        hidden_state: width of the LSTM. cells: rows of the memory. width: columns. Where training starts by matching,
+            an embedding and a label must fit into a cell, and twice the former and a label into the LSTM: both widths
+            are as large as that takes, if not larger.
         reads: read heads, and cells that a step writes anew.
         decay: share of the use of a cell that the next step remembers.
         temperature: cosines are divided by it; 1 in the paper.
+        start: "random", or "matching" for a controller that begins as a matching network.
     """
 
     network: Network
@@ -85,27 +93,64 @@ class MANN(Episodic):
     reads: int = 4
     decay: float = 0.95
     temperature: float = 1.0
+    start: Literal["random", "matching"] = "random"
 
     name = "mann"
 
     def __post_init__(self) -> None:
         require_metric("cosine", self.temperature)
+        if self.start not in ("random", "matching"):
+            raise unknown_name("start", self.start, ["random", "matching"])
+        if self.start == "matching" and self.reads < 2:
+            raise UsageError("reads=1 leaves no head to read with where start=matching; use 2 or more")
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Width of the LSTM, and of a cell."""
+        d, slots = self.network.features, self.slots
+        if self.start == "random":
+            return self.hidden_state, self.width
+        return max(self.hidden_state, 2 * d + slots), max(self.width, d + slots)
 
     def init(self, generator: torch.Generator) -> Params:
         """Parameters of the network, `meta.controller.*`, `meta.key.*`, `meta.gate` () and `meta.out.*`."""
         import torch
 
-        kept = self.reads * self.width
-        controller = cell_params(
-            self.network.features + self.slots, self.hidden_state + kept, self.hidden_state, generator
-        )
+        hidden, width = self.sizes
+        kept = self.reads * width
         layers = {
-            "controller": controller,
-            "key": linear_params(self.hidden_state, kept, generator),
-            "out": linear_params(self.hidden_state + kept, self.slots, generator),
+            "controller": cell_params(self.network.features + self.slots, hidden + kept, hidden, generator),
+            "key": linear_params(hidden, kept, generator),
+            "out": linear_params(hidden + kept, self.slots, generator),
         }
+        if self.start == "matching":
+            layers = self._matching(layers)
         own = {f"{OWN}{layer}.{name}": value for layer, of in layers.items() for name, value in of.items()}
-        return self.network.init(generator) | own | {OWN + "gate": torch.zeros(())}
+        gate = -_OPEN if self.start == "matching" else 0.0
+        return self.network.init(generator) | own | {OWN + "gate": torch.tensor(gate)}
+
+    def _matching(self, layers: dict[str, Params]) -> dict[str, Params]:
+        """Gates that let everything through and keep nothing; a state of (present row, label, row before)."""
+        import torch
+
+        (hidden, width), d, slots = self.sizes, self.network.features, self.slots
+        layers = {name: {key: torch.zeros_like(value) for key, value in of.items()} for name, of in layers.items()}
+        present, label, before = slice(0, d), slice(d, d + slots), slice(d + slots, 2 * d + slots)
+        rows, labels = torch.eye(d), torch.eye(slots)
+
+        controller = layers["controller"]
+        *_, new = controller["weight"].chunk(4)
+        for bias, value in zip(controller["bias"].chunk(4), (_OPEN, -_OPEN, _OPEN, 0.0), strict=True):
+            bias.fill_(value)
+        new[present, :d] = rows
+        new[label, d : d + slots] = labels * _LABEL
+        new[before, d + slots : 2 * d + slots] = rows  # the state of the step before begins with its row
+
+        writer, reader = layers["key"]["weight"][:width], layers["key"]["weight"][width : 2 * width]
+        writer[:d, before], writer[d : d + slots, label] = rows, labels
+        reader[:d, present] = rows * _WHISPER
+        layers["out"]["weight"][:, hidden + width + d : hidden + width + d + slots] = labels * _SCALE / _LABEL
+        return layers
 
     def adapt(self, params: Params, task: TensorTask) -> Read:
         """Read the support. Rows that do not exist leave the state as it is."""
@@ -136,7 +181,7 @@ class MANN(Episodic):
         seen, recurrent = torch.cat([x, state.label], dim=-1), torch.cat([state.output, state.read], dim=-1)
         output, carry = step(own_params(params, "controller."), seen, recurrent, state.carry)
         layer = own_params(params, "key.")
-        key = linear(output, layer["weight"], layer["bias"]).tanh().unflatten(-1, (self.reads, self.width))
+        key = linear(output, layer["weight"], layer["bias"]).tanh().unflatten(-1, (self.reads, self.sizes[1]))
         gate = params[OWN + "gate"].sigmoid()
         memory, writes = write(state.memory, key, gate, state.weights, least_used(state.used, self.reads))
         weights = (cosines(key, memory) / self.temperature).softmax(dim=-1)
@@ -144,8 +189,9 @@ class MANN(Episodic):
         return State(output, carry, memory, weights, used, (weights @ memory).flatten(-2), state.label)
 
     def _blank(self, like: Tensor) -> State:
-        shapes = [(self.hidden_state,)] * 2 + [(self.cells, self.width), (self.reads, self.cells), (self.cells,)]
-        return State(*(like.new_zeros(1, *shape) for shape in (*shapes, (self.reads * self.width,), (self.slots,))))
+        hidden, width = self.sizes
+        shapes = [(hidden,), (hidden,), (self.cells, width), (self.reads, self.cells), (self.cells,)]
+        return State(*(like.new_zeros(1, *shape) for shape in (*shapes, (self.reads * width,), (self.slots,))))
 
 
 def least_used(used: Tensor, n: int) -> Tensor:
@@ -180,4 +226,5 @@ def cosines(key: Tensor, memory: Tensor) -> Tensor:
     return key @ memory.mT / (lengths[0][..., :, None] * lengths[1][..., None, :])
 
 
-Learner = meta_learner(MANN, steps=3000, lr=1e-3, eval_every=250, slots=10, temperature=0.1)
+# On a frozen encoder it starts as a matching network.
+Learner = meta_learner(MANN, start="matching", slots=10, reads=2, temperature=0.1)

@@ -22,7 +22,7 @@ from tests.classic.functional.test_metric_based import plane
 from tests.classic.functional.toy import INPUTS, algorithms, generator, padded, parameters, task, tasks
 
 if TYPE_CHECKING:
-    from classic.functional.base import Algorithm
+    from classic.functional.base import Algorithm, TensorTask
 
 READERS = {name: each for name, each in algorithms().items() if each.name in ("mann", "snail", "metanet", "tapnet")}
 EACH = pytest.mark.parametrize("algorithm", READERS.values(), ids=READERS.keys())
@@ -30,6 +30,12 @@ EACH = pytest.mark.parametrize("algorithm", READERS.values(), ids=READERS.keys()
 
 def numbers(*values: object) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64)
+
+
+def on_the_sphere(one: TensorTask) -> TensorTask:
+    """The same task with vectors of length 1."""
+    rows = {name: torch.nn.functional.normalize(getattr(one, name), dim=-1) for name in ("support_x", "query_x")}
+    return one._replace(**rows)
 
 
 class TestSequence:
@@ -114,6 +120,22 @@ class TestMemory:
         assert_close(after.read, 0.5 * key)
         assert_close(after.used, numbers([1.5]))
 
+    @pytest.mark.parametrize("shot", [1, 2])
+    def test_training_may_start_as_a_matching_network(self, shot: int) -> None:
+        one = on_the_sphere(task(shot=shot))
+        algorithm, matching = (
+            MANN(Identity(INPUTS), reads=2, temperature=0.1, start="matching"),
+            Matching(Identity(INPUTS)),
+        )
+        found = algorithm.logits(algorithm.adapt(parameters(algorithm), one), one.query_x)
+        expected = matching.logits(matching.adapt({}, one), one.query_x)
+        assert found.argmax(-1).tolist() == expected.argmax(-1).tolist()
+
+    @pytest.mark.parametrize("arguments", [{"start": "cosine"}, {"start": "matching", "reads": 1}, {"temperature": 0}])
+    def test_arguments_without_a_meaning_are_refused(self, arguments: dict[str, Any]) -> None:
+        with pytest.raises(UsageError, match=list(arguments)[-1]):
+            MANN(Identity(2), **arguments)
+
     def test_a_label_arrives_one_step_late(self) -> None:
         """The label of the first row decides the state after the second, and not that after the first."""
         algorithm = MANN(Identity(2), slots=2, hidden_state=3, cells=4, width=2, reads=1)
@@ -182,11 +204,7 @@ class TestTemporalConvolution:
         assert_close(algorithm.logits(before_last, fast.support.x[-1:]), support.by_class(outputs))
 
     def test_training_may_start_as_a_matching_network(self) -> None:
-        one = task()
-        one = one._replace(
-            support_x=torch.nn.functional.normalize(one.support_x, dim=-1),
-            query_x=torch.nn.functional.normalize(one.query_x, dim=-1),
-        )
+        one = on_the_sphere(task())
         algorithm, matching = (
             SNAIL(Identity(INPUTS), slots=5, filters=4, start="matching"),
             Matching(Identity(INPUTS), 0.2),

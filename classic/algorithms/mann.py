@@ -226,5 +226,5 @@ def cosines(key: Tensor, memory: Tensor) -> Tensor:
     return key @ memory.mT / (lengths[0][..., :, None] * lengths[1][..., None, :])
 
 
-# On a frozen encoder it starts as a matching network.
-Learner = meta_learner(MANN, start="matching", slots=10, reads=2, temperature=0.1)
+# On a frozen encoder it starts as a matching network. A step takes about two seconds of a processor.
+Learner = meta_learner(MANN, start="matching", slots=10, reads=2, temperature=0.1, steps=100, eval_every=50)

@@ -74,7 +74,7 @@ def algorithms() -> dict[str, Algorithm]:
         "r2d2": R2D2(embed),
         "r2d2 more rows than features": R2D2(MLP(INPUTS, (4,))),
         "mann": MANN(embed, slots=5, hidden_state=16, cells=8, width=6, reads=2, temperature=0.1),
-        "snail": SNAIL(embed, slots=5, filters=4, length=4),
+        "snail": SNAIL(embed, slots=5, filters=4, length=2),
         "metanet": MetaNet(embed, generator_width=4),
         "tapnet": TapNet(embed, attention_width=6),
     }

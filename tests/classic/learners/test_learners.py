@@ -31,8 +31,9 @@ FEW: dict[str, Any] = {"steps": 20, "eval_every": 20, "lr": 1e-2}
 OTHERWISE: dict[str, dict[str, Any]] = {
     "relation": {"steps": 200, "lr": 1e-2},
     "reptile": {"lr": 0.5},
-    "mann": {"steps": 160, "lr": 1e-2, "hidden_state": 32, "cells": 8, "width": 16},
-    "snail": {"filters": 8},
+    "mann": {"steps": 20, "eval_every": 20, "cells": 16},
+    "snail": {"steps": 20, "eval_every": 20, "filters": 8},
+    "metanet": {"steps": 20, "eval_every": 20},
     **{name: {**FEW, "inner_steps": 2} for name in ("protomaml", "boil", "cavia", "mamlpp", "imaml")},
     **dict.fromkeys(("metaoptnet", "metabaseline"), FEW),
 }

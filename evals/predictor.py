@@ -275,15 +275,18 @@ class _Label(BaseModel):
     description: str = ""
 
 
+_Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
 class _Confidence(BaseModel):
     """A `Confidence` as it is stored."""
 
     model_config = ConfigDict(extra="forbid")
 
     temperature: Annotated[float, Field(gt=0)]
-    log_loss: tuple[float, float]
-    calibration_error: tuple[float, float]
-    points: Annotated[list[tuple[float, float]], Field(min_length=1)]
+    log_loss: _Pair
+    calibration_error: _Pair
+    points: Annotated[list[_Pair], Field(min_length=1)]
 
 
 class _Stored(BaseModel):

@@ -17,6 +17,7 @@ from evals.predictor import Predictor
 from evals.recommend.alarms import Doubt, alarms, doubts
 from evals.recommend.findings import Findings, weigh
 from evals.recommend.ladder import LeftOut, ladder, why_not
+from evals.recommend.model_card import model_card
 from evals.recommend.sentences import recommendation_sentence
 from evals.recommend.splits import MAX_ROWS, Splits, held_names, make_splits
 from evals.recommend.trial import Trial, attempt
@@ -28,8 +29,8 @@ from fewshot.core.errors import BudgetReached, FewshotError, ModelUnavailable, U
 from fewshot.core.paths import write_atomically
 
 SCHEMA_VERSION = 1
-#: File beside the predictor.
-_NAME = "recommendation.json"
+#: Files beside the predictor.
+_NAME, _CARD = "recommendation.json", "README.md"
 #: What is tried on tagged texts beside the baselines.
 _TAGGER = "token-nn:encoder=auto"
 #: Kinds whose answers are written, word by word.
@@ -127,13 +128,14 @@ class Recommendation:
         }
 
     def save(self, folder: Path) -> None:
-        """Write the predictor, and the document beside it.
+        """Write the predictor and, beside it, the document and a model card.
 
         Raises:
             UsageError: the folder holds something already.
             StorageError: it cannot be written.
         """
         self.predictor.save(folder)
+        write_atomically(folder / _CARD, model_card(self, folder.name))
         write_atomically(folder / _NAME, json.dumps(self.document, ensure_ascii=False, indent=2) + "\n")
 
 

@@ -355,3 +355,19 @@ def test_the_ladder_leaves_out_models_that_are_not_here(monkeypatch: pytest.Monk
     )
     assert why_not("icl:selector=(mmr:encoder=minilm)", "en") is not None
     assert why_not("tfidf", "en") is None
+
+
+def test_the_card_says_what_it_is_made_of_and_what_it_is_worth(tmp_path: Path) -> None:
+    task = task_of({"a|b": 40, "<i>no</i>": 40})
+    found = recommend(task, ["tfidf"], minutes=5)
+    found.save(tmp_path / "kept")
+    card = (tmp_path / "kept" / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlibrary_name: fewshot\n")
+    assert "| a\\|b | 40 |" in card
+    assert "<i>" not in card
+    for part in (found.sentence("en"), found.sentence("ko"), "80 labelled texts, 2 classes", "## Limits", "`tfidf`"):
+        assert part in card
+    assert "fewshot predict --from kept" in card
+    assert ("unsure below" in card) == (found.predictor.confidence is not None)
+    assert Predictor.load(tmp_path / "kept").confidence == found.predictor.confidence
+    assert found.predictor.confidence is not None

@@ -51,7 +51,7 @@ _FIGURES = """
 
 By `benchmarks/transductive.py`: {episodes} episodes, 5 classes (agnews: 4), 15 queries per class or as many unevenly;
 `names=none` is without the names of the labels. Accuracy, and the paired difference from prototypes with as many label
-names, in percentage points; both with 95 % intervals for new texts. `transport:balance=equal` is the one that is told,
+names, in percentage points; both with 95 % intervals over episodes of this pool. `transport:balance=equal` is told,
 and shows what that is worth where it is true, and where it is not.
 """
 

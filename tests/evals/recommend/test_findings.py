@@ -104,6 +104,10 @@ def test_a_transductive_learner_is_shown_and_not_recommended() -> None:
     assert found.advice.learner == "fair"
     assert [score.learner for score in found.scores] == ["fair", "cheats"]
     assert found.score("cheats").p is None
+    said = recommendation_sentence(found, splits)
+    assert said.startswith("Use fair")
+    assert said.endswith("Not considered, because it reads all texts that are asked together: cheats, with 100.0 %.")
+    assert "cheats(100.0 %)" in recommendation_sentence(found, splits, "ko")
 
 
 def test_a_constant_difference_is_tested_on_the_rows() -> None:

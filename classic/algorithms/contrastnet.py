@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Shown(NamedTuple):
-    """(n_support, d) embeddings, (n_support, way) whose class they are, (way,) which classes exist, all parameters."""
+    """(n_support, d) embeddings, (n_support, way) whose class they are, (way,) which classes exist; parameters."""
 
     support: Tensor
     members: Tensor
@@ -74,10 +74,9 @@ class ContrastNet(Episodic):
 
     def adapt(self, params: Params, task: TensorTask) -> Shown:
         """Embed the support."""
+        weights = network_params(params)
         members = one_hot(task.support_y, len(task.class_mask), task.support_mask)
-        return Shown(
-            self.network.apply(network_params(params), task.support_x), members, task.class_mask, network_params(params)
-        )
+        return Shown(self.network.apply(weights, task.support_x), members, task.class_mask, weights)
 
     def logits(self, fast: Shown, query_x: Tensor) -> Tensor:
         """(n_query, way) cosines divided by the temperature."""

@@ -71,9 +71,7 @@ def test_a_deformed_image_is_probe_and_gallery_patch_by_patch() -> None:
         "meta.deform.weight": torch.tensor([[0.5, -0.25]], dtype=DOUBLE),
         "meta.deform.bias": torch.ones(1, dtype=DOUBLE),
     }
-    x = torch.tensor([2.0, 6.0], dtype=DOUBLE)[:, None, None, None]
-    ones = torch.ones(2, dtype=DOUBLE)
-    task = TensorTask(x, torch.tensor([0, 1]), ones, x, torch.tensor([0, 1]), ones, ones)
+    task = two(torch.tensor([2.0, 6.0])[:, None, None, None])
     weights = torch.tensor([0.5 * 2 - 0.25 * 6 + 1, 0.5 * 6 - 0.25 * 2 + 1]).sigmoid().tolist()
     made = [weights[0] * 2 + (1 - weights[0]) * 6, weights[1] * 6 + (1 - weights[1]) * 2]
     means = algorithm.adapt(params, task).means[:, 0].tolist()
@@ -85,13 +83,9 @@ def test_each_patch_has_its_own_weight() -> None:
     algorithm = IDMN(Flat(16), deformed=1, patches=2)
     bias = torch.tensor([50.0, -50.0, 50.0, -50.0], dtype=DOUBLE)
     params = {"meta.deform.weight": torch.zeros(4, 32, dtype=DOUBLE), "meta.deform.bias": bias}
-    x = torch.stack([torch.full((1, 4, 4), 1.0), torch.full((1, 4, 4), 3.0)]).to(DOUBLE)
-    ones = torch.ones(2, dtype=DOUBLE)
-    means = algorithm.adapt(
-        params, TensorTask(x, torch.tensor([0, 1]), ones, x, torch.tensor([0, 1]), ones, ones)
-    ).means
-    expected = torch.tensor([[1.0, 1.0, 2.0, 2.0], [2.0, 2.0, 3.0, 3.0]])
-    expected[1] = torch.tensor([3.0, 3.0, 2.0, 2.0])
+    images = torch.tensor([1.0, 3.0])[:, None, None, None].expand(2, 1, 4, 4)
+    means = algorithm.adapt(params, two(images)).means
+    expected = torch.tensor([[1.0, 1.0, 2.0, 2.0], [3.0, 3.0, 2.0, 2.0]])
     torch.testing.assert_close(means.unflatten(1, (4, 4)), expected[:, None].expand(2, 4, 4).to(DOUBLE))
 
 

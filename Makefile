@@ -27,7 +27,7 @@ $(READY): pyproject.toml constraints.txt
 # What only tests, linters and benchmarks need.
 $(TOOLS): $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
-		--editable '.[report,frames,excel,openai,anthropic,prices,serve,transport,ray,tensorboard]'
+		--editable '.[report,frames,excel,images,openai,anthropic,prices,serve,transport,ray,tensorboard]'
 	touch $@
 
 demo: $(READY)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from classic.algorithms.boil import BOIL
     from classic.algorithms.cavia import CAVIA
     from classic.algorithms.contrastnet import ContrastNet
+    from classic.algorithms.idmn import IDMN
     from classic.algorithms.imaml import IMAML
     from classic.algorithms.maml import MAML
     from classic.algorithms.mamlpp import MAMLPlusPlus
@@ -42,15 +43,19 @@ if TYPE_CHECKING:
     from classic.functional.calls import adapt, meta_gradient, predict
     from classic.functional.executors import CapturedExecutor, LoopExecutor, VmapExecutor, build_executor
     from classic.functional.sinusoid import Sinusoids
+    from classic.networks.conv4 import Conv4
     from classic.networks.head import Headed
     from classic.networks.mlp import MLP
+    from classic.networks.resnet import ResNet12, ResNet18
     from classic.training.options import TrainingOptions
+    from classic.training.tensors import TensorEpisodes, evaluate
     from classic.training.trainer import Trainer
 
 _HOME = {
     "ANIL": "classic.algorithms.anil",
     "BOIL": "classic.algorithms.boil",
     "CAVIA": "classic.algorithms.cavia",
+    "IDMN": "classic.algorithms.idmn",
     "IMAML": "classic.algorithms.imaml",
     "MAML": "classic.algorithms.maml",
     "MANN": "classic.algorithms.mann",
@@ -59,6 +64,7 @@ _HOME = {
     "SNAIL": "classic.algorithms.snail",
     "CapturedExecutor": "classic.functional.executors",
     "ContrastNet": "classic.algorithms.contrastnet",
+    "Conv4": "classic.networks.conv4",
     "Headed": "classic.networks.head",
     "LoopExecutor": "classic.functional.executors",
     "MAMLPlusPlus": "classic.algorithms.mamlpp",
@@ -74,16 +80,20 @@ _HOME = {
     "ProtoNet": "classic.algorithms.protonet",
     "Relation": "classic.algorithms.relation",
     "Reptile": "classic.algorithms.reptile",
+    "ResNet12": "classic.networks.resnet",
+    "ResNet18": "classic.networks.resnet",
     "Siamese": "classic.algorithms.siamese",
     "Sinusoids": "classic.functional.sinusoid",
     "TapNet": "classic.algorithms.tapnet",
     "TasksetTasks": "classic.adapters.tasksets",
+    "TensorEpisodes": "classic.training.tensors",
     "TensorTask": "classic.functional.base",
     "Trainer": "classic.training.trainer",
     "TrainingOptions": "classic.training.options",
     "VmapExecutor": "classic.functional.executors",
     "adapt": "classic.functional.calls",
     "build_executor": "classic.functional.executors",
+    "evaluate": "classic.training.tensors",
     "meta_gradient": "classic.functional.calls",
     "predict": "classic.functional.calls",
 }
@@ -92,6 +102,7 @@ __all__ = [
     "ANIL",
     "BOIL",
     "CAVIA",
+    "IDMN",
     "IMAML",
     "MAML",
     "MANN",
@@ -100,6 +111,7 @@ __all__ = [
     "SNAIL",
     "CapturedExecutor",
     "ContrastNet",
+    "Conv4",
     "Headed",
     "LoopExecutor",
     "MAMLPlusPlus",
@@ -115,16 +127,20 @@ __all__ = [
     "ProtoNet",
     "Relation",
     "Reptile",
+    "ResNet12",
+    "ResNet18",
     "Siamese",
     "Sinusoids",
     "TapNet",
     "TasksetTasks",
+    "TensorEpisodes",
     "TensorTask",
     "Trainer",
     "TrainingOptions",
     "VmapExecutor",
     "adapt",
     "build_executor",
+    "evaluate",
     "meta_gradient",
     "predict",
 ]

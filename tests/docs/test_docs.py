@@ -41,7 +41,7 @@ def test_commands_in_the_readme_exist() -> None:
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("page", ["README.md", "docs/selectors.md", "docs/registry.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/selectors.md", "docs/registry.md", "docs/images.md"])
 def test_the_code_on_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), flags=re.DOTALL)

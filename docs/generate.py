@@ -72,11 +72,17 @@ def _tasks() -> Iterator[str]:
 
     yield "# Tasks\n\nRows marked *package* are shipped; others come from `$FEWSHOT_DATA` or the Hugging Face hub.\n\n"
     yield "| task | language | about | rows | licence |\n|---|---|---|---|---|\n"
-    shipped = {path.name for path in (HERE.parent / "evals" / "cards" / "data").iterdir()}
+    held = {path.name for path in (HERE.parent / "evals" / "cards" / "data").iterdir()}
     for name, path in packaged_cards().items():
         card = read_card(path)
         hub = card.source.hub
-        rows = "*package*" if name in shipped else f"`$FEWSHOT_DATA` or `{hub.id}`" if hub else "`$FEWSHOT_DATA`"
+        rows = (
+            "*package*"
+            if name in held or card.source.generated
+            else f"`$FEWSHOT_DATA` or `{hub.id}`"
+            if hub
+            else "`$FEWSHOT_DATA`"
+        )
         yield f"| `{name}` | {card.language} | {card.title} | {rows} | {card.licence or 'none stated'} |\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from evals.wording import metric_name
 if TYPE_CHECKING:
     from evals.recommend.recommendation import Recommendation
 
+#: Folders of a path: whose machine it was is nobody's business.
+_PATH = re.compile(r"(?:/[^/\s:]+)+/(?=[^/\s:])")
 #: Probabilities below which being unsure is shown.
 _THRESHOLDS = (0.5, 0.7, 0.9)
 
@@ -38,15 +41,19 @@ def _lines(found: Recommendation, folder: str) -> Iterator[str]:
     counts = Counter(str(row.label) for row in predictor.support)
     if found.splits.kind == "classification":
         yield from _table(["class", "texts"], [[label.name, counts[label.name]] for label in predictor.labels])
-    yield from (*(f"- {_plain(note)}" for note in found.task.notes), "", "## Learner", "", f"`{predictor.spec}`", "")
+    notes = (_PATH.sub("", note) for note in found.task.notes)
+    yield from (*(f"- {_plain(note)}" for note in notes), "", "## Learner", "", f"`{predictor.spec}`", "")
     yield from _figures(found)
     yield from _limits(found)
 
 
 def _figures(found: Recommendation) -> Iterator[str]:
     splits, name = found.splits, metric_name(found.findings.metric)
-    yield f"## How good it is\n\n{splits.repeats} x {splits.folds}-fold splits: {splits.n_train} texts shown, "
-    yield f"{splits.n_test} asked. Intervals are corrected for overlapping splits (Nadeau and Bengio 2003).\n"
+    yield "## How good it is\n"
+    yield (
+        f"{splits.repeats} x {splits.folds}-fold splits: {splits.n_train} texts shown, {splits.n_test} asked. "
+        "Intervals are corrected for overlapping splits (Nadeau and Bengio 2003).\n"
+    )
     scores = [
         [f"`{score.learner}`", f"{score.accuracy.mean:.3f}", f"{score.accuracy.low:.3f} to {score.accuracy.high:.3f}"]
         for score in found.findings.scores
@@ -55,8 +62,10 @@ def _figures(found: Recommendation) -> Iterator[str]:
     if (trusted := found.predictor.confidence) is None:
         return
     before, after = trusted.calibration_error
-    yield f"Its probabilities are {100 * after:.1f} points off on average; {100 * before:.1f} before calibration, by a "
-    yield f"temperature of {trusted.temperature:.2f}. What it answers when it may be unsure (`--abstain`):\n"
+    yield (
+        f"Its probabilities are {100 * after:.1f} points off on average; {100 * before:.1f} before calibration, by a "
+        f"temperature of {trusted.temperature:.2f}. What it answers when it may be unsure (`--abstain`):\n"
+    )
     rows = []
     for threshold in _THRESHOLDS:
         coverage, right = trusted.at(threshold)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -14,9 +15,13 @@ from classic.networks import Identity
 from classic.training.data import EpisodeTasks, TextTable
 from classic.training.inputs import FrozenFeatures
 from classic.training.paraphrases import ParaphrasedTasks, Rule, paraphrase
+from evals.types import Status
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import UsageError
+from tests.classic.networks.test_text import tiny_model
 from tests.classic.toys import SPLIT, ToyEncoder, context, data
+
+__all__ = ["tiny_model"]
 
 TEXTS = [
     "where is my new card",
@@ -101,3 +106,13 @@ def test_pairs_have_no_paraphrases(name: str) -> None:
     with pytest.raises(UsageError, match=f"{name} makes no paraphrases of pairs: unlabelled=0"):
         LEARNERS.build(name, encoder=ToyEncoder())._sources([pair], [pair], table)
     LEARNERS.build(name, encoder=ToyEncoder(), unlabelled=0)._sources([pair], [pair], table)
+
+
+@pytest.mark.parametrize("name", ["contrastnet", "protaugment"])
+def test_a_published_encoder_is_trained_by_them(name: str, tiny_model: Path) -> None:
+    quick: Any = {"steps": 1, "meta_batch": 1, "n_valid": 2, "eval_every": 1, "train_way": None, "paraphrases": 1}
+    learner, known = LEARNERS.build(name, encoder=f"hub:{tiny_model}", **quick), data()
+    learner.meta_fit(known.train, known.valid, context())
+    assert any("word_embeddings" in name for name in learner._model.params)
+    (done,) = learner.predict([known.valid[0].problem], context())
+    assert {answer.status for answer in done.answers} == {Status.OK}

@@ -2,5 +2,6 @@
 
 from classic.registry.records import Class, Event, Found, Match
 from classic.registry.registry import PrototypeRegistry
+from classic.registry.threshold import Tuned
 
-__all__ = ["Class", "Event", "Found", "Match", "PrototypeRegistry"]
+__all__ = ["Class", "Event", "Found", "Match", "PrototypeRegistry", "Tuned"]

@@ -9,7 +9,7 @@ p <- (1 - rate) p + rate * (mean of the new items), which forgets the old ones a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from classic.registry.names import checked_name, key_of
 from classic.registry.records import Class, Event, Found, Match
 from classic.registry.search import Index
 from classic.registry.storage import RegistryFile, Stored, Transaction
+from classic.registry.threshold import Tuned, tuned
 from classic.registry.vectors import Items, Space, embed, is_blank, means_of, modality_of, require_direction, shape_of
 from fewshot.core.consent import require_consent
 from fewshot.core.errors import UsageError, unknown_name
@@ -242,6 +243,34 @@ class PrototypeRegistry:
                 accepted = least is None or matches[0].similarity >= least
                 found[at] = Found(matches[0].name if accepted else None, matches)
         return found
+
+    def tune(self, items: Items, labels: Sequence[str | None]) -> Tuned:
+        """The threshold that best tells items of registered classes from others. It is not set.
+
+        Args:
+            labels: the class of each item; None, or a name that is not registered, where it is of no class here.
+
+        Raises:
+            UsageError: no class is registered, or no items of either kind.
+        """
+        nearest = [found.nearest for found in self.query(items, k=1)]
+        registered = {key_of(name) for name in self._names.values()}
+        keys = [None if label is None else key_of(label) for label in labels]
+        right = [
+            key_of(matches[0].name) == key if key in registered else None
+            for matches, key in zip(nearest, keys, strict=True)
+            if matches
+        ]
+        return tuned([matches[0].similarity for matches in nearest if matches], right)
+
+    def set_threshold(self, threshold: float | None) -> None:
+        """The similarity below which a query is rejected from now on if it names no other; None rejects nothing.
+
+        Raises:
+            UsageError: it is outside of [-1, 1].
+        """
+        with self._file.writing() as change:
+            change.set_fact("threshold", None if threshold is None else repr(_similarity(threshold)))
 
     def load(self) -> int:
         """Read into memory what has changed, as a query does. Returns the number of classes."""

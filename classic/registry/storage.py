@@ -196,7 +196,7 @@ class Transaction:
         found = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return found and found[0]
 
-    def set_fact(self, name: str, value: str) -> None:
+    def set_fact(self, name: str, value: str | None) -> None:
         """Note or replace a fact."""
         self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 

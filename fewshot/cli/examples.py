@@ -46,6 +46,7 @@ EXAMPLES: Mapping[str, str] = {
     "registry add": "intents.sqlite refund 'my money back, please' 'I want a refund'",
     "registry update": "intents.sqlite refund 'please cancel the payment'",
     "registry query": "intents.sqlite 'when do I get my money?' -k 3",
+    "registry tune": "intents.sqlite --from labelled.csv --set",
     "registry ls": "intents.sqlite",
     "registry remove": "intents.sqlite refund",
     "registry merge": "intents.sqlite refund cancellation",

@@ -133,6 +133,36 @@ def query(
     )
 
 
+@app.command("tune")
+@with_options(Reading)
+def tune(
+    ctx: typer.Context,
+    path: _Path,
+    source: Annotated[str, typer.Option("--from", help="File with labels, of texts of no registered class too.")],
+    keep: Annotated[bool, typer.Option("--set", help="Make it the threshold of the registry.")] = False,
+    trust: Trust = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Find the threshold that best tells texts of registered classes from others, whose labels are not registered."""
+    from dataclasses import asdict
+
+    reading = Reading.of(ctx.params, source)
+    with _open(path, device, trust, read_only=not keep) as registry:
+        given = list(_with_text(source, reading))
+        labels = [_label(new, reading.label_column or "label", source) for new in given]
+        found = registry.tune([new.text for new in given], labels)
+        if keep:
+            registry.set_threshold(found.threshold)
+    if as_json:
+        show_json(asdict(found))
+        return
+    show(
+        f"threshold {found.threshold:g}: accepts {found.right} of {found.known} texts of registered classes as what "
+        f"they are, and rejects {found.rejected} of {found.others} others"
+    )
+
+
 @app.command("ls")
 def list_classes(path: _Path, as_json: AsJson = False) -> None:
     """List the classes: how many texts each was made of, and when it last changed."""

@@ -32,6 +32,7 @@ def made(fewshot: Callable) -> None:
 def test_the_commands_of_the_page_print_what_it_shows(fewshot: Callable) -> None:
     Path("more.csv").write_text("text,label\n주문을 취소할래요,취소\n사이즈를 바꾸고 싶어요,교환\n", encoding="utf-8")
     Path("new.txt").write_text("환불이요\n배송이요\n", encoding="utf-8")
+    Path("labelled.csv").write_text("text,label\n환불할래요,환불\n배송 언제,배송\n날씨 어때,잡담\n", encoding="utf-8")
     (shown,) = re.findall(r"```text\n(.*?)```", PAGE, flags=re.DOTALL)
     printed = []
     for command in re.findall(r"^fewshot (.+)$", PAGE, flags=re.MULTILINE):
@@ -83,6 +84,30 @@ def test_many_texts_are_asked_at_once_as_json(fewshot: Callable) -> None:
     assert [each["text"] for each in document] == asked, "every row of the input has its row"
     assert [each["label"] for each in document] == ["refund", None, "배송", None, None]
     assert [len(each["nearest"]) for each in document] == [1, 0, 1, 0, 1]
+
+
+@pytest.mark.usefixtures("made")
+def test_a_threshold_is_found_and_set(fewshot: Callable) -> None:
+    rows = ["a refund please,refund", "배송 언제,배송", "my money,Refund", "good morning,chat", "날씨,chat", "?!,chat"]
+    Path("labelled.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
+    found = json.loads(fewshot("registry", "tune", "r", "--from", "labelled.csv", "--json").stdout)
+    assert {key: found[key] for key in ("known", "right", "others", "rejected")} == {
+        "known": 3,
+        "right": 3,
+        "others": 2,
+        "rejected": 2,
+    }
+    assert json.loads(fewshot("registry", "ls", "r", "--json").stdout)["threshold"] is None, (
+        "it was not asked to be set"
+    )
+    done = fewshot("registry", "tune", "r", "--from", "labelled.csv", "--set")
+    assert "accepts 3 of 3 texts" in done.stdout
+    assert json.loads(fewshot("registry", "ls", "r", "--json").stdout)["threshold"] == found["threshold"]
+    asked = json.loads(fewshot("registry", "query", "r", "my money", "good morning", "--json").stdout)
+    assert [each["label"] for each in asked] == ["refund", None]
+    Path("known.csv").write_text("text,label\nmy money,refund\n", encoding="utf-8")
+    refused = fewshot("registry", "tune", "r", "--from", "known.csv")
+    assert (refused.code, "there are no items of other classes" in refused.stderr) == (2, True)
 
 
 @pytest.mark.promise(145)

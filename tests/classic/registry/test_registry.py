@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from classic.registry import PrototypeRegistry, storage
+from classic.registry.threshold import tuned
 from fewshot.core.errors import NotTrusted, StorageError, UsageError
 from fewshot.encoders import Lexical
 
@@ -137,6 +138,22 @@ def test_the_threshold_of_the_registry_holds_where_a_query_names_none(tmp_path: 
     with PrototypeRegistry.create(tmp_path / "r", Letters(), threshold=0.9) as registry:
         registry.add({"a": ["a"]})
         assert [registry.query(["ab"], threshold=least)[0].label for least in (None, 0.5)] == [None, "a"]
+
+
+@pytest.mark.parametrize(
+    ("known", "wrong", "others", "expected"),
+    [
+        ([0.9, 0.8], [], [0.2, 0.1], (0.5, 2, 2)),
+        ([0.9, 0.8], [0.7], [0.75, 0.1], (0.775, 2, 2)),
+        ([0.2, 0.1], [], [0.9, 0.8], (0.901, 0, 2)),
+        ([0.9, 0.5, 0.5], [], [0.6, 0.1], (0.3, 3, 1)),
+    ],
+    ids=["apart", "what is taken for another class need not be accepted", "upside down", "overlapping"],
+)
+def test_the_threshold_that_tells_best(known: list, wrong: list, others: list, expected: tuple) -> None:
+    found = tuned([*known, *wrong, *others], [True] * len(known) + [False] * len(wrong) + [None] * len(others))
+    assert (found.threshold, found.right, found.rejected) == (pytest.approx(expected[0]), *expected[1:])
+    assert (found.known, found.others) == (len(known) + len(wrong), len(others))
 
 
 def test_vectors_are_taken_as_items_without_the_encoder(tmp_path: Path) -> None:

@@ -4,10 +4,10 @@ An LSTM reads the support one row after the other, each with the label of the ro
 it saw until the label comes. It keeps it in a memory: a key is written to the cell that was used least or to the one
 that was read last (least recently used access, LRUA), and read back by cosine. A query is one more row of the sequence.
 
-Traps: a cell is written before it is read, with the weights of the step before (the paper's equations 5 to 8); cells
-that tie for the least use must not all be chosen, or the first write fills the whole memory; the softmax over cosines
-has no temperature in the paper, and is then almost flat over 128 cells. In the paper every row of the sequence is also
-a query; here the loss is that of the queries alone, as for every other learner.
+Traps: a cell is written before it is read, with the weights of the step before; cells that tie for the least use must
+not all be chosen, or the first write fills the whole memory; the softmax over cosines has no temperature in the paper,
+and is then almost flat over 128 cells. In the paper every row of the sequence is also a query; here the loss is that of
+the queries alone, as for every other learner.
 The paper trains a controller that is random at first on 100,000 episodes. On intents by a frozen encoder, such a one is
 right in 46 % after 100 steps of 8 episodes on the classes that it is trained on, and by chance on others. With
 start="matching" the controller begins so that its first head writes the row before with its label, and its second looks
@@ -39,6 +39,8 @@ _EMPTY = 1e-8
 #: Where training starts by matching: the bias of a gate that is open; the size of a label beside an embedding; of the
 #: key that reads, which is added to cells too, but compared by its direction alone; of attention as a logit.
 _OPEN, _LABEL, _WHISPER, _SCALE = 5.0, 0.3, 0.01, 20.0
+#: Columns of an embedding for which the LSTM that begins so has 40 million parameters.
+_WIDEST = 1024
 
 
 class State(NamedTuple):
@@ -102,7 +104,14 @@ class MANN(Episodic):
         if self.start not in ("random", "matching"):
             raise unknown_name("start", self.start, ["random", "matching"])
         if self.start == "matching" and self.reads < 2:
-            raise UsageError("reads=1 leaves no head to read with where start=matching; use 2 or more")
+            raise UsageError(f"reads={self.reads} leaves no head to read with where start=matching; use 2 or more")
+        if not 1 <= self.reads <= self.cells:
+            raise UsageError(f"reads={self.reads} must be from 1 to the number of cells, which is {self.cells}")
+        if self.start == "matching" and self.network.features > _WIDEST:
+            raise UsageError(
+                f"start=matching makes the LSTM twice as wide as an embedding, and one of {self.network.features} "
+                f"columns is too wide for that; use start=random, or an encoder of at most {_WIDEST} columns"
+            )
 
     @property
     def sizes(self) -> tuple[int, int]:

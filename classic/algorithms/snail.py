@@ -25,7 +25,7 @@ from classic.functional.losses import ABSENT
 from classic.functional.sequence import Sequence, as_sequence
 from classic.learners.meta import meta_learner
 from classic.networks.mlp import linear_params
-from fewshot.core.errors import unknown_name
+from fewshot.core.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     import torch
@@ -69,6 +69,8 @@ class SNAIL(Episodic):
     def __post_init__(self) -> None:
         if self.start not in ("random", "matching"):
             raise unknown_name("start", self.start, ["random", "matching"])
+        if self.filters < 4 or self.length < 1:
+            raise UsageError(f"filters={self.filters} must be 4 or more, and length={self.length} 1 or more")
 
     @property
     def layers(self) -> tuple[tuple[str, int, int], ...]:

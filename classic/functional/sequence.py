@@ -3,7 +3,7 @@
 A support is a set, and its classes have no numbers. So that neither the order in which rows are listed nor the
 numbering of the classes can decide an answer, rows are sorted along a fixed direction of their embeddings, and classes
 take the label slots in the order in which they first occur. An order that means the same in every task is also easier
-to learn from than a random one: a memory-augmented network needs a third of the episodes.
+to learn from than a random one: a memory-augmented network needs a third of the episodes of a toy.
 """
 
 from __future__ import annotations

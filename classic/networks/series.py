@@ -149,6 +149,10 @@ class SeriesEncoder(Described):
     lr = 1e-3
 
     def __post_init__(self) -> None:
+        if min(self.features, self.groups, self.filters) < 1 or self.recurrent < 0 or self.share <= 0:
+            raise UsageError(
+                "features, groups and filters of series must be 1 or more, share above 0, recurrent from 0"
+            )
         if any(width % 2 == 0 for width in self.widths) or not self.widths:
             raise UsageError(f"widths {self.widths} must be odd numbers, so that a filter has a middle")
 

@@ -131,10 +131,17 @@ class TestMemory:
         expected = matching.logits(matching.adapt({}, one), one.query_x)
         assert found.argmax(-1).tolist() == expected.argmax(-1).tolist()
 
-    @pytest.mark.parametrize("arguments", [{"start": "cosine"}, {"start": "matching", "reads": 1}, {"temperature": 0}])
+    @pytest.mark.parametrize(
+        "arguments",
+        [{"start": "cosine"}, {"start": "matching", "reads": 1}, {"temperature": 0}, {"cells": 3, "reads": 4}],
+    )
     def test_arguments_without_a_meaning_are_refused(self, arguments: dict[str, Any]) -> None:
         with pytest.raises(UsageError, match=list(arguments)[-1]):
             MANN(Identity(2), **arguments)
+
+    def test_an_embedding_that_would_make_a_huge_controller_is_refused(self) -> None:
+        with pytest.raises(UsageError, match="2048 columns is too wide for that; use start=random"):
+            MANN(Identity(2048), start="matching")
 
     def test_a_label_arrives_one_step_late(self) -> None:
         """The label of the first row decides the state after the second, and not that after the first."""
@@ -213,9 +220,10 @@ class TestTemporalConvolution:
         expected = matching.logits(matching.adapt({}, one), one.query_x).exp()
         assert_close(found / found.sum(-1, keepdim=True), expected)
 
-    def test_an_unknown_start_is_refused(self) -> None:
-        with pytest.raises(UsageError, match="start"):
-            SNAIL(Identity(2), start="cosine")  # type: ignore[arg-type]
+    @pytest.mark.parametrize("arguments", [{"start": "cosine"}, {"filters": 2}, {"length": 0}])
+    def test_arguments_without_a_meaning_are_refused(self, arguments: dict[str, Any]) -> None:
+        with pytest.raises(UsageError, match=next(iter(arguments))):
+            SNAIL(Identity(2), **arguments)
 
 
 class TestFastWeights:

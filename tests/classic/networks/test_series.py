@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -63,9 +65,12 @@ def test_groups_overlap_and_are_the_same_every_time() -> None:
     assert SeriesEncoder(groups=3, dimensions=1).members == [[0], [0], [0]]
 
 
-def test_widths_are_odd() -> None:
-    with pytest.raises(UsageError, match="must be odd"):
-        SeriesEncoder(widths=(8, 5, 3))
+@pytest.mark.parametrize(
+    "arguments", [{"widths": (8, 5, 3)}, {"widths": ()}, {"groups": 0}, {"recurrent": -1}, {"share": 0}]
+)
+def test_sizes_without_a_meaning_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(arguments))):
+        SeriesEncoder(**arguments)
 
 
 class TestRows:

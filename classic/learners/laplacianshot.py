@@ -35,6 +35,8 @@ from classic.learners.transductive import (
 
 #: Where no assignment moves by more, steps end.
 _SETTLED = 1e-6
+#: Rows whose similarities to all others are held at once.
+_BLOCK = 1024
 
 
 @dataclass(eq=False, kw_only=True)
@@ -81,6 +83,10 @@ def nearest(vectors: np.ndarray, count: int) -> np.ndarray:
 
     Of equally similar rows, the first is taken.
     """
-    similar = vectors @ vectors.T
-    np.fill_diagonal(similar, -np.inf)
-    return np.argsort(-similar, axis=1, kind="stable")[:, : min(count, len(vectors) - 1)]
+    found = [np.empty((0, min(count, len(vectors) - 1)), dtype=int)]
+    for start in range(0, len(vectors), _BLOCK):
+        similar = vectors[start : start + _BLOCK] @ vectors.T
+        own = np.arange(len(similar))
+        similar[own, start + own] = -np.inf
+        found.append(np.argsort(-similar, axis=1, kind="stable")[:, : min(count, len(vectors) - 1)])
+    return np.concatenate(found)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from classic.learners import alpha_tim
+from classic.learners import alpha_tim, laplacianshot
 from classic.learners.alpha_tim import AlphaTIM
 from classic.learners.laplacianshot import LaplacianShot, nearest
 from classic.learners.soft_kmeans import SoftKMeans
@@ -138,6 +138,13 @@ def test_neighbours_are_others() -> None:
     assert nearest(copies, 1).tolist() == [[1], [0], [0]]
     assert nearest(copies, 5).tolist() == [[1, 2], [0, 2], [0, 1]]
     assert nearest(copies[:1], 3).shape == (1, 0)
+
+
+def test_neighbours_are_found_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(0).normal(size=(7, 3))
+    whole = nearest(rows, 2)
+    monkeypatch.setattr(laplacianshot, "_BLOCK", 3)
+    assert nearest(rows, 2).tolist() == whole.tolist()
 
 
 @pytest.mark.promise(135)

@@ -126,5 +126,6 @@ def make_study(**options: Any) -> Study:
         return Study.model_validate({name: value for name, value in options.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
         option = "--" + str(first["loc"][0]).replace("_", "-") if first["loc"] else "the study"
-        raise UsageError(f"{option}: {first['msg'][:1].lower()}{first['msg'][1:]}") from error
+        raise UsageError(f"{option}: {message[:1].lower()}{message[1:]}") from error

@@ -81,7 +81,8 @@ def validated(model: type[Model], document: Document, data: Mapping[str, Any], p
         if first["type"] == "extra_forbidden":
             problem = "is not a known key" + (_nearest(str(path[-1]), model) if len(path) == 1 else "")
         else:
-            problem = first["msg"][:1].lower() + first["msg"][1:]
+            message = first["msg"].removeprefix("Value error, ")
+            problem = message[:1].lower() + message[1:]
         name = ".".join(map(str, path)) or "the file"
         raise TaskError(f"{where}: {name}: {problem}") from error
 

@@ -15,6 +15,7 @@ from classic.learners.alpha_tim import AlphaTIM
 from classic.learners.laplacianshot import LaplacianShot, nearest
 from classic.learners.soft_kmeans import SoftKMeans
 from classic.learners.transport import Transport, transported
+from evals.labeller import Labeller
 from evals.types import Example, Label, Problem, Query, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import MissingExtra, UsageError
@@ -217,6 +218,14 @@ def test_the_order_of_queries_changes_nothing(name: str) -> None:
     one, other = learner.predict([drawn, backwards], context())
     for answer, again in zip(one.answers, other.answers[::-1], strict=True):
         assert np.allclose(np.exp(answer.scores), np.exp(again.scores), atol=1e-5)
+
+
+def test_whoever_asks_new_texts_is_told_that_they_are_read_together(caplog: pytest.LogCaptureFixture) -> None:
+    shown = problem(SHOWN, [])
+    for name, told in (("prototypes", []), ("soft-kmeans", ["soft-kmeans reads the texts it is asked together, 8 at"])):
+        caplog.clear()
+        Labeller(LEARNERS.build(name, encoder=ToyEncoder()), shown.task, shown.labels, shown.support, batch_size=8)
+        assert [message[: len(start)] for message, start in zip(caplog.messages, told, strict=True)] == told
 
 
 @pytest.mark.parametrize(

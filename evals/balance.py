@@ -75,7 +75,9 @@ def _parsed(text: str) -> Dirichlet | None:
     except ValueError:
         alpha = float("nan")
     if not 0 < alpha < float("inf"):
-        raise ValueError(f"ALPHA in {text!r} is to be a number above 0: {_ALPHA:g} is usual, lower is more uneven")
+        raise ValueError(
+            f"the concentration in {text!r} is to be a number above 0: {_ALPHA:g} is usual, lower is more uneven"
+        )
     return Dirichlet(alpha)
 
 

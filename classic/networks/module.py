@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from classic.functional.inner import descend
@@ -42,7 +41,13 @@ class ModuleNetwork:
     module: nn.Module
     features: int
     vectorizes: bool
+    #: Frozen parameters and buffers.
+    _constants: dict[str, Tensor] = field(init=False, repr=False)
     name = "module"
+
+    def __post_init__(self) -> None:
+        frozen = {name: value.detach() for name, value in self.module.named_parameters() if not value.requires_grad}
+        object.__setattr__(self, "_constants", frozen | dict(self.module.named_buffers()))
 
     @property
     def outputs(self) -> int:
@@ -115,12 +120,6 @@ class ModuleNetwork:
             "layers": digest(repr(self.module)),
             "weights": fingerprint({**dict(self.module.named_parameters()), **dict(self.module.named_buffers())}),
         }
-
-    @cached_property
-    def _constants(self) -> dict[str, Tensor]:
-        """Frozen parameters and buffers."""
-        frozen = {name: value.detach() for name, value in self.module.named_parameters() if not value.requires_grad}
-        return frozen | dict(self.module.named_buffers())
 
 
 def of_module(module: nn.Module, example: Tensor | None = None) -> ModuleNetwork:

@@ -9,6 +9,7 @@ import numpy as np
 
 from evals.content import Content
 from fewshot.core.errors import FewshotError, UsageError
+from fewshot.core.images import Image
 from fewshot.encoders.base import Encoder
 from fewshot.encoders.pairs import pair_vectors
 from fewshot.encoders.prototypes import normalized
@@ -115,6 +116,8 @@ class FrozenFeatures:
         return pair_vectors(*(self._encoded([pair[at] for pair in pairs]) for at in (0, 1)))
 
     def _encoded(self, texts: Sequence[str]) -> np.ndarray:
+        if getattr(self.encoder, "modality", "text") == "text" and any(isinstance(text, Image) for text in texts):
+            raise UsageError(f"encoder {self.encoder.name!r} reads texts, and these are images; pixels reads them")
         vectors = self.encoder.encode(texts)
         dense = vectors if isinstance(vectors, np.ndarray) else _folded(vectors)
         faulty = np.flatnonzero(~np.isfinite(dense).all(axis=1))

@@ -13,13 +13,14 @@ from typing import Any, Literal, Self, TypeVar
 import numpy as np
 
 from evals.adapters.inputs import InputError, in_order, known_labels, known_texts, names_of, plain_array
-from evals.language import UNKNOWN
+from evals.language import NONE, UNKNOWN
 from evals.learner import Background, Context, Learner, for_task
 from evals.rounds import in_rounds
 from evals.types import Answer, Example, Label, Problem, Query, Status, TaskInfo
 from fewshot.core.catalog import LEARNERS
 from fewshot.core.errors import FewshotError, UsageError, unknown_name
 from fewshot.core.hashing import digest
+from fewshot.core.images import Image
 from fewshot.core.wording import in_python, speaking_python
 
 _LOG = logging.getLogger(__name__)
@@ -210,6 +211,8 @@ class EpisodeClassifier:
 
     @property
     def _info(self) -> TaskInfo:
+        if self.task is None and any(isinstance(example.text, Image) for example in self.support_):
+            return TaskInfo(name="images", language=NONE, kind="classification", modality="image")
         return self.task or TaskInfo(name="texts", language=UNKNOWN, kind="classification")
 
     def _context(self) -> Context:

@@ -9,6 +9,7 @@ import numpy as np
 
 from evals.sources import LONE_SURROGATE
 from fewshot.core.errors import UsageError
+from fewshot.core.images import Image
 
 
 class InputError(UsageError, ValueError):
@@ -16,10 +17,10 @@ class InputError(UsageError, ValueError):
 
 
 def known_texts(texts: Iterable[str]) -> list[str]:
-    """Texts as a list of plain strings.
+    """Texts as a list of plain strings, or images as they are.
 
     Raises:
-        InputError: one string alone, something that is no string, or a lone surrogate.
+        InputError: one string alone, something that is no string, a lone surrogate, or texts among images.
     """
     if isinstance(texts, str):
         raise InputError("one string was given where a list of texts is expected; write [text]")
@@ -29,7 +30,10 @@ def known_texts(texts: Iterable[str]) -> list[str]:
             raise InputError(f"texts[{at}] is of type {type(text).__name__}; texts are strings")
         if LONE_SURROGATE.search(text):
             raise InputError(f"texts[{at}] holds half a character (a lone surrogate); remove or repair it")
-    return [str(text) for text in known]
+    images = [isinstance(text, Image) for text in known]
+    if any(images) and not all(images):
+        raise InputError(f"texts[{images.index(False)}] is a text, and others are images; give one or the other")
+    return known if any(images) else [str(text) for text in known]
 
 
 def known_labels(labels: Iterable[Hashable]) -> list[Hashable]:

@@ -20,9 +20,12 @@ from sklearn.svm import LinearSVC
 from sklearn.utils import estimator_checks
 
 from evals.adapters import EpisodeClassifier, SklearnLearner
+from evals.adapters.inputs import InputError
 from evals.learner import BaseLearner, Context
 from evals.types import Answer, Example, Label, Prediction, Problem, Query, Status, TaskInfo
 from fewshot.core.errors import FewshotError, UsageError
+from fewshot.core.images import as_image
+from tests.evals.images.pictures import picture
 
 TEXTS = ["good film", "bad film", "nice food", "awful food", "good and nice", "bad and awful"]
 LABELS = ["pos", "neg"] * 3
@@ -315,3 +318,17 @@ def test_cross_validation_and_search(estimator):
 def test_importing_the_adapters_loads_nothing_heavy():
     program = "import sys, evals.adapters; print([m for m in ('torch', 'sklearn', 'scipy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_images_are_classified_too_and_not_mixed_with_texts() -> None:
+    shown = [as_image(picture(kind, n)) for kind in range(3) for n in range(2)]
+    labels = ["a", "a", "b", "b", "c", "c"]
+    classifier = EpisodeClassifier("prototypes").fit(shown, labels)
+    assert classifier.predict([as_image(picture(kind, 9)) for kind in range(3)]).tolist() == ["a", "b", "c"]
+    with pytest.raises(UsageError, match="is a text"):
+        classifier.predict(["my card is lost"])
+    with pytest.raises(InputError, match=r"texts\[1\] is a text, and others are images"):
+        EpisodeClassifier("prototypes").fit([shown[0], "text"], ["a", "b"])
+    of_texts = EpisodeClassifier("prototypes:encoder=lexical").fit(["good", "bad"], ["a", "b"])
+    with pytest.raises(UsageError, match="'lexical' reads texts"):
+        of_texts.predict(shown)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from evals.card import find_card, read_card
 from evals.episode import EpisodeSampler
 from evals.loading import load_task
 from fewshot.core.errors import TaskError, UsageError
@@ -294,3 +295,33 @@ def test_turned_images_are_further_classes_of_training_alone(drawn: Path) -> Non
 def test_a_card_that_does_not_fit_its_images_is_refused(changes: dict[str, object], told: str, drawn: Path) -> None:
     with pytest.raises(TaskError, match=told):
         load_task(card(drawn, **changes))
+
+
+def test_all_of_omniglot_is_a_variant_whose_test_is_the_evaluation_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    split = read_card(find_card("omniglot")[0], "full").class_splits["alphabets"]
+    names = {part: list(named) for part, named in split.items()}
+    assert {part: len(named) for part, named in names.items()} == {"train": 25, "valid": 5, "test": 20}
+    background, evaluation = [*names["train"], *names["valid"]], names["test"]
+    numbers = iter(range(10_000))
+    for archive, alphabets in (("images_background", background), ("images_evaluation", evaluation)):
+        paths = [f"{archive}/{name}/character01/{n}.png" for name in alphabets for n in (0, 1)]
+        content = {path: _numbered(next(numbers)) for path in paths}
+        write_zip(_folder(tmp_path / "omniglot") / f"{archive}.zip", content)
+    monkeypatch.setenv("FEWSHOT_DATA", str(tmp_path))
+    task = load_task("omniglot[full]")
+    assert {part: len(named) for part, named in task.class_splits["alphabets"].items()} == {
+        "train": 100,
+        "valid": 5,
+        "test": 20,
+    }
+
+
+def _numbered(number: int) -> bytes:
+    return png(np.array([[number // 256, number % 256]], np.uint8))
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(exist_ok=True)
+    return path

@@ -57,6 +57,7 @@ class FastFit(TrainedOnSupport):
 
     name = "fastfit"
     steps: int = 0
+    lr: float = 1e-5
     temperature: float = 0.07
     aggregate: Aggregate = "mean"
     names: Names = "auto"

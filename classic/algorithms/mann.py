@@ -235,5 +235,8 @@ def cosines(key: Tensor, memory: Tensor) -> Tensor:
     return key @ memory.mT / (lengths[0][..., :, None] * lengths[1][..., None, :])
 
 
-# On a frozen encoder it starts as a matching network. A step takes about two seconds of a processor.
-Learner = meta_learner(MANN, start="matching", slots=10, reads=2, temperature=0.1, steps=100, eval_every=50)
+# On a frozen encoder it starts as a matching network. With 384 columns an episode of training takes a quarter of a
+# second of a processor: hence few of them.
+Learner = meta_learner(
+    MANN, start="matching", slots=10, reads=2, temperature=0.1, steps=100, meta_batch=4, eval_every=50
+)

@@ -51,7 +51,7 @@ class IMAML(MAML):
 
     def meta_gradient(self, params: Params, task: TensorTask) -> tuple[Params, dict[str, Tensor]]:
         """The implicit gradient at the solution, pulled back to the meta-parameters through the start of the head."""
-        from torch.func import grad, grad_and_value, jvp, vjp
+        from torch.func import grad, grad_and_value, vjp
 
         def support_loss(fast: Params) -> Tensor:
             return self._support_loss(fast, task)
@@ -60,11 +60,13 @@ class IMAML(MAML):
             return outcome(self.logits(Adapted(fast, task.class_mask), task.query_x), task, self.loss)
 
         def system(vector: Params) -> Params:
-            _, curved, *_ = jvp(grad(support_loss), (fast,), (vector,))
+            (curved,) = times_hessian(vector)
             return {name: value + curved[name] / self.strength for name, value in vector.items()}
 
         start, pull_back, *_ = vjp(lambda own: self.network.begin(own, task), network_params(params))
         fast = self._solved(start, task, self.inner_steps)
+        # The Hessian is symmetric: a product from the left, by reverse mode, is one from the right.
+        _, times_hessian, *_ = vjp(grad(support_loss), fast)
         slope, (loss, metrics) = grad_and_value(query_loss, has_aux=True)(fast)
         (gradient,) = pull_back(conjugate_gradient(system, slope, self.cg_steps))
         return gradient, metrics | {"diverged": has_diverged(support_loss(start), loss, gradient)}

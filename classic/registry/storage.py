@@ -73,10 +73,10 @@ class RegistryFile:
             raise UsageError(f"{path}: there is no such file. Make a registry with: fewshot registry create {path}")
         self.path = path
         self._lock = threading.RLock()
-        how = "mode=ro" if read_only else "mode=rw"
         with sqlite.storage_errors(path):
             self._database = sqlite3.connect(
-                f"{path.resolve().as_uri()}?{how}",
+                # A reader too, so that it can undo what a writer was killed in; where it cannot write, it only reads.
+                f"{path.resolve().as_uri()}?mode=rw",
                 uri=True,
                 timeout=_PATIENCE,
                 isolation_level=None,
@@ -85,6 +85,7 @@ class RegistryFile:
             try:
                 self._require_ours()
                 self._database.execute("PRAGMA synchronous = FULL")
+                self._database.execute(f"PRAGMA query_only = {read_only:d}")
                 self._database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             except BaseException:
                 self._database.close()

@@ -20,6 +20,8 @@ from fewshot.core.seeds import random_state
 
 #: Standard deviations between an estimate and its bound.
 _MARGIN = 5.0
+#: What rounding in float32 may take from a similarity.
+_ROUNDING = np.float32(1e-5)
 _WORD = 64
 #: Bits per coordinate of a row and of a query.
 _BITS, _QUERY_BITS = 2, 3
@@ -116,7 +118,7 @@ class Coder:
         levels = products * np.float32(query.step) + codes.sums * np.float32(query.lowest) - np.float32(offset)
         estimates = levels * codes.scale + codes.aside + np.float32(query.aside)
         spread = np.sqrt(codes.errors * np.float32(query.length) + codes.lengths * np.float32(query.error))
-        return estimates, estimates + spread * np.float32(_MARGIN / np.sqrt(self.width - 1))
+        return estimates, estimates + spread * np.float32(_MARGIN / np.sqrt(self.width - 1)) + _ROUNDING
 
 
 def _planes(levels: np.ndarray, bits: int) -> np.ndarray:

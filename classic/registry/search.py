@@ -23,6 +23,8 @@ BLOCK = 16_384
 CODES_FROM = 100_000
 #: Queries that are answered together.
 _TOGETHER = 256
+#: Threads that count bits: more of them only wait for each other.
+_THREADS = 8
 #: Places and similarities of the nearest rows of one query, best first.
 Nearest = tuple[np.ndarray, np.ndarray]
 
@@ -129,7 +131,7 @@ class Index:
         """As exactly, but for rows whose bound says that k others are nearer."""
         coder = self._coded()
         coded = coder.query(query)
-        with ThreadPoolExecutor(min(len(self._blocks), os.cpu_count() or 1)) as threads:
+        with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as threads:
             bounds = list(threads.map(lambda block: coder.bounds(block.codes, coded), self._blocks))
         best = _Best(k)
         likely = [np.array([estimates.argmax()]) for estimates, _ in bounds]

@@ -78,7 +78,7 @@ def test_bounds_hold(layout) -> None:
     codes = coder.codes(rows)
     for query in (*rows[:5], *normalized(random.normal(size=(5, D)))):
         estimates, upper = coder.bounds(codes, coder.query(query))
-        assert (rows @ query <= upper + 1e-5).all()
+        assert (rows @ query <= upper).all()
         assert (estimates <= upper).all()
 
 

@@ -4,8 +4,8 @@ The mirror image of ANIL: the inner loop moves the body and leaves the head as i
 is the representation, towards directions that the head gives to the classes.
 
 Traps: rows of the head must differ, or the body has nothing to move towards, so a head that starts "zero" or "shared"
-learns nothing; the paper learns one row per class ("learned"), whose order means nothing: on texts that began 60 points
-below prototypes, so that here rows start at the class means ("prototypes") and stay there.
+learns nothing; the paper learns one row per class ("learned"), whose order means nothing. Rows that know nothing of the
+classes began 55 to 73 points below prototypes on texts, so that the learner's are the class means ("prototypes").
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 MAML with four repairs: the query loss after EVERY inner step counts, and less and less so until it is the last one's
 alone (multi-step loss); every layer has a learned step size per inner step; the first part of training is first-order;
-the outer step size follows a cosine (`schedule`). The paper's two repairs of batch norm have no object here: no network
-of this package has batch statistics.
+the outer step size follows a cosine (`schedule`). The paper's two repairs of batch norm have no object here: modules
+with batch statistics are refused.
 
 Traps: step sizes are learned for `inner_steps` steps, so a test with more takes the last one's for the rest; losses of
 early steps must fade, or the start is trained to be good before it has adapted, which is joint training.

@@ -2,7 +2,7 @@
 
 A convex problem is solved for the head of every task, in its dual (as many unknowns as support texts), and the outer
 gradient goes through the solution. The paper's first choice is a support vector machine; its second, ridge regression,
-is within half a point of it and needs no solver of quadratic programs.
+needs no solver of quadratic programs.
 
 Against `r2d2`: the penalty is an argument and not learned, there is no shift, and labels are smoothed in training. The
 factor 2 of the paper's dual is part of `scale` here.

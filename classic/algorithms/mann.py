@@ -11,7 +11,8 @@ the queries alone, as for every other learner.
 The paper trains a controller that is random at first on 100,000 episodes. On intents by a frozen encoder, such a one is
 right in 46 % after 100 steps of 8 episodes on the classes that it is trained on, and by chance on others. With
 start="matching" the controller begins so that its first head writes the row before with its label, and its second looks
-up the present one: a matching network in the paper's own memory.
+up the present one: a matching network in the paper's own memory, on a par with class means at one shot, and a little
+below them at five (.911 against .918 on validation classes of HWU64).
 """
 
 from __future__ import annotations

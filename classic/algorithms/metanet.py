@@ -17,7 +17,7 @@ The meta-gradient differentiates through the gradients too; the authors' code ta
 What the row network adds to the negative gradient starts at zero, and so does what the task adds: training starts with
 a head that is one gradient step from zero, nearly the class mean on vectors of length 1. The paper's head is linear, so
 that a class whose rows are unlike each other has short weights, and loses; a head of cosines starts on a par with the
-class means.
+class means (.913 against .918 on validation classes of HWU64, .977 against .976 on BANKING77, at five shots).
 """
 
 from __future__ import annotations

@@ -11,7 +11,9 @@ Only the query is predicted, as in the paper.
 
 With start="matching" the first attention block begins as a matching network (queries and keys are the embeddings,
 values the labels) that the last layer passes on: on a frozen encoder whose vectors have length 1, training starts
-where matching networks do. The layers are those of the paper either way.
+where matching networks do. The layers are those of the paper either way. That is on a par with class means at one shot,
+and a point below them at five (.908 against .918 on validation classes of HWU64), where 50 steps on the 16 training
+classes gained nothing.
 """
 
 from __future__ import annotations

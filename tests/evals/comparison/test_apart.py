@@ -18,9 +18,9 @@ class AllAtOnce(Knowing):
     transductive = True  # type: ignore[assignment]
 
 
-def compared(folder: Path, together: int = 95, balance: str = "equal") -> Comparison:
-    learners = {"fair": Knowing(80), "worse": Knowing(50), "together": AllAtOnce(together)}
-    given = {"way": 3, "shot": 1, "query": 2, "episodes": 20, "query_balance": balance, "folder": folder}
+def compared(folder: Path, together: int = 95, balance: str = "equal", episodes: int = 10) -> Comparison:
+    learners = {"fair": Knowing(80), "together": AllAtOnce(together)}
+    given = {"way": 3, "shot": 1, "query": 2, "episodes": episodes, "query_balance": balance, "folder": folder}
     return compare(riddles(), learners, **given)
 
 
@@ -69,8 +69,8 @@ def test_every_table_has_a_block_for_it(comparison: Comparison, capsys: pytest.C
 
 @pytest.mark.promise(136)
 def test_tables_of_uneven_queries_say_so_and_join_no_others(tmp_path: Path) -> None:
-    compared(tmp_path / "even")
-    compared(tmp_path / "uneven", balance="dirichlet")
+    compared(tmp_path / "even", episodes=2)
+    compared(tmp_path / "uneven", balance="dirichlet", episodes=2)
     both = Comparison.read([tmp_path / "even", tmp_path / "uneven"])
     assert sorted(analysis.table.query_balance for analysis in both.analyses) == ["dirichlet:2", "equal"]
     assert {row["query_balance"] for row in both.document["learners"]} == {"dirichlet:2", "equal"}

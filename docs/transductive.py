@@ -69,6 +69,7 @@ def transductive(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield _DEFAULTS
     if records:
         yield _FIGURES.format(episodes=_range(record["episodes"] for record in records))
+        yield from _in_short([record for record in records if record["part"] == "test"])
     for part, heading in (("test", "Test classes"), ("choice", "The sets that defaults were chosen by")):
         chosen = [record for record in records if (record["part"] == "test") == (part == "test")]
         if chosen:
@@ -76,6 +77,21 @@ def transductive(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield "| set | shot | learner | equal | over prototypes | Dirichlet(2) | over prototypes |\n"
             yield "|---|---|---|---|---|---|---|\n"
             yield from _rows(chosen)
+
+
+def _in_short(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The mean difference from prototypes, over the sets that were measured at every shot and balance."""
+    places = list(dict.fromkeys((record["shot"], record["balance"]) for record in records))
+    by_set = {r["set"]: {(o["shot"], o["balance"]): o for o in records if o["set"] == r["set"]} for r in records}
+    whole = [found for found in by_set.values() if len(found) == len(places)]
+    if not whole:
+        return
+    yield f"\nMean difference from prototypes in points, over {len(whole)} sets of test classes:\n\n"
+    yield f"| learner | {' | '.join(f'{shot}-shot, {balance}' for shot, balance in places)} |\n"
+    yield f"|---|{'---|' * len(places)}\n"
+    for learner in whole[0][places[0]]["over_prototypes"]:
+        gains = [[found[place]["over_prototypes"][learner][0] for found in whole] for place in places]
+        yield f"| `{learner}` | {' | '.join(f'{100 * sum(each) / len(each):+.1f}' for each in gains)} |\n"
 
 
 def _described(name: str, learner: type) -> Iterator[str]:

@@ -74,7 +74,7 @@ def test_a_single_class_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("prototypes:encoder=lexical", "'lexical' reads texts, and task 'waves' is of time series; --encoder series"),
+        ("prototypes:encoder=lexical", "'lexical' reads texts, and task 'waves' is of time series.*--encoder series"),
         ("prototypes:encoder=pixels", "'pixels' reads images, and task 'waves' is of time series"),
         ("protonet:encoder=ngrams", "'ngrams' reads texts, and task 'waves' is of time series"),
         ("tfidf", "tfidf reads texts, and task 'waves' is of time series"),

@@ -10,7 +10,7 @@ from typing import Any
 from evals.images.arrays import ARRAYS, array_rows, find_arrays
 from evals.images.lists import listed_rows, listed_splits, lists_in
 from evals.images.members import Member, members
-from evals.sources import PART_NAMES, Row
+from evals.sources import PART_NAMES, Row, find_files
 from evals.task import PARTS, ClassSplit
 from fewshot.core.errors import TaskError
 from fewshot.core.images import SUFFIXES, Image, InFile
@@ -37,6 +37,8 @@ def holds_images(path: Path) -> bool:
         return path.suffix.lower() in (ARCHIVE, *ARRAYS)
     if not path.is_dir():
         return False
+    if find_files(path):
+        return bool(lists_in(path))  # texts, with whatever pictures beside them; or lists of images
     looked_at = (each for each, _ in zip(path.rglob("*"), range(_LOOKED_AT), strict=False))
     return bool(find_arrays(path)) or any(each.suffix.lower() in SUFFIXES for each in looked_at)
 

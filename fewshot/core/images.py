@@ -26,6 +26,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", "
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 #: Larger files and images are no examples for a learner of small images, but mistakes or attacks.
 MAX_BYTES, MAX_PIXELS = 64 << 20, 50_000_000
+#: Members of zip files of more bytes than this are no images if they unpack to more than so many times their size.
+_SMALL, _MOST_PACKED = 1 << 20, 200
 #: Hexadecimal digits of an image's name: 128 bits.
 _DIGITS = 32
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, IndexError, OverflowError, zlib.error)
@@ -73,9 +75,7 @@ class InZip:
         """Its bytes."""
         try:
             archive = open_zip(self.path)
-            size = archive.getinfo(self.member).file_size
-            if size > MAX_BYTES:
-                raise TaskError(f"{self}: unpacked, {size:,} bytes are more than the {MAX_BYTES:,} of an image")
+            _refuse_bomb(archive.getinfo(self.member), self)
             return archive.read(self.member)
         except (
             OSError,
@@ -170,13 +170,27 @@ def pixels(images: Sequence[Any], size: int, channels: int) -> np.ndarray:
     return found
 
 
-@lru_cache(maxsize=8)
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """The open archive. Raises TaskError where it is none."""
+    """The archive, opened once as long as it is the same file. Raises TaskError where it is none."""
     try:
-        return zipfile.ZipFile(path)
+        found = path.stat()
+        return _opened_zip(path, found.st_mtime_ns, found.st_size)
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
         raise TaskError(f"{path}: not a readable zip file: {error}") from error
+
+
+@lru_cache(maxsize=8)
+def _opened_zip(path: Path, changed: int, size: int) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)
+
+
+def _refuse_bomb(member: zipfile.ZipInfo, place: InZip) -> None:
+    """Refuse a member that unpacks to more than an image is. What Pillow reads is packed already."""
+    if member.file_size > MAX_BYTES:
+        raise TaskError(f"{place}: unpacked, {member.file_size:,} bytes are more than the {MAX_BYTES:,} of an image")
+    if member.file_size > _SMALL and member.file_size > _MOST_PACKED * member.compress_size:
+        times = member.file_size // max(1, member.compress_size)
+        raise TaskError(f"{place}: it unpacks to {times:,} times its size, which no image does")
 
 
 def _name(content: bytes | np.ndarray) -> str:

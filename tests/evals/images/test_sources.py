@@ -198,6 +198,23 @@ def test_an_image_that_unpacks_to_very_much_is_not_unpacked(
     assert "50,001 bytes are more" in task.notes[0]
 
 
+def test_what_unpacks_to_a_thousand_times_its_size_is_not_unpacked(tmp_path: Path) -> None:
+    bomb = write_zip(tmp_path / "all.zip", files() | {"class0/x.png": b"\0" * (2 << 20)}, zipfile.ZIP_DEFLATED)
+    (note,) = load_task(bomb).notes
+    assert "times its size" in note
+
+
+def test_texts_with_pictures_beside_them_are_texts(tmp_path: Path) -> None:
+    write_folder(tmp_path, files() | {"train.csv": b"text,label\ngood,a\nbad,b\n"})
+    assert load_task(tmp_path).info.modality == "text"
+
+
+def test_an_archive_that_is_written_anew_is_read_anew(tmp_path: Path) -> None:
+    first = load_task(write_zip(tmp_path / "all.zip", files(3)))
+    second = load_task(write_zip(tmp_path / "all.zip", files(4)))
+    assert (len(first.labels), len(second.labels)) == (3, 4)
+
+
 def test_an_image_of_too_many_pixels_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fewshot.core.images.MAX_PIXELS", 200)
     task = load_task(write_folder(tmp_path, files() | {"class0/x.png": png(picture(9, size=15))}))

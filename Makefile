@@ -48,7 +48,7 @@ test: lint
 
 bench: $(TOOLS)
 	mkdir -p benchmarks/results
-	( for name in startup scoring selection registry encoders memory meta significance report engines hosted killing injection; do \
+	( for name in startup scoring selection registry encoders memory meta training significance report engines hosted killing injection; do \
 		$(BIN)/python benchmarks/$$name.py || exit 1; done \
 		&& $(BIN)/python benchmarks/scoring.py --model ko-mini --task sentiment-ko --class-split "" --way 2 \
 		&& $(BIN)/python benchmarks/shots.py ) \

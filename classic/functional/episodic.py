@@ -37,14 +37,15 @@ class Episodic(Described):
         logits = self.logits(fast, task.query_x)
         return self.objective(logits, fast, task), logits
 
+    def query_loss(self, params: Params, task: TensorTask) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss that `forward` gives, and the metrics of the task."""
+        loss, logits = self.forward(params, task)
+        _, metrics = outcome(logits, task, "cross_entropy")
+        return loss, metrics | {"loss": loss.detach()}
+
     def meta_gradient(self, params: Params, task: TensorTask) -> tuple[Params, dict[str, Tensor]]:
-        """Gradient of the loss that `forward` gives."""
+        """Gradient of `query_loss`. Executors may sum the losses of many tasks before they take it."""
         from torch.func import grad_and_value
 
-        def query_loss(params: Params) -> tuple[Tensor, dict[str, Tensor]]:
-            loss, logits = self.forward(params, task)
-            _, metrics = outcome(logits, task, "cross_entropy")
-            return loss, metrics | {"loss": loss.detach()}
-
-        gradient, (loss, metrics) = grad_and_value(query_loss, has_aux=True)(params)
+        gradient, (loss, metrics) = grad_and_value(self.query_loss, has_aux=True)(params, task)
         return gradient, metrics | {"diverged": (~all_finite(loss, gradient)).to(loss.dtype)}

@@ -15,6 +15,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from classic.functional.base import TensorTask
+from classic.functional.episodic import Episodic
+from classic.functional.inner import all_finite
 from classic.functional.safety import second_order
 from evals.learner import ignore
 from fewshot.core.errors import FewshotError, ModelUnavailable, UsageError, unknown_name
@@ -83,7 +85,7 @@ class Executor:
         """
         import torch
 
-        run = self._batched(("meta_gradient", algorithm), algorithm.meta_gradient, _sum_converged)
+        run = self._summed(algorithm)
         totals: Params = {name: torch.zeros_like(value) for name, value in params.items()}
         collected: list[Metrics] = []
         for gradients, metrics in self._chunks(lambda chunk: run(params, chunk), batch, algorithm):
@@ -96,6 +98,10 @@ class Executor:
     def describe(self) -> dict[str, Any]:
         """The name. How tasks are chunked decides no result, and may change on the way."""
         return {"name": self.name}
+
+    def _summed(self, algorithm: Algorithm) -> Batched:
+        """The sum of the meta-gradients of those tasks of a chunk that did not diverge, and the metrics of all."""
+        return self._batched(("meta_gradient", algorithm), algorithm.meta_gradient, _sum_converged)
 
     def _batched(self, key: Key, function: Batched, reduce: Reduce = _keep) -> Batched:
         """`function` of one task as a function of a chunk, whose stacked results are reduced.
@@ -170,6 +176,27 @@ class VmapExecutor(Executor):
         batched = vmap(function, in_dims=(None, 0), randomness="different")
         return lambda params, chunk: reduce(batched(params, chunk))
 
+    def _summed(self, algorithm: Algorithm) -> Batched:
+        """Of a query loss there is one backward pass for all tasks: losses are summed, not gradients."""
+        from torch.func import grad_and_value
+
+        each = super()._summed(algorithm)
+        if not isinstance(algorithm, Episodic) or type(algorithm).meta_gradient is not Episodic.meta_gradient:
+            return each
+
+        def add(results: tuple[Tensor, Metrics]) -> tuple[Tensor, Metrics]:
+            losses, metrics = results
+            return losses.sum(), metrics | {"diverged": losses.detach().new_zeros(len(losses))}
+
+        total = grad_and_value(self._batched(("query_loss", algorithm), algorithm.query_loss, add), has_aux=True)
+
+        def run(params: Params, chunk: TensorTask) -> tuple[Params, Metrics]:
+            gradients, (loss, metrics) = total(params, chunk)
+            # One task that diverges spoils the sum of all: then each has a gradient of its own.
+            return (gradients, metrics) if all_finite(loss, gradients) else each(params, chunk)
+
+        return run
+
 
 class CapturedExecutor(VmapExecutor):
     """The vmapped function as one compiled graph.
@@ -185,6 +212,7 @@ class CapturedExecutor(VmapExecutor):
     """
 
     name = "captured"
+    _summed = Executor._summed  # a backward pass through a compiled function is what must not be
 
     def __init__(self, chunk_size: int | None = None, notify: Notify = ignore) -> None:
         super().__init__(chunk_size, notify)

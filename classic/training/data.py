@@ -13,7 +13,7 @@ from classic.training.inputs import Inputs
 from evals.content import Content, content
 from evals.label_names import Names, named_examples
 from evals.metatrain import Episodes
-from evals.types import Example, Label, Problem
+from evals.types import Label, Problem
 from fewshot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ def index_problem(problem: Problem, table: TextTable) -> IndexedTask:
     """A problem to be answered; its queries count as class 0."""
     numbers = _numbered(problem.labels)
     queries = table.indices([content(query) for query in problem.queries])
-    support, support_y = _labelled(problem.support, table, numbers)
+    support = table.indices([content(example) for example in problem.support])
+    support_y = np.array([numbers[str(example.label)] for example in problem.support], np.int64)
     return IndexedTask(support, support_y, queries, np.zeros(len(queries), np.int64), len(numbers))
 
 
@@ -117,29 +118,29 @@ def index_rows(
     Raises:
         UsageError: a text is both in the support and in the queries.
     """
-    shown = [(*named_examples(each.labels, each.task, names), *each.support) for each in episodes]
-    table.indices([content(row) for rows in (*shown, *(each.queries for each in episodes)) for row in rows])
-    tasks = []
-    for episode, rows in zip(episodes, shown, strict=True):
+    named = [named_examples(each.labels, each.task, names) for each in episodes]
+    rows = [(*first, *each.support, *each.queries) for first, each in zip(named, episodes, strict=True)]
+    positions = table.indices([content(row) for each in rows for row in each])
+    tasks, start = [], 0
+    for first, episode, each in zip(named, episodes, rows, strict=True):
         known = numbers or _numbered(episode.labels)
-        support, support_y = _labelled(rows, table, known)
-        query, query_y = _labelled(episode.queries, table, known)
-        # A query may well be written like the name of its class.
-        if shared := {*support[len(rows) - len(episode.support) :].tolist()}.intersection(query.tolist()):
-            text = next(row.text for row, at in zip(episode.queries, query, strict=True) if at in shared)
-            raise UsageError(f"a training episode of {episode.task.name} both shows and asks the text {text[:60]!r}")
-        tasks.append(IndexedTask(support, support_y, query, query_y, len(known)))
+        at, start = positions[start : start + len(each)], start + len(each)
+        y = np.array([known[str(row.label)] for row in each], np.int64)
+        asked = len(each) - len(episode.queries)
+        _refuse_shared(episode, at[len(first) : asked].tolist(), at[asked:].tolist())
+        tasks.append(IndexedTask(at[:asked], y[:asked], at[asked:], y[asked:], len(known)))
     return tasks
+
+
+def _refuse_shared(episode: Rows, shown: list[int], asked: list[int]) -> None:
+    """No text is both shown and asked; but a query may well be written like the name of its class."""
+    if shared := set(shown).intersection(asked):
+        text = next(row.text for row, at in zip(episode.queries, asked, strict=True) if at in shared)
+        raise UsageError(f"a training episode of {episode.task.name} both shows and asks the text {text[:60]!r}")
 
 
 def _numbered(labels: Sequence[Label]) -> dict[str, int]:
     return {label.name: at for at, label in enumerate(labels)}
-
-
-def _labelled(rows: Sequence[Example], table: TextTable, numbers: Mapping[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of labelled rows, and the numbers of their classes."""
-    classes = np.fromiter((numbers[str(row.label)] for row in rows), np.int64, len(rows))
-    return table.indices([content(row) for row in rows]), classes
 
 
 def stack(tasks: Sequence[IndexedTask], table: TextTable) -> TensorTask:

@@ -17,8 +17,7 @@ from classic.algorithms.r2d2 import R2D2, ridge_regression
 from classic.algorithms.relation import Relation
 from classic.algorithms.siamese import Siamese
 from classic.functional.base import TensorTask
-from classic.functional.distances import confidence_ceiling, similarity
-from classic.functional.prototypes import prototype_logits
+from classic.functional.distances import confidence_ceiling
 from classic.networks import MLP, Identity, Residual
 from fewshot.core.errors import UsageError
 from tests.classic.functional.toy import INPUTS, generator, parameters, task
@@ -220,16 +219,3 @@ def test_metabaseline_classifies_among_all_base_classes_and_then_among_those_of_
 def test_bad_arguments(build: object, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         build()  # type: ignore[operator]
-
-
-@pytest.mark.parametrize("distance", ["euclidean", "cosine"])
-@pytest.mark.parametrize("n_problems", [1, 700], ids=["one chunk", "many chunks"])
-def test_prototypes_on_cached_vectors_equal_protonet(distance: str, n_problems: int) -> None:
-    rng = generator()
-    features = torch.randn(40, 64, generator=rng, dtype=torch.float64)
-    support_idx = torch.randint(0, 40, (n_problems, 3, 4), generator=rng)
-    query_idx = torch.randint(0, 40, (n_problems, 20), generator=rng)
-    fast = prototype_logits(features, support_idx, query_idx, distance, 0.5)  # type: ignore[arg-type]
-    assert fast.shape == (n_problems, 20, 3)
-    prototypes = torch.stack([features[rows].mean(0) for rows in support_idx[-1]])
-    assert_close(fast[-1], similarity(features[query_idx[-1]], prototypes, distance) / 0.5)  # type: ignore[arg-type]

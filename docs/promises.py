@@ -151,6 +151,7 @@ PROMISES = {
     145: "What a registry cannot take (a name, an item, another encoder, a foreign file) is one line, nothing changes.",
     146: "A large registry finds the classes that the product with every prototype would find, however vectors lie.",
     133: "What training draws as rows alone are the tasks that its episodes are, number for number.",
+    134: "No public function or class is there for tests alone: the product uses it, or a list says whom it is for.",
     152: "`compare` tells the F1 of all entities, or labels, together beside the mean over episodes, with an interval.",
     160: "A meta-learner leaves its start only for a gain that is significant on validation tasks that chose nothing.",
     161: "Every help page ends with an example that its command takes.",

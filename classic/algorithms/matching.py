@@ -17,6 +17,7 @@ from classic.functional.base import OWN, Network, network_params
 from classic.functional.distances import confidence_ceiling, require_metric, similarity
 from classic.functional.episodic import Episodic
 from classic.functional.losses import ABSENT, mask_classes, one_hot
+from classic.functional.prototypes import class_means
 from classic.learners.meta import meta_learner
 from classic.networks.lstm import attend_and_read, cell_params, read
 
@@ -32,7 +33,7 @@ FORWARD, BACKWARD, QUERY = OWN + "forward.", OWN + "backward.", OWN + "query."
 
 
 class Memory(NamedTuple):
-    """(n_support, d) embeddings, (n_support, way) whose class they are, (way,) which classes exist, all parameters."""
+    """(n, d) embeddings, (n, way) their weight in their class, (way,) which classes exist, all parameters."""
 
     support: Tensor
     members: Tensor
@@ -49,12 +50,15 @@ class Matching(Episodic):
         temperature: cosines are divided by it.
         full_context: full context embeddings.
         reads: steps of the LSTM that reads a query, with full context.
+        centres: whether the mean of a class is attended to as well, as much as all of its texts together. Not in the
+            paper; without it five texts per class are about a point worse than their mean, on intents by MiniLM.
     """
 
     network: Network
     temperature: float = 0.1
     full_context: bool = False
     reads: int = 5
+    centres: bool = False
 
     name = "matching"
 
@@ -78,23 +82,30 @@ class Matching(Episodic):
 
     def adapt(self, params: Params, task: TensorTask) -> Memory:
         """Embed the support."""
+        import torch
+
         support = self.network.apply(network_params(params), task.support_x)
         if self.full_context:
             forward = read(_cell(params, FORWARD), support, task.support_mask)
             backward = read(_cell(params, BACKWARD), support.flip(0), task.support_mask.flip(0)).flip(0)
             support = support + forward + backward
         members = one_hot(task.support_y, len(task.class_mask), task.support_mask)
+        if self.centres:
+            means = class_means(support, task)
+            support = torch.cat([support, means])
+            members = torch.cat([members, members.sum(dim=0).diag()])
         return Memory(support, members, task.class_mask, params)
 
     def logits(self, fast: Memory, query_x: Tensor) -> Tensor:
         """(n_query, way) log-probabilities."""
         queries = self.network.apply(network_params(fast.params), query_x)
         if self.full_context:
-            present = fast.members.sum(dim=1)
+            present = (fast.members.sum(dim=1) > 0).to(queries)
             queries = attend_and_read(_cell(fast.params, QUERY), queries, fast.support, present, self.reads)
         near = similarity(queries, fast.support, "cosine") / self.temperature
-        # (n_query, way, n_support): each class sees its own rows alone.
-        own = near[:, None, :].where(fast.members.mT[None] > 0, ABSENT)
+        # (n_query, way, n_support): each class sees its own rows alone, by their weight.
+        weights = fast.members.mT[None]
+        own = (near[:, None, :] + weights.clamp(min=1).log()).where(weights > 0, ABSENT)
         return mask_classes(own.logsumexp(dim=-1), fast.class_mask).log_softmax(dim=-1)
 
 
@@ -102,4 +113,4 @@ def _cell(params: Params, prefix: str) -> Params:
     return {name.removeprefix(prefix): value for name, value in params.items() if name.startswith(prefix)}
 
 
-Learner = meta_learner(Matching)
+Learner = meta_learner(Matching, centres=True)

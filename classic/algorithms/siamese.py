@@ -40,12 +40,13 @@ class Siamese(Episodic):
 
     Args:
         network: embeds texts.
-        aggregate: a class scores the "mean" or the "max" over its support texts.
+        aggregate: a class scores the "mean" or the "max" over its support texts, or as their mean does that is made as
+            long as they are ("centre"). The paper has one text per class, where all are the same.
         difference: "squared", or "absolute" as in the paper.
     """
 
     network: Network
-    aggregate: Literal["mean", "max"] = "mean"
+    aggregate: Literal["mean", "max", "centre"] = "mean"
     difference: Literal["squared", "absolute"] = "squared"
 
     name = "siamese"
@@ -68,6 +69,8 @@ class Siamese(Episodic):
 
     def logits(self, fast: Twins, query_x: Tensor) -> Tensor:
         """(n_query, way) log-odds of being of the same class."""
+        if self.aggregate == "centre":
+            return mask_classes(self._pairs(fast._replace(support=_centres(fast)), query_x), fast.class_mask)
         pairs, members = self._pairs(fast, query_x), fast.members
         if self.aggregate == "max":
             scores = pairs[:, None, :].where(members.mT[None] > 0, ABSENT).amax(dim=-1)
@@ -92,4 +95,16 @@ class Siamese(Episodic):
         return fast.params[OWN + "pair_bias"] - apart @ fast.params[OWN + "pair_weight"]
 
 
-Learner = meta_learner(Siamese)
+def _centres(fast: Twins) -> Tensor:
+    """(way, d) class means, as long as the texts of the class are on average."""
+    shares = fast.members.mT / fast.members.sum(dim=0).clamp(min=1)[:, None]
+    means = shares @ fast.support
+    return means * (shares @ _length(fast.support) / _length(means))[:, None]
+
+
+def _length(vectors: Tensor) -> Tensor:
+    """(n, d) -> (n,). That of a class without texts is not quite 0, where a root has no derivative."""
+    return (vectors.square().sum(dim=-1) + 1e-12).sqrt()
+
+
+Learner = meta_learner(Siamese, aggregate="centre")

@@ -88,6 +88,15 @@ def test_matching_gives_log_probabilities() -> None:
     assert_close(logits.log_softmax(-1), logits)
 
 
+def test_matching_attends_to_the_mean_of_a_class_as_to_all_its_texts() -> None:
+    """Texts at 0, 90 and, of the other class, 180 degrees; a query at 45 degrees lies on the mean of its class."""
+    one = plane([[1, 0], [0, 1], [-1, 0]], [0, 0, 1], [[1, 1]], [0])
+    near, far = exp(2**-0.5), exp(-(2**-0.5))
+    first, second = 2 * near + 2 * exp(1), far + far
+    found = _logits(Matching(Identity(2), temperature=1.0, centres=True), one)
+    assert_close(torch.tensor(found), torch.tensor([[log(first / (first + second)), log(second / (first + second))]]))
+
+
 def test_matching_without_a_temperature_cannot_be_confident() -> None:
     """The best embeddings there are, opposite directions, reach 0.65 over five classes; so its training stalls."""
     directions = torch.full((5, 1), -1.0, dtype=torch.float64)
@@ -111,6 +120,7 @@ def test_matching_without_a_temperature_cannot_be_confident() -> None:
         ("max", "absolute", [0.0, -(2**0.5)]),
         ("mean", "squared", [5 - 5 * (4 + 0) / 2, 5 - 5 * 4]),
         ("max", "squared", [5.0, 5 - 5 * 4]),
+        ("centre", "squared", [5 - 5.0 * 1, 5 - 5.0 * 4]),
     ],
 )
 def test_siamese_takes_the_mean_or_the_greatest_resemblance(aggregate: Any, difference: Any, logits: Any) -> None:

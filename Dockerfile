@@ -10,7 +10,7 @@ COPY evals evals
 COPY icl icl
 COPY classic classic
 COPY prompts prompts
-RUN pip install --no-cache-dir --constraint constraints.txt torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu \
+RUN pip install --no-cache-dir --constraint constraints.txt torch==2.13.0 \
     && pip install --no-cache-dir --constraint constraints.txt ".[local,serve]"
 USER fewshot
 # The embedded encoders, so that the container needs no network when it starts.

@@ -10,8 +10,9 @@ The public names are here and are imported on first use.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fewshot.core.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from classic.adapters.modules import ModuleMAML
@@ -145,8 +146,4 @@ __all__ = [
     "predict",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOME[name]), name)
+__getattr__ = imported_on_use(__name__, _HOME)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fewshot.core.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from evals.episode import Episode, EpisodeSampler
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from evals.task import Task
     from evals.types import Answer, Example, Label, Prediction, Problem, Query, Status, TaskInfo, Usage
 
-# Imported on first use: what a caller does not need costs nothing.
 _HOMES = {
     "evals.episode": ("Episode", "EpisodeSampler"),
     "evals.learner": ("Background", "BaseLearner", "Budget", "Context", "Learner", "MetaLearner"),
@@ -57,8 +57,4 @@ __all__ = [
     "summarise",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'evals' has no attribute {name!r}")
-    return getattr(import_module(_HOME_OF[name]), name)
+__getattr__ = imported_on_use(__name__, _HOME_OF)

@@ -55,7 +55,7 @@ class Confidence:
         known = [(text, answer.scores, right) for text, answer, right in answers if answer.scores is not None]
         if len(known) < len(answers) or len({text for text, _, _ in known}) < _FEWEST:
             return None
-        scores = [np.array(each, dtype=float) for _, each, _ in known]
+        scores = _stacked([each for _, each, _ in known])
         right = np.array([at for _, _, at in known])
         temperature = _fitted(scores, right)
         before, after = (_summary(scores, right, each) for each in (1.0, temperature))
@@ -124,33 +124,44 @@ def calibrated(answer: Answer, temperature: float) -> Answer:
     return replace(answer, scores=tuple(_log_softmax(np.array(answer.scores) / temperature).tolist()))
 
 
-def _fitted(scores: Sequence[NDArray[np.float64]], right: NDArray[np.int64]) -> float:
+def _fitted(scores: NDArray[np.float64], right: NDArray[np.int64]) -> float:
     from scipy.optimize import minimize_scalar
 
     bounds = (np.log(_LOWEST), np.log(_HIGHEST))
-    found = minimize_scalar(lambda log: _summary(scores, right, float(np.exp(log)))[0], bounds=bounds, method="bounded")
+    rows = np.arange(len(scores))
+    found = minimize_scalar(
+        lambda log: -_log_softmax(scores / np.exp(log))[rows, right].mean(), bounds=bounds, method="bounded"
+    )
     return round(float(np.exp(found.x)), 4)
 
 
 def _summary(
-    scores: Sequence[NDArray[np.float64]], right: NDArray[np.int64], temperature: float
+    scores: NDArray[np.float64], right: NDArray[np.int64], temperature: float
 ) -> tuple[float, float, NDArray[np.float64], NDArray[np.bool_]]:
     """Log loss, expected calibration error, and per answer its probability and whether it is right."""
-    logs = [_log_softmax(each / temperature) for each in scores]
-    loss = float(-np.mean([each[at] for each, at in zip(logs, right, strict=True)]))
-    sure = np.array([np.exp(each.max()) for each in logs])
-    is_right = np.array([each.argmax() == at for each, at in zip(logs, right, strict=True)])
+    logs = _log_softmax(scores / temperature)
+    sure, is_right = np.exp(logs.max(axis=1)), logs.argmax(axis=1) == right
     bins = np.minimum((sure * _BINS).astype(int), _BINS - 1)
     gaps = [
         abs(sure[bins == each].mean() - is_right[bins == each].mean()) * (bins == each).mean() for each in set(bins)
     ]
-    return loss, float(sum(gaps)), sure, is_right
+    return float(-logs[np.arange(len(logs)), right].mean()), float(sum(gaps)), sure, is_right
+
+
+def _stacked(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """(n, most classes) scores; NaN where an answer had fewer classes to choose from."""
+    stacked = np.full((len(rows), max(map(len, rows))), np.nan)
+    for at, row in enumerate(rows):
+        stacked[at, : len(row)] = row
+    return stacked
 
 
 def _log_softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., classes), of which those that are NaN do not exist."""
     # A class that is ruled out keeps a tiny share, so that a wrong certainty costs a finite loss.
-    shifted = np.maximum(scores - scores.max(), -50.0)
-    return shifted - np.log(np.exp(shifted).sum())
+    shifted = np.maximum(scores - np.nanmax(scores, axis=-1, keepdims=True), -50.0)
+    shifted = np.where(np.isnan(scores), -np.inf, shifted)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
 def _mean(values: Any) -> float:

@@ -7,8 +7,9 @@ Names are imported on first use, so that `import fewshot` stays light.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fewshot.core.lazy import imported_on_use
 
 if TYPE_CHECKING:
     from classic.registry import PrototypeRegistry as PrototypeRegistry
@@ -51,11 +52,7 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fewshot' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__getattr__ = imported_on_use(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

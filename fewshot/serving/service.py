@@ -115,6 +115,9 @@ class Service:
         abstain: probability below which an answer is "unsure".
     """
 
+    #: There while the application runs: it belongs to one event loop.
+    _batches: Batches
+
     def __init__(
         self,
         predictor: Predictor,
@@ -126,7 +129,6 @@ class Service:
         self.settings = settings or Settings()
         self._device = device
         self._labeller = predictor.labeller(device, abstain=abstain)
-        self._batches = self._new_batches()
         self._is_ready = False
         self._metrics = Metrics(lambda: self._batches.waiting)
 
@@ -207,15 +209,12 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def _running(self, _: FastAPI) -> AsyncIterator[None]:
-        self._batches = self._new_batches()
+        self._batches = Batches(self._labeller, self._labeller.transductive, self.settings.most_waiting)
         tasks = [asyncio.create_task(self._batches.run()), asyncio.create_task(self._warm())]
         yield
         for task in tasks:
             task.cancel()
         self._batches.close()
-
-    def _new_batches(self) -> Batches:
-        return Batches(self._labeller, self._labeller.transductive, self.settings.most_waiting)
 
     async def _warm(self) -> None:
         """Load what the learner needs by asking it about a text whose label is known."""
